@@ -1,0 +1,6 @@
+"""The verbs of ci-tools."""
+
+
+def main() -> int:
+    """Run."""
+    return 0

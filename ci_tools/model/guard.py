@@ -1,0 +1,31 @@
+"""The guards' settings: how long a test may take, what may outlive it, and what a breach does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class GuardMode(StrEnum):
+    """What a finding of a guard does to the test: fails it, is said, or is not looked for."""
+
+    ERROR = "error"
+    WARN = "warn"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardPolicy:
+    """Settings of all guards. Times in seconds; ``leaks`` maps a kind (``task``, ``thread``, …) to its mode.
+
+    ``timeout_s`` is the budget of one test where pytest-timeout's own mark, option or ini key gives none; 0 means none.
+    ``grace_s`` is how long a test that was asked to end gets before its worker is ended.
+    ``silence_s`` is how long a worker may say nothing before the supervisor ends it (0: derived from ``timeout_s``).
+    """
+
+    timeout_s: float = 60.0
+    grace_s: float = 2.0
+    silence_s: float = 0.0
+    exit_s: float = 10.0
+    leaks: Mapping[str, GuardMode] = field(default_factory=lambda: {"task": GuardMode.ERROR})
+    evidence: GuardMode = GuardMode.ERROR
+    is_journal_on: bool = True

@@ -1,0 +1,214 @@
+"""The journal: one JSON line per event, flushed at once, so that a killed run still says what ran.
+
+A worker writes one file, ``journal-<shard slug>-<worker>-<pid>.jsonl``. Its first line is ``WorkerStarted``;
+a file without ``SessionFinished`` as its last line belongs to a worker that did not end by itself.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+
+from ci_tools.errors import DecodeError
+from ci_tools.model.case import DEFAULT_CONFIGURATION, Failure, Leak, Outcome, Phase
+from ci_tools.model.codec import from_json, to_json
+
+JOURNAL_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStarted:
+    """A pytest process began. ``role`` is ``worker`` (runs tests) or ``controller`` (pytest-xdist's, runs none)."""
+
+    at: float
+    run_id: str
+    worker: str
+    pid: int
+    role: str = "worker"
+    version: int = JOURNAL_VERSION
+    run_attempt: int = 1
+    configuration: str = DEFAULT_CONFIGURATION
+    shard: str = "1/1"
+    generation: int = 1
+    plan_digest: str = ""
+    commit: str = ""
+    python: str = ""
+    pytest: str = ""
+    platform: str = ""
+    tool: str = ""
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestsCollected:
+    """Collection ended. ``test_ids`` are those this process will run (after selection); pytest-xdist workers leave them empty."""
+
+    __test__ = False
+    at: float
+    count: int
+    digest: str
+    test_ids: tuple[str, ...] = ()
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionFailed:
+    """One file (or package) could not be collected."""
+
+    at: float
+    path: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionRefused:
+    """What was collected does not fit the plan: nothing was run."""
+
+    at: float
+    message: str
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestStarted:
+    """A test's set-up is about to begin. ``execution`` counts runs of this test in this process, from 1."""
+
+    __test__ = False
+    at: float
+    test_id: str
+    execution: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished:
+    """One phase ended: ``result`` is pytest's word (passed, failed, skipped)."""
+
+    at: float
+    test_id: str
+    phase: Phase
+    result: str
+    duration_s: float
+    failure: Failure | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestFinished:
+    """All phases of one execution are over and this is its outcome."""
+
+    __test__ = False
+    at: float
+    test_id: str
+    outcome: Outcome
+    duration_s: float
+    execution: int = 1
+    reason: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    """A deadline passed. ``ended_worker`` says whether the process had to be ended for it."""
+
+    at: float
+    test_id: str
+    phase: Phase
+    timeout_s: float
+    stacks: str
+    ended_worker: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakFound:
+    """Something outlived its test."""
+
+    at: float
+    test_id: str
+    leak: Leak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRequested:
+    """Code under test asked the process to end (``os._exit``) while this test ran."""
+
+    at: float
+    test_id: str
+    code: int
+    stacks: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCrashed:
+    """pytest-xdist's controller saw a worker end; ``test_id`` is what it was running, as far as known."""
+
+    at: float
+    worker: str
+    test_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFinished:
+    """The end marker: the session ended by itself with pytest's exit status."""
+
+    at: float
+    exit_status: int
+    finished: int
+
+
+Event = (
+    WorkerStarted
+    | TestsCollected
+    | CollectionFailed
+    | SelectionRefused
+    | TestStarted
+    | PhaseFinished
+    | TestFinished
+    | TimedOut
+    | LeakFound
+    | ExitRequested
+    | WorkerCrashed
+    | SessionFinished
+)
+
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
+
+
+def render_event(event: Event) -> str:
+    """One line without its newline: the event's fields and its name under ``event``."""
+    data = {"event": type(event).__name__, **to_json(event)}
+    # ASCII only: lone surrogates in test output must not make the line unwritable.
+    return json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+
+
+def parse_event(line: str | bytes, *, where: str = "journal") -> Event | None:
+    """The event of one line; None for an event of a newer version; DecodeError for a line that is cut or foreign."""
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        what = f"{where} holds a line that is not JSON: {error}"
+        raise DecodeError(what, hint="the worker was killed while it wrote; what stands before it counts") from error
+    if not isinstance(data, dict) or not isinstance(data.get("event"), str):
+        what = f"{where} holds a line without an event name"
+        raise DecodeError(what, hint="this is not a journal of ci-tools")
+    kind = _KINDS.get(data["event"])
+    return None if kind is None else from_json(kind, data, where=f"{where}:{data['event']}")
+
+
+def parse_journal(text: str, *, where: str = "journal") -> Iterator[Event]:
+    """Every event of a journal's text. A cut last line is left out: its writer was killed; a bad line elsewhere raises."""
+    lines = text.split("\n")
+    complete, tail = lines[:-1], lines[-1]
+    for number, line in enumerate(complete, start=1):
+        if line.strip():
+            event = parse_event(line, where=f"{where}:{number}")
+            if event is not None:
+                yield event
+    if tail.strip():
+        try:
+            event = parse_event(tail, where=where)
+        except DecodeError:
+            return
+        if event is not None:
+            yield event

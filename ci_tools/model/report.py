@@ -1,0 +1,107 @@
+"""What one shard said (shard report) and all of them merged (run report)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ci_tools.model.case import DEFAULT_CONFIGURATION, Case, Failure, Outcome
+from ci_tools.model.service import Provenance
+
+REPORT_VERSION = 1
+
+
+class EndedBy(StrEnum):
+    """Why a worker is no longer there."""
+
+    ITSELF = "itself"
+    SIGNAL = "signal"
+    TEST_DEADLINE = "test_deadline"
+    SILENCE = "silence"
+    RUN_DEADLINE = "run_deadline"
+    INTERRUPT = "interrupt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerExit:
+    """How one worker process ended. ``returncode`` is negative for a signal; ``finished_session`` is the end marker."""
+
+    worker: str
+    returncode: int
+    ended_by: EndedBy
+    finished_session: bool
+    duration_s: float
+    command: tuple[str, ...] = ()
+    output_tail: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionError:
+    """A file that could not be collected: its tests are unknown, so nothing can make up for it."""
+
+    path: str
+    failure: Failure
+    shard: str = "1/1"
+    configuration: str = DEFAULT_CONFIGURATION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardReport:
+    """What one attempt of one shard did. ``corrupt`` holds the reasons why its files cannot be trusted whole."""
+
+    run_id: str
+    shard: str
+    cases: tuple[Case, ...]
+    version: int = REPORT_VERSION
+    run_attempt: int = 1
+    configuration: str = DEFAULT_CONFIGURATION
+    commit: str = ""
+    plan_digest: str = ""
+    expected_digest: str = ""
+    collection_errors: tuple[CollectionError, ...] = ()
+    exits: tuple[WorkerExit, ...] = ()
+    services: tuple[Provenance, ...] = ()
+    corrupt: tuple[str, ...] = ()
+    interrupted_by: str = ""
+    started_at: float = 0.0
+    duration_s: float = 0.0
+    source: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """All shards merged, every expected test accounted for exactly once.
+
+    Lost tests are cases with outcome ``lost``. ``unexpected`` ran without being planned, ``duplicated`` ran in more than
+    one shard, ``missing_shards`` sent no report, ``repeated_inputs`` were given more than once (and counted once).
+    ``is_complete_proven`` is false without a plan.
+    """
+
+    run_id: str
+    cases: tuple[Case, ...]
+    version: int = REPORT_VERSION
+    commit: str = ""
+    plan_digest: str = ""
+    is_complete_proven: bool = False
+    expected: int = 0
+    shards: tuple[ShardReport, ...] = ()
+    collection_errors: tuple[CollectionError, ...] = ()
+    missing_shards: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    duplicated: tuple[str, ...] = ()
+    repeated_inputs: tuple[str, ...] = ()
+    corrupt: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    services: tuple[Provenance, ...] = ()
+    interrupted_by: str = ""
+    started_at: float = 0.0
+    duration_s: float = 0.0
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        """How many cases have each outcome; every outcome is a key."""
+        counts = dict.fromkeys(Outcome, 0)
+        for case in self.cases:
+            counts[case.outcome] += 1
+        return counts

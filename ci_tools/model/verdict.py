@@ -1,0 +1,84 @@
+"""The verdict: passed, failed, incomplete or error, with every rule that was asked and every cause that was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ci_tools.model.case import Failure
+from ci_tools.model.service import Provenance
+
+VERDICT_VERSION = 1
+
+
+class Decision(StrEnum):
+    """What the gate says; only passed lets anything through."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleResult:
+    """One rule asked: what it expected, what is, and what breaking it makes of the verdict."""
+
+    rule: str
+    holds: bool
+    expected: str
+    actual: str
+    breach: Decision = Decision.FAILED
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One root cause: the failures and errors that share an origin, with one example and how to repeat it."""
+
+    signature: str
+    title: str
+    tests: tuple[str, ...]
+    failures: int
+    errors: int
+    example: Failure
+    example_test: str
+    blocks: str = ""
+    location: str = ""
+    shards: tuple[str, ...] = ()
+    spread: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A file the verdict was made from."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The gate's answer. ``headline`` is generated and says the worst truth first; ``exit_code`` is documented API."""
+
+    decision: Decision
+    exit_code: int
+    headline: str
+    rules: tuple[RuleResult, ...]
+    version: int = VERDICT_VERSION
+    run_id: str = ""
+    commit: str = ""
+    plan_digest: str = ""
+    profile: str = "default"
+    is_complete_proven: bool = False
+    expected: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    flaky: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    services: tuple[Provenance, ...] = ()
+    tool_version: str = ""
+    created_at: float = 0.0
+    duration_s: float = 0.0
+    notes: tuple[str, ...] = ()

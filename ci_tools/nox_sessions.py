@@ -1,0 +1,1 @@
+"""What a consumer's noxfile calls."""

@@ -1,0 +1,1 @@
+"""Plan, provision, run, collect, judge, publish, in that order."""

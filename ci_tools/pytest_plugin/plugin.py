@@ -1,0 +1,1 @@
+"""The pytest plugin: options, configure, registers the guards; hooks only."""

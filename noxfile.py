@@ -1,1 +1,64 @@
-"""Sessions."""
+"""The one door: every check of the project is a session here, and CI calls the same sessions."""
+
+import sys
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, str(Path(__file__).parent))  # the noxfile loads where only nox is installed
+
+from ci_tools import nox_sessions
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "tests", "integration"]
+
+PLATFORM = "examples/agent_platform"
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """The main job: the reference platform's suite on real services, to a verdict. Arguments go to `ci-tools run`."""
+    nox_sessions.install_locked(session, "requirements/integration.txt", project=".")
+    nox_sessions.run_toolkit(session, "run", "--project", PLATFORM, "--artifacts", "ci-artifacts", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The project's own tests, against the installed package. Arguments go to pytest."""
+    nox_sessions.install_locked(session, "requirements/tests.txt", project=".")
+    session.run("pytest", *(session.posargs or ["-n", "auto", "-m", "not slow"]))
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """The long suites: planted bugs, kill matrix, executed workflows. Arguments go to pytest."""
+    nox_sessions.install_locked(session, "requirements/tests.txt", project=".")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, lint, types, the layer rule, the workflows, and whether the locks are stale."""
+    nox_sessions.install_locked(session, "requirements/lint.txt", project=".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    session.run("lint-imports", "--no-logo", env={"PYTHONPATH": "."})
+    session.run("python", "requirements/compile.py", "--check")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Compile requirements/*.txt from pyproject.toml; `-- --upgrade` takes the newest releases."""
+    session.install("uv")
+    session.run("python", "requirements/compile.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Every claim of speed, measured against a peer or a limit in the same run; prints ratios."""
+    nox_sessions.install_locked(session, "requirements/bench.txt", project=".")
+    for path in sorted(Path("benchmarks").glob("*.py")):
+        session.run("python", str(path), *session.posargs)

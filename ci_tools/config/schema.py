@@ -1,0 +1,377 @@
+"""The schema of ``[tool.ci-tools]``: every key with its default, and the table as a value, all mistakes at once.
+
+The tables ``KEYS`` and ``TABLES`` are the one place where a default stands; the reference page is made from them.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ci_tools.errors import ConfigError
+from ci_tools.model.case import DEFAULT_CONFIGURATION
+from ci_tools.model.guard import GuardMode, GuardPolicy
+from ci_tools.model.policy import Policy
+from ci_tools.model.service import Isolation, Provider, ServiceKind, ServiceSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """One way to run the suite: which services it gets and what its environment says."""
+
+    name: str = DEFAULT_CONFIGURATION
+    services: tuple[ServiceKind, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What ``[tool.ci-tools]`` says, defaults filled in. Paths are text relative to the project."""
+
+    tests: tuple[str, ...] = ()
+    pytest_args: tuple[str, ...] = ()
+    workers: int = 0
+    artifacts: str = "ci-artifacts"
+    keep_runs: int = 20
+    env_file: str = ""
+    run_timeout_s: float = 3600.0
+    timings: str = ""
+    guard: GuardPolicy = field(default_factory=GuardPolicy)
+    services: tuple[ServiceSpec, ...] = ()
+    configurations: tuple[Configuration, ...] = (Configuration(),)
+    profiles: Mapping[str, Policy] = field(default_factory=dict)
+
+
+class _MistakeError(Exception):
+    """A value that does not fit; its text is what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of the configuration: the TOML table it stands in, what it takes, its default and what it means."""
+
+    table: str
+    name: str
+    takes: str
+    default: object
+    meaning: str
+    parse: Callable[[object], object]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _MistakeError("a string")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _MistakeError('an array of strings, like ["tests/integration"]')
+    return tuple(value)
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise _MistakeError("a number of seconds, 0 or more")
+    return float(value)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise _MistakeError("a whole number, 0 or more")
+    return value
+
+
+def _port(value: object) -> int:
+    highest_port = 65535
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest_port:
+        raise _MistakeError("a port, 1 to 65535")
+    return value
+
+
+def _workers(value: object) -> int:
+    if value == "auto":
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _MistakeError('"auto" or a whole number, 1 or more')
+    return value
+
+
+def _environment(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise _MistakeError('a table of strings, like { DATABASE_URL = "…" }')
+    return dict(value)
+
+
+def _options(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(item, (str, int, float)) for item in value.values()):
+        raise _MistakeError('a table of server options, like { maxmemory = "64mb" }')
+    return {name: str(item) for name, item in value.items()}
+
+
+def _mode(value: object) -> GuardMode:
+    try:
+        return GuardMode(_text(value))
+    except ValueError as error:
+        raise _MistakeError('"error", "warn" or "off"') from error
+
+
+def _modes(value: object) -> dict[str, GuardMode]:
+    if not isinstance(value, dict):
+        raise _MistakeError('a table of modes, like { task = "error", thread = "warn" }')
+    return {kind: _mode(mode) for kind, mode in value.items()}
+
+
+def _isolation(value: object) -> Isolation:
+    try:
+        return Isolation(_text(value))
+    except ValueError as error:
+        raise _MistakeError('"server", "database" or "shared"') from error
+
+
+def _providers(value: object) -> tuple[Provider, ...]:
+    try:
+        return tuple(Provider(item) for item in _texts(value))
+    except ValueError as error:
+        raise _MistakeError(f"an array of {', '.join(Provider)}") from error
+
+
+def _services(value: object) -> tuple[ServiceKind, ...]:
+    try:
+        return tuple(ServiceKind(item) for item in _texts(value))
+    except ValueError as error:
+        raise _MistakeError(f"an array of {', '.join(ServiceKind)}") from error
+
+
+def _version(value: object) -> str:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - not needed by most configurations
+
+    try:
+        return str(SpecifierSet(_text(value)))
+    except InvalidSpecifier as error:
+        raise _MistakeError('a version range, like ">=7,<10"') from error
+
+
+_GUARD = GuardPolicy()
+_TEXTS = "array of strings"
+
+KEYS = (
+    Key(
+        table="",
+        name="tests",
+        takes=_TEXTS,
+        default=(),
+        meaning="what pytest is given; pytest's own `testpaths` when empty",
+        parse=_texts,
+    ),
+    Key(table="", name="pytest-args", takes=_TEXTS, default=(), meaning="further arguments for pytest", parse=_texts),
+    Key(
+        table="",
+        name="workers",
+        takes='"auto" or number',
+        default=0,
+        meaning="pytest-xdist workers inside one shard; `auto` (0) is one for each core",
+        parse=_workers,
+    ),
+    Key(table="", name="artifacts", takes="path", default="ci-artifacts", meaning="folder for the folders of runs", parse=_text),
+    Key(
+        table="",
+        name="keep-runs",
+        takes="number",
+        default=20,
+        meaning="how many finished runs stay there; 0 keeps all",
+        parse=_whole,
+    ),
+    Key(
+        table="",
+        name="env-file",
+        takes="path",
+        default="",
+        meaning="`KEY=value` lines for the tests' environment; the real environment wins",
+        parse=_text,
+    ),
+    Key(
+        table="",
+        name="run-timeout",
+        takes="seconds",
+        default=3600.0,
+        meaning="time for the whole run of one shard",
+        parse=_seconds,
+    ),
+    Key(
+        table="",
+        name="timings",
+        takes="path",
+        default="",
+        meaning="past durations; `timings.json` in the artifacts folder when empty",
+        parse=_text,
+    ),
+    Key(
+        table="guards",
+        name="timeout",
+        takes="seconds",
+        default=_GUARD.timeout_s,
+        meaning="time for one test where pytest-timeout's own mark, option or ini key says nothing; 0 is none",
+        parse=_seconds,
+    ),
+    Key(
+        table="guards",
+        name="grace",
+        takes="seconds",
+        default=_GUARD.grace_s,
+        meaning="time for a test that was asked to end, before its worker is ended",
+        parse=_seconds,
+    ),
+    Key(
+        table="guards",
+        name="silence",
+        takes="seconds",
+        default=_GUARD.silence_s,
+        meaning="time a worker may say nothing; 0 derives it from `timeout`",
+        parse=_seconds,
+    ),
+    Key(
+        table="guards",
+        name="exit",
+        takes="seconds",
+        default=_GUARD.exit_s,
+        meaning="time for a worker to end after its last test",
+        parse=_seconds,
+    ),
+    Key(
+        table="guards",
+        name="leaks",
+        takes="table of modes",
+        default=_GUARD.leaks,
+        meaning="what a leak of each kind does: `error`, `warn` or `off`",
+        parse=_modes,
+    ),
+    Key(
+        table="guards",
+        name="evidence",
+        takes="mode",
+        default=_GUARD.evidence,
+        meaning="what a declared service without measured use does",
+        parse=_mode,
+    ),
+)
+
+_SERVICE_KEYS: dict[str, Callable[[object], object]] = {
+    "port": _port,
+    "version": _version,
+    "isolation": _isolation,
+    "options": _options,
+    "url-variable": _text,
+    "providers": _providers,
+    "path": _text,
+    "start-timeout": _seconds,
+}
+_CONFIGURATION_KEYS: dict[str, Callable[[object], object]] = {"services": _services, "environment": _environment}
+_TABLES = {"guards", "services", "configurations", "gate"}
+
+
+def parse_config(table: Mapping[str, object], *, source: str) -> Config:
+    """The configuration that a ``[tool.ci-tools]`` table describes; ConfigError lists every mistake with its key."""
+    problems: list[str] = []
+    top = _read_keys(table, "", problems, extra=_TABLES)
+    guards = _read_keys(_table(table, "guards", problems), "guards", problems)
+    services = _parse_services(_table(table, "services", problems), problems)
+    configurations = _parse_configurations(_table(table, "configurations", problems), services, problems)
+    profiles = _parse_profiles(_table(table, "gate", problems), problems)
+    if problems:
+        what = f"{source}: {len(problems)} configuration problem(s)"
+        raise ConfigError(what, details=problems, hint="docs/reference/configuration.md lists every key with its default")
+    values = {name.replace("-", "_"): value for name, value in top.items()}
+    values["run_timeout_s"] = values.pop("run_timeout")
+    guard = GuardPolicy(
+        timeout_s=guards["timeout"],  # type: ignore[arg-type] # the key's parser gives the field's type
+        grace_s=guards["grace"],  # type: ignore[arg-type] # as above
+        silence_s=guards["silence"],  # type: ignore[arg-type] # as above
+        exit_s=guards["exit"],  # type: ignore[arg-type] # as above
+        leaks={**_GUARD.leaks, **guards["leaks"]},  # type: ignore[dict-item] # as above
+        evidence=guards["evidence"],  # type: ignore[arg-type] # as above
+    )
+    return Config(guard=guard, services=services, configurations=configurations, profiles=profiles, **values)  # type: ignore[arg-type] # as above
+
+
+def _table(table: Mapping[str, object], name: str, problems: list[str]) -> Mapping[str, object]:
+    value = table.get(name, {})
+    if isinstance(value, dict):
+        return value
+    problems.append(f"{name} is {value!r}, expected a table [tool.ci-tools.{name}]")
+    return {}
+
+
+def _read_keys(table: Mapping[str, object], prefix: str, problems: list[str], extra: set[str] = frozenset()) -> dict[str, object]:  # type: ignore[assignment] # an empty frozenset is a safe default
+    known = {key.name: key for key in KEYS if key.table == prefix}
+    values: dict[str, object] = {name: key.default for name, key in known.items()}
+    parsers = {name: key.parse for name, key in known.items()}
+    values.update(_read(table, prefix, parsers, problems, extra))
+    return values
+
+
+def _read(
+    table: Mapping[str, object],
+    prefix: str,
+    parsers: Mapping[str, Callable[[object], object]],
+    problems: list[str],
+    extra: set[str] = frozenset(),  # type: ignore[assignment] # an empty frozenset is a safe default
+) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name, value in table.items():
+        where = f"{prefix}.{name}" if prefix else name
+        if name in parsers:
+            try:
+                values[name] = parsers[name](value)
+            except _MistakeError as mistake:
+                problems.append(f"{where} is {value!r}, expected {mistake}")
+        elif name not in extra:
+            problems.append(_unknown(where, name, {*parsers, *extra}))
+    return values
+
+
+def _unknown(where: str, name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+    return f"{where} is not a key; {remedy}"
+
+
+def _parse_services(table: Mapping[str, object], problems: list[str]) -> tuple[ServiceSpec, ...]:
+    kinds = {kind.value for kind in ServiceKind}
+    specs = []
+    for name, value in table.items():
+        if name not in kinds:
+            problems.append(_unknown(f"services.{name}", name, kinds))
+        elif not isinstance(value, dict):
+            problems.append(f"services.{name} is {value!r}, expected a table [tool.ci-tools.services.{name}]")
+        else:
+            values = _read(value, f"services.{name}", _SERVICE_KEYS, problems)
+            fields = {key.replace("-", "_"): item for key, item in values.items()}
+            if "start_timeout" in fields:
+                fields["start_timeout_s"] = fields.pop("start_timeout")
+            specs.append(ServiceSpec(kind=ServiceKind(name), **fields))  # type: ignore[arg-type] # each key's parser gives its type
+    return tuple(specs)
+
+
+def _parse_configurations(
+    table: Mapping[str, object], services: tuple[ServiceSpec, ...], problems: list[str]
+) -> tuple[Configuration, ...]:
+    declared = tuple(spec.kind for spec in services)
+    if not table:
+        return (Configuration(services=declared),)
+    configurations = []
+    for name, value in table.items():
+        if not isinstance(value, dict):
+            problems.append(f"configurations.{name} is {value!r}, expected a table [tool.ci-tools.configurations.{name}]")
+            continue
+        values = _read(value, f"configurations.{name}", _CONFIGURATION_KEYS, problems)
+        wanted = values.get("services", declared)
+        absent = [kind for kind in wanted if kind not in declared]  # type: ignore[attr-defined] # the parser gives a tuple
+        problems.extend(f"configurations.{name}.services names {kind!r}; add [tool.ci-tools.services.{kind}]" for kind in absent)
+        configurations.append(Configuration(name=name, services=wanted, environment=values.get("environment", {})))  # type: ignore[arg-type] # as above
+    return tuple(configurations)
+
+
+def _parse_profiles(table: Mapping[str, object], problems: list[str]) -> Mapping[str, Policy]:
+    """Read in ``config/gate.py`` once the policy has its keys."""
+    del table, problems
+    return {}

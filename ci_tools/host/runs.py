@@ -1,0 +1,88 @@
+"""Folders of runs: each run has its own under the artifacts folder, ``latest`` points at the newest."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from ci_tools.errors import UsageError
+
+_MARK = ".running"
+"""In a folder while its run goes on, holding the process ID: such a folder is never pruned."""
+
+
+def new_run_id(environ: Mapping[str, str]) -> str:
+    """The ID of this run: ``CI_TOOLS_RUN_ID``, else GitHub's run ID (shared by all jobs of a run), else one of our own."""
+    given = environ.get("CI_TOOLS_RUN_ID", "")
+    if given:
+        if not all(letter.isalnum() or letter in "-_." for letter in given) or given.startswith("."):
+            what = f"CI_TOOLS_RUN_ID is {given!r}, expected letters, digits, '-', '_' and '.'"
+            raise UsageError(what, hint="it becomes the name of a folder")
+        return given
+    if environ.get("GITHUB_ACTIONS") == "true" and environ.get("GITHUB_RUN_ID", "").isdigit():
+        return f"github-{environ['GITHUB_RUN_ID']}"
+    return f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
+def create_run_folder(artifacts: Path, name: str) -> Path:
+    """A new empty folder ``artifacts/name`` (``name-2``, … where that exists), with ``latest`` pointing at it."""
+    artifacts.mkdir(parents=True, exist_ok=True)
+    ignore = artifacts / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    for number in range(1, 10_000):
+        folder = artifacts / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        (folder / _MARK).write_text(str(os.getpid()), encoding="utf-8")
+        _point_latest(artifacts, folder.name)
+        return folder
+    what = f"{artifacts / name} exists 9,999 times"
+    raise UsageError(what, hint="empty the artifacts folder")
+
+
+def finish_run_folder(folder: Path) -> None:
+    """Say that the run of this folder is over."""
+    (folder / _MARK).unlink(missing_ok=True)
+
+
+def prune_runs(artifacts: Path, *, keep: int) -> tuple[Path, ...]:
+    """Remove the oldest finished folders of runs but ``keep`` of them; 0 keeps all. Nothing else there is touched."""
+    if keep == 0:
+        return ()
+    finished = [folder for folder in artifacts.iterdir() if _is_finished_run(folder)]
+    finished.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in finished[keep:]:
+        shutil.rmtree(folder, ignore_errors=True)
+    return tuple(finished[keep:])
+
+
+def _is_finished_run(folder: Path) -> bool:
+    is_run = folder.is_dir() and not folder.is_symlink() and (folder / "verdict.json").is_file()
+    return is_run and not _is_running(folder / _MARK)
+
+
+def _is_running(mark: Path) -> bool:
+    """Whether the process that made the mark is still there: a killed run leaves its mark behind."""
+    try:
+        return psutil.pid_exists(int(mark.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return mark.exists()
+
+
+def _point_latest(artifacts: Path, name: str) -> None:
+    latest = artifacts / "latest"
+    fresh = artifacts / f".latest-{os.getpid()}-{secrets.token_hex(2)}"
+    try:
+        fresh.symlink_to(name, target_is_directory=True)
+        fresh.replace(latest)
+    except OSError:
+        # Windows without the right to make links (or a folder of that name): a text file says it.
+        fresh.unlink(missing_ok=True)
+        (artifacts / "latest.txt").write_text(f"{name}\n", encoding="utf-8")

@@ -47,7 +47,13 @@ class CollectionError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardReport:
-    """What one attempt of one shard did. ``corrupt`` holds the reasons why its files cannot be trusted whole."""
+    """What one attempt of one shard did.
+
+    ``shard`` is ``2/4``, or ``file:<name>`` for a foreign report that says no shard. ``plan_digest`` is the plan's
+    ``expected_digest``; ``expected_digest`` is over the test IDs that this shard was to run. ``corrupt`` holds the
+    reasons why its files cannot be trusted whole, ``warnings`` what is odd in them and harmless. ``digest`` is the
+    sha256 of the file it was read from, ``declared_tests`` what a foreign file says it holds.
+    """
 
     run_id: str
     shard: str
@@ -62,10 +68,13 @@ class ShardReport:
     exits: tuple[WorkerExit, ...] = ()
     services: tuple[Provenance, ...] = ()
     corrupt: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     interrupted_by: str = ""
     started_at: float = 0.0
     duration_s: float = 0.0
     source: str = ""
+    digest: str = ""
+    declared_tests: int | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -75,6 +84,8 @@ class RunReport:
 
     Lost tests are cases with outcome ``lost``. ``unexpected`` ran without being planned, ``duplicated`` ran in more than
     one shard, ``missing_shards`` sent no report, ``repeated_inputs`` were given more than once (and counted once).
+    ``problems`` are contradictions between reports and plan (another run, commit or plan). ``shards`` are the reports
+    without their cases: each attempt in ``cases`` says which shard and which run attempt it came from.
     ``is_complete_proven`` is false without a plan.
     """
 
@@ -93,6 +104,8 @@ class RunReport:
     repeated_inputs: tuple[str, ...] = ()
     corrupt: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    expected_shards: tuple[str, ...] = ()
     services: tuple[Provenance, ...] = ()
     interrupted_by: str = ""
     started_at: float = 0.0
@@ -105,3 +118,8 @@ class RunReport:
         for case in self.cases:
             counts[case.outcome] += 1
         return counts
+
+    @property
+    def flaky(self) -> tuple[Case, ...]:
+        """The cases that passed after a failed attempt."""
+        return tuple(case for case in self.cases if case.is_flaky)

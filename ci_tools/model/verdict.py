@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ci_tools.model.case import Failure
+from ci_tools.model.policy import Policy
 from ci_tools.model.service import Provenance
 
 VERDICT_VERSION = 1
@@ -21,19 +22,29 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleResult:
-    """One rule asked: what it expected, what is, and what breaking it makes of the verdict."""
+    """One rule asked: what it expected, what is, and what breaking it makes of the verdict.
+
+    ``exit_code`` is what a breach ends the process with. ``details`` name the tests, shards or files behind the figure,
+    also when the rule only warns.
+    """
 
     rule: str
     holds: bool
     expected: str
     actual: str
     breach: Decision = Decision.FAILED
+    exit_code: int = 0
     details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One root cause: the failures and errors that share an origin, with one example and how to repeat it."""
+    """One root cause: the failures and errors that share an origin, with one example and how to repeat it.
+
+    ``signature`` is stable and carries its algorithm's version (``sig-v1:…``); ``rule`` is the readable pattern behind
+    it. ``tests`` are distinct test IDs, ``failures`` and ``errors`` count results. ``blocks`` says what it rolls up to
+    (``blocks 17 tests``), ``spread`` is ``environment``, ``machine``, ``code`` or empty.
+    """
 
     signature: str
     title: str
@@ -47,20 +58,28 @@ class Cause:
     shards: tuple[str, ...] = ()
     spread: str = ""
     command: str = ""
+    rule: str = ""
+    first_seen: float = 0.0
+    configurations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A file the verdict was made from."""
+    """A file the verdict was made from. ``path`` is relative to the verdict's folder where it lies below it."""
 
     path: str
     sha256: str
     size: int
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The gate's answer. ``headline`` is generated and says the worst truth first; ``exit_code`` is documented API."""
+    """The gate's answer. ``headline`` is generated and says the worst truth first; ``exit_code`` is documented API.
+
+    ``counts`` has every outcome and ``flaky`` (passed only after a failed attempt, not in ``passed``): they add up to
+    ``expected`` plus what ran unplanned. ``policy`` and ``baseline_commit`` are what a recomputation needs.
+    """
 
     decision: Decision
     exit_code: int
@@ -82,3 +101,6 @@ class Verdict:
     created_at: float = 0.0
     duration_s: float = 0.0
     notes: tuple[str, ...] = ()
+    policy: Policy | None = None
+    baseline_commit: str = ""
+    other_codes: tuple[int, ...] = ()

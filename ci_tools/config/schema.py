@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ci_tools.config.gate import parse_profiles
 from ci_tools.errors import ConfigError
 from ci_tools.model.case import DEFAULT_CONFIGURATION
 from ci_tools.model.guard import GuardMode, GuardPolicy
@@ -276,7 +277,7 @@ def parse_config(table: Mapping[str, object], *, source: str) -> Config:
     guards = _read_keys(_table(table, "guards", problems), "guards", problems)
     services = _parse_services(_table(table, "services", problems), problems)
     configurations = _parse_configurations(_table(table, "configurations", problems), services, problems)
-    profiles = _parse_profiles(_table(table, "gate", problems), problems)
+    profiles = parse_profiles(_table(table, "gate", problems), problems)
     if problems:
         what = f"{source}: {len(problems)} configuration problem(s)"
         raise ConfigError(what, details=problems, hint="docs/reference/configuration.md lists every key with its default")
@@ -366,12 +367,6 @@ def _parse_configurations(
         values = _read(value, f"configurations.{name}", _CONFIGURATION_KEYS, problems)
         wanted = values.get("services", declared)
         absent = [kind for kind in wanted if kind not in declared]  # type: ignore[attr-defined] # the parser gives a tuple
-        problems.extend(f"configurations.{name}.services names {kind!r}; add [tool.ci-tools.services.{kind}]" for kind in absent)
+        problems.extend(f"configurations.{name}.services names {kind.value!r}; add [tool.ci-tools.services.{kind}]" for kind in absent)
         configurations.append(Configuration(name=name, services=wanted, environment=values.get("environment", {})))  # type: ignore[arg-type] # as above
     return tuple(configurations)
-
-
-def _parse_profiles(table: Mapping[str, object], problems: list[str]) -> Mapping[str, Policy]:
-    """Read in ``config/gate.py`` once the policy has its keys."""
-    del table, problems
-    return {}

@@ -24,7 +24,9 @@ def _lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"]
     environ = {**os.environ, "PYTHONPATH": str(folder)}
     arguments = ["--no-cache", "--config", "pyproject.toml"]
-    return subprocess.run([*command, *arguments], cwd=folder, env=environ, text=True, capture_output=True, timeout=120, check=False)
+    return subprocess.run(
+        [*command, *arguments], cwd=folder, env=environ, text=True, capture_output=True, timeout=120, check=False
+    )
 
 
 @pytest.fixture(name="copy")

@@ -1,6 +1,271 @@
 """Processes that never outlive their parent: started under a guard, ended as a whole group.
 
-A guarded child runs in a session of its own under a small guard. The guard holds the read end of a pipe whose
-write end only this process has: when this process is gone, however it went, the pipe ends and the guard ends
-the child's whole group.
+A guarded child runs in a session of its own (Windows: in a job). A guard ends it when this process is gone,
+however it went: SIGKILL and ``os._exit`` included. ``docs/design/services.md`` says how and why.
 """
+
+import contextlib
+import ctypes
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import psutil
+
+if sys.platform == "win32":
+    from ci_tools.host import guard_windows as guard
+else:
+    from ci_tools.host import guard_posix as guard
+
+EndSignal = Literal["INT", "TERM", "QUIT", "KILL"]
+"""What a guarded process gets first when it is to end; KILL follows after the grace period."""
+
+GUARD_GRACE_S = 1.0
+"""What the guard allows between the first signal and KILL once this process is gone."""
+
+PARENT_POLL_S = 0.2
+"""How often ``watch_parent`` looks: a dead parent is noticed within 0.5 s also on a busy machine."""
+
+_FIRST_PAUSE_S = 0.0005
+_LONGEST_PAUSE_S = 0.01
+_PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
+
+_running: dict[int, "GuardedProcess"] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A process that was ended by ``end_descendants``, as people know it."""
+
+    pid: int
+    name: str
+    command: str
+
+
+class GuardedProcess:
+    """A running child under its guard. As a context manager it is ended on the way out."""
+
+    def __init__(
+        self, launched: guard.Launched, *, argv: Sequence[str], end_signal: EndSignal, output: Path, cleanup: tuple[Path, ...]
+    ) -> None:
+        self.argv = tuple(argv)
+        self.output = output
+        self.pid = launched.pid
+        self.guard_pid = launched.guard_pid
+        self._cleanup = cleanup
+        self._end_signal = end_signal
+        self._launched = launched
+        self._owner_pid = os.getpid()
+        self._returncode: int | None = None
+        self._lock = threading.Lock()
+        _running[self.pid] = self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end(GUARD_GRACE_S)
+
+    def poll(self) -> int | None:
+        """The child's return code, negative for a signal; None while it runs. It is not reaped: its pid stays its own."""
+        if self._returncode is not None:
+            return self._returncode
+        return guard.returncode(self._launched)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The return code, or None when the child still runs after ``timeout_s``."""
+        return _wait_until(self.poll, timeout_s)
+
+    def end(self, grace_s: float) -> int:
+        """End the child, its group, its session and its descendants; the return code. Twice is the same as once.
+
+        The end signal goes to the group first; whatever is left after ``grace_s`` is killed. A forked child that
+        inherited this object ends nothing: the process belongs to whoever started it.
+        """
+        if os.getpid() != self._owner_pid:
+            return self._returncode or 0
+        with self._lock:
+            if self._returncode is None:
+                self._returncode = self._end(grace_s)
+                _running.pop(self.pid, None)
+            return self._returncode
+
+    def _end(self, grace_s: float) -> int:
+        outside = _descendants(self.pid)
+        if self.poll() is None and grace_s > 0:
+            guard.ask(self._launched, self._end_signal)
+            self.wait(grace_s)
+            outside |= _descendants(self.pid)
+        guard.kill(self._launched)
+        code = guard.release(self._launched)
+        if any(_is_guard(process) for process in outside):
+            # The child's own guards are at work now: they end what they guard and remove its folders.
+            psutil.wait_procs(outside, timeout=GUARD_GRACE_S + 1)
+        _kill(outside)
+        for folder in self._cleanup:
+            shutil.rmtree(folder, ignore_errors=True)
+        return code
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    output: Path,
+    end_signal: EndSignal = "TERM",
+    cleanup: tuple[Path, ...] = (),
+    user: int | None = None,
+    group: int | None = None,
+) -> GuardedProcess:
+    """Start ``argv`` under a guard: standard input empty, both outputs appended to the file ``output``.
+
+    ``cleanup`` are folders that are removed when the child is ended, by us or by the guard (POSIX) after our death.
+    ``user`` and ``group`` (POSIX, root only) are the account it runs as.
+    Raises FileNotFoundError when ``argv[0]`` is no program, OSError when the system refuses to start one.
+    """
+    program = shutil.which(argv[0], path=env.get("PATH"))
+    if program is None:
+        raise FileNotFoundError(f"{argv[0]} is no program that can be run")
+    launched = guard.launch(
+        [program, *argv[1:]],
+        env=env,
+        cwd=cwd,
+        output=output,
+        end_signal=end_signal,
+        grace_s=GUARD_GRACE_S,
+        cleanup=cleanup,
+        user=user,
+        group=group,
+    )
+    return GuardedProcess(launched, argv=argv, end_signal=end_signal, output=output, cleanup=cleanup)
+
+
+def become_subreaper() -> bool:
+    """Make orphaned descendants ours instead of init's, so that ``end_descendants`` finds them; False where Linux is not."""
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def end_descendants(grace_s: float, *, allow: Collection[int] = ()) -> tuple[Ended, ...]:
+    """End every descendant of this process, but not guarded processes that still run nor ``allow`` (pids), nor their children.
+
+    TERM first, KILL after ``grace_s``; looked for again until none is left, since ending one makes orphans of others.
+    Guards of descendants that died are left to do their work first.
+    """
+    ended: dict[int, Ended] = {}
+    deadline = time.monotonic() + grace_s
+    guards_deadline = deadline + GUARD_GRACE_S + 1
+    while (found := _strays(set(allow))) and time.monotonic() < guards_deadline + 1:
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                patience = guards_deadline if _is_guard(process) else deadline
+                if process.pid not in ended:
+                    ended[process.pid] = _describe(process)
+                    process.terminate()
+                if time.monotonic() >= patience:
+                    process.kill()
+        time.sleep(_LONGEST_PAUSE_S)
+    return tuple(ended.values())
+
+
+def watch_parent(callback: Callable[[], None], *, parent_pid: int | None = None) -> threading.Event:
+    """Call ``callback`` once, from a daemon thread, when our parent is gone. Setting the returned event ends the watch.
+
+    ``parent_pid`` is who the parent should be, when the caller was told; a parent that is gone already is noticed too.
+    """
+    expected = os.getppid() if parent_pid is None else parent_pid
+    born = _born(expected)
+    stopped = threading.Event()
+
+    def watch() -> None:
+        while not stopped.wait(PARENT_POLL_S):
+            if os.getppid() != expected or born is None or _born(expected) != born:
+                callback()
+                return
+
+    threading.Thread(target=watch, name="ci-tools-parent-watch", daemon=True).start()
+    return stopped
+
+
+def _wait_until(poll: Callable[[], int | None], timeout_s: float) -> int | None:
+    deadline = time.monotonic() + timeout_s
+    pause = _FIRST_PAUSE_S
+    while (answer := poll()) is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, _LONGEST_PAUSE_S)
+    return answer
+
+
+def _born(pid: int) -> float | None:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
+
+
+def _descendants(pid: int) -> set[psutil.Process]:
+    if sys.platform == "linux" and not _has_children(pid):
+        return set()
+    try:
+        return set(psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return set()
+
+
+def _has_children(pid: int) -> bool:
+    """Whether Linux lists a child of ``pid``: fifty times cheaper than psutil, which reads every process there is."""
+    try:
+        return any((task / "children").read_bytes() for task in Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return Path(f"/proc/{pid}").exists()
+
+
+def _strays(allow: set[int]) -> list[psutil.Process]:
+    spared = allow | guard.guard_pids() | set(_running)
+    found = []
+    for process in psutil.Process().children(recursive=True):  # parents come before their children
+        with contextlib.suppress(psutil.Error):
+            if process.pid in spared or process.ppid() in spared:
+                spared.add(process.pid)
+            elif not _is_reaped(process):
+                found.append(process)
+    return found
+
+
+def _is_guard(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return guard.NAME in process.cmdline()
+    return False
+
+
+def _is_reaped(process: psutil.Process) -> bool:
+    """Whether a child that has ended is out of the way: a zombie of ours is reaped here, others wait for their parent."""
+    with contextlib.suppress(psutil.Error):
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return False
+        if sys.platform != "win32":
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
+    return True
+
+
+def _describe(process: psutil.Process) -> Ended:
+    return Ended(pid=process.pid, name=process.name(), command=" ".join(process.cmdline()))
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()

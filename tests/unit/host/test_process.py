@@ -51,7 +51,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         *argv: str, env: dict[str, str] | None = None, end_signal: process.EndSignal = "TERM"
     ) -> process.GuardedProcess:
         environment = {**os.environ, **(env or {})}
-        one = process.start(argv, env=environment, cwd=tmp_path, output=tmp_path / "output.txt", end_signal=signal_)
+        one = process.start(argv, env=environment, cwd=tmp_path, output=tmp_path / "output.txt", end_signal=end_signal)
         started.append(one)
         return one
 

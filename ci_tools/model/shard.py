@@ -57,7 +57,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """The units of one shard, heaviest first, with its predicted seconds."""
+    """The units of one shard, heaviest first, with its predicted seconds.
+
+    A shard without units is planned to be empty: the suite has fewer pieces than shards. Running it is a success that
+    says so, and no report is expected of it.
+    """
 
     ref: ShardRef
     units: tuple[Unit, ...]
@@ -68,11 +72,17 @@ class Shard:
         """Every test ID of this shard, in unit order."""
         return tuple(test_id for unit in self.units for test_id in unit.test_ids)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is planned here, not even a broken file."""
+        return not self.units
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Which shard runs which tests, made once and shipped to every shard.
 
+    ``shards`` has an entry for every index, empty ones (``Shard.is_empty``) included.
     ``expected_digest`` is over the sorted expected test IDs, ``filters`` is what narrowed the suite (paths, ``-k``, ``-m``),
     ``broken_files`` are files whose collection failed: they belong to a shard too, so that their error is reported.
     """
@@ -92,6 +102,11 @@ class Plan:
     def test_ids(self) -> tuple[str, ...]:
         """Every expected test ID, sorted."""
         return tuple(sorted(test_id for shard in self.shards for test_id in shard.test_ids))
+
+    @property
+    def filled(self) -> tuple[Shard, ...]:
+        """The shards that have something to run: what a CI matrix starts and what a gate waits for."""
+        return tuple(shard for shard in self.shards if not shard.is_empty)
 
     def shard(self, ref: ShardRef) -> Shard:
         """The shard with this index; UsageError when the plan has another count."""

@@ -1,1 +1,346 @@
-"""Being built."""
+"""The static partition: which shard runs which tests, as a pure function of what was collected and of timings.
+
+Units are files, because whoever runs one test of a file pays for importing all of it. Only a file too heavy for an even
+spread is cut, along class, function and parameter boundaries. Units go longest first to the least loaded shard. All
+arithmetic is in whole microseconds, all ties are broken by ID: the same inputs give the same plan in any order of
+collection, on every machine.
+"""
+
+import heapq
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from ci_tools.errors import UsageError
+from ci_tools.model.case import DEFAULT_CONFIGURATION
+from ci_tools.model.shard import Plan, Shard, ShardRef, Unit, digest_of
+from ci_tools.model.worker import Collected, FileOrder
+from ci_tools.sharding.estimates import US, Estimates, estimate
+from ci_tools.sharding.timings import Timings, digest
+
+CUT_SHARE = 0.5
+"""A file heavier than this share of one shard's fair part is cut; measured: 1.00 times the bound, 1.0 to 1.3 times the imports."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Atom:
+    """Tests of one file that stay together: one test, function, class, or one group's tests (``group``)."""
+
+    ids: tuple[str, ...]
+    cost: int
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A file or a part of one. ``key`` is its smallest name: it breaks ties."""
+
+    path: str
+    key: str
+    atoms: tuple[_Atom, ...]
+    cost: int
+
+
+_Cluster = tuple[_Piece, ...]
+"""Pieces that one shard must run: tests of one group in several files."""
+
+
+def partition(
+    collected: Collected,
+    timings: Timings,
+    count: int,
+    *,
+    commit: str,
+    configuration: str = DEFAULT_CONFIGURATION,
+    filters: Sequence[str] = (),
+    processes: int = 1,
+    cut_share: float = CUT_SHARE,
+    bias_s: Mapping[int, float] | None = None,
+) -> Plan:
+    """The plan over ``count`` shards: every collected test in exactly one of them.
+
+    ``processes`` is how many pytest-xdist workers run inside a shard (it divides predictions), ``bias_s`` gives shards by
+    index seconds of other work. Broken files are units without tests, so that one shard reports their error. UsageError
+    for a count below 1.
+    """
+    if count < 1:
+        what = f"the number of shards is {count}, expected at least 1"
+        raise UsageError(what, hint="leave --shards out to run everything in one")
+    files, twice = _files_of(collected)
+    costs = estimate(files, timings, configuration=configuration, collection_s=collected.duration_s)
+    bias = {index: round(max(seconds, 0.0) * US) for index, seconds in (bias_s or {}).items() if math.isfinite(seconds)}
+    clusters = _clusters(files, collected, costs, count, cut_share)
+    placed = _placed(clusters, costs, count, bias)
+    shards = tuple(
+        _shard(ShardRef(index=index, count=count), pieces, costs, max(processes, 1))
+        for index, pieces in enumerate(placed, start=1)
+    )
+    expected = [test_id for ids in files.values() for test_id in ids]
+    return Plan(
+        commit=commit,
+        configuration=configuration,
+        filters=tuple(filters),
+        shards=shards,
+        expected_digest=digest_of(expected),
+        timings_digest=digest(timings),
+        broken_files=tuple(sorted(collected.broken)),
+        notes=_notes(shards, costs, twice),
+        facts=_facts(files, shards, costs, max(processes, 1)),
+    )
+
+
+def orders_for(plan: Plan, ref: ShardRef) -> tuple[FileOrder, ...]:
+    """What the worker of this shard is told, by path: the files to run and which tests of each."""
+    everywhere: dict[str, list[str]] = {}
+    for shard in plan.shards:
+        for unit in shard.units:
+            everywhere.setdefault(unit.path, []).extend(unit.test_ids)
+    here: dict[str, list[str]] = {}
+    for unit in plan.shard(ref).units:
+        here.setdefault(unit.path, []).extend(unit.test_ids)
+    return tuple(
+        FileOrder(path=path, expected_digest=digest_of(everywhere[path]), test_ids=tuple(ids))
+        for path, ids in sorted(here.items())
+    )
+
+
+def _files_of(collected: Collected) -> tuple[dict[str, tuple[str, ...]], int]:
+    """Test IDs by path, both sorted, each ID once and under one path; and how many came twice."""
+    path_of: dict[str, str] = {}
+    seen = 0
+    for path in sorted(collected.paths):
+        for test_id in collected.paths[path]:
+            seen += 1
+            path_of.setdefault(test_id, path)
+    for test_id in collected.test_ids:
+        path_of.setdefault(test_id, test_id.split("::", 1)[0])
+    files: dict[str, list[str]] = {}
+    for test_id in sorted(path_of):
+        files.setdefault(path_of[test_id], []).append(test_id)
+    for path in collected.broken:
+        files.setdefault(path, [])
+    return {path: tuple(files[path]) for path in sorted(files)}, max(seen - len(path_of), 0)
+
+
+def _clusters(
+    files: Mapping[str, tuple[str, ...]], collected: Collected, costs: Estimates, count: int, cut_share: float
+) -> list[_Cluster]:
+    """Everything that is placed as one: files, parts of heavy files, and files joined by a group."""
+    total = sum(costs.file(path, ids) for path, ids in files.items())
+    cap = max(int(total * cut_share) // count, 1)
+    joined = _joined_files(files, collected.groups)
+    clusters: list[_Cluster] = []
+    for paths in joined:
+        pieces = [_whole(path, files[path], collected.groups, costs, cap) for path in paths]
+        if len(paths) > 1 and (count == 1 or sum(piece.cost for piece in pieces) <= cap):
+            clusters.append(tuple(pieces))
+        elif len(paths) > 1:
+            clusters.extend(_apart(pieces, costs, cap))
+        else:
+            clusters.extend((part,) for part in _cut(pieces[0], costs, cap if count > 1 else total))
+    return _enough(clusters, costs, count)
+
+
+def _joined_files(files: Mapping[str, tuple[str, ...]], groups: Mapping[str, str]) -> list[list[str]]:
+    """The paths, those that share a group together."""
+    root = {path: path for path in files}
+
+    def find(path: str) -> str:
+        while root[path] != path:
+            root[path] = root[root[path]]
+            path = root[path]
+        return path
+
+    if groups:
+        first_of: dict[str, str] = {}
+        for path, ids in files.items():
+            for group in sorted({groups[test_id] for test_id in ids if test_id in groups}):
+                one, other = sorted((find(first_of.setdefault(group, path)), find(path)))
+                root[other] = one
+    together: dict[str, list[str]] = {}
+    for path in files:
+        together.setdefault(find(path), []).append(path)
+    return list(together.values())
+
+
+def _whole(path: str, ids: tuple[str, ...], groups: Mapping[str, str], costs: Estimates, cap: int) -> _Piece:
+    atoms = _atoms(path, ids, groups, costs, cap)
+    return _Piece(path, ids[0] if ids else path, atoms, costs.file(path, ids))
+
+
+def _atoms(path: str, ids: tuple[str, ...], groups: Mapping[str, str], costs: Estimates, cap: int) -> tuple[_Atom, ...]:
+    """The file's tests in the smallest bundles that may be separated; a class or function only when it is too heavy itself."""
+    if not ids:
+        return ()
+    if costs.file(path, ids) <= cap and not groups:
+        return (_Atom(ids, costs.tests(ids)),)
+    of_group: dict[str, list[str]] = {}
+    free: list[str] = []
+    for test_id in ids:
+        if test_id in groups:
+            of_group.setdefault(groups[test_id], []).append(test_id)
+        else:
+            free.append(test_id)
+    atoms = [_Atom(tuple(members), costs.tests(members), group) for group, members in of_group.items()]
+    for _, of_class in groupby(free, _class_of):
+        members = tuple(of_class)
+        cost = costs.tests(members)
+        if cost <= cap:
+            atoms.append(_Atom(members, cost))
+        else:
+            atoms.extend(_functions(members, costs, cap))
+    return tuple(sorted(atoms, key=lambda atom: atom.ids))
+
+
+def _functions(ids: Sequence[str], costs: Estimates, cap: int) -> Iterable[_Atom]:
+    for _, of_function in groupby(ids, _function_of):
+        members = tuple(of_function)
+        cost = costs.tests(members)
+        if cost <= cap:
+            yield _Atom(members, cost)
+        else:
+            yield from (_Atom((test_id,), costs.test(test_id)) for test_id in members)
+
+
+def _function_of(test_id: str) -> str:
+    """The ID without its parameters; parameters may hold anything, ``::`` and brackets too."""
+    return test_id.split("[", 1)[0]
+
+
+def _class_of(test_id: str) -> str:
+    """The ID's class (or its module, for plain functions: those are bundled as long as they are light)."""
+    return _function_of(test_id).rpartition("::")[0]
+
+
+def _cut(piece: _Piece, costs: Estimates, cap: int) -> list[_Piece]:
+    """The piece as it is when light enough, else in runs of neighbouring atoms of at most ``cap`` each where atoms allow."""
+    if piece.cost <= cap or len(piece.atoms) <= 1:
+        return [piece]
+    parts: list[list[_Atom]] = []
+    room = 0
+    for atom in piece.atoms:
+        if parts and atom.cost <= room:
+            parts[-1].append(atom)
+        else:
+            parts.append([atom])
+            room = cap
+        room -= atom.cost
+    return [_part(piece.path, tuple(atoms), costs) for atoms in parts]
+
+
+def _part(path: str, atoms: tuple[_Atom, ...], costs: Estimates) -> _Piece:
+    return _Piece(path, atoms[0].ids[0], atoms, costs.overhead(path) + sum(atom.cost for atom in atoms))
+
+
+def _apart(pieces: Sequence[_Piece], costs: Estimates, cap: int) -> Iterable[_Cluster]:
+    """Files joined by groups and too heavy together: each group is a cluster of its own, the rest of each file is cut as ever."""
+    of_group: dict[str, list[_Piece]] = {}
+    for piece in pieces:
+        rest: list[_Atom] = []
+        for atom in piece.atoms:
+            if atom.group:
+                of_group.setdefault(atom.group, []).append(_part(piece.path, (atom,), costs))
+            else:
+                rest.append(atom)
+        if rest:
+            yield from ((part,) for part in _cut(_part(piece.path, tuple(rest), costs), costs, cap))
+    yield from (tuple(members) for members in of_group.values())
+
+
+def _enough(clusters: list[_Cluster], costs: Estimates, count: int) -> list[_Cluster]:
+    """At least as many clusters as shards, where anything is left to halve: no shard stays empty for want of pieces."""
+    while len(clusters) < count:
+        divisible = [(cluster[0].cost, cluster[0].key, index) for index, cluster in enumerate(clusters) if _is_divisible(cluster)]
+        if not divisible:
+            break
+        piece = clusters.pop(max(divisible)[2])[0]
+        atoms = piece.atoms
+        if len(atoms) == 1:
+            atoms = tuple(_Atom((test_id,), costs.test(test_id)) for test_id in atoms[0].ids)
+        middle = len(atoms) // 2
+        clusters.extend((_part(piece.path, half, costs),) for half in (atoms[:middle], atoms[middle:]))
+    return clusters
+
+
+def _is_divisible(cluster: _Cluster) -> bool:
+    if len(cluster) > 1:
+        return False
+    atoms = cluster[0].atoms
+    return len(atoms) > 1 or (len(atoms) == 1 and not atoms[0].group and len(atoms[0].ids) > 1)
+
+
+def _placed(clusters: Sequence[_Cluster], costs: Estimates, count: int, bias: Mapping[int, int]) -> list[list[_Piece]]:
+    """Longest first to the least loaded shard; ties by key and by shard index."""
+    placed: list[list[_Piece]] = [[] for _ in range(count)]
+    paths: list[set[str]] = [set() for _ in range(count)]
+    heap = [(bias.get(index + 1, 0), index) for index in range(count)]
+    heapq.heapify(heap)
+    for cluster in sorted(clusters, key=lambda cluster: (-sum(piece.cost for piece in cluster), cluster[0].key)):
+        load, index = heap[0]
+        for piece in cluster:
+            load += piece.cost - (costs.overhead(piece.path) if piece.path in paths[index] else 0)
+            paths[index].add(piece.path)
+            placed[index].append(piece)
+        heapq.heapreplace(heap, (max(load, heap[0][0] + 1), index))
+    return placed
+
+
+def _shard(ref: ShardRef, pieces: Sequence[_Piece], costs: Estimates, processes: int) -> Shard:
+    """The shard's units, one a file, heaviest first."""
+    ids_of: dict[str, list[str]] = {}
+    for piece in pieces:
+        ids_of.setdefault(piece.path, []).extend(test_id for atom in piece.atoms for test_id in atom.ids)
+    weighed = sorted((-costs.file(path, ids), path, tuple(sorted(ids))) for path, ids in ids_of.items())
+    units = tuple(
+        Unit(path=path, test_ids=ids, estimate_s=-weight / US, samples=sum(test_id in costs.timed for test_id in ids))
+        for weight, path, ids in weighed
+    )
+    return Shard(ref=ref, units=units, predicted_s=_predicted_us(weighed, costs, processes) / US)
+
+
+def _predicted_us(weighed: Sequence[tuple[int, str, tuple[str, ...]]], costs: Estimates, processes: int) -> int:
+    """Microseconds of the shard: every pytest-xdist worker imports every file; tests are spread over them."""
+    imports = sum(costs.overhead(path) for _, path, _ in weighed)
+    tests = -sum(weight for weight, _, _ in weighed) - imports
+    longest = max((costs.test(test_id) for _, _, ids in weighed for test_id in ids), default=0)
+    return imports + max(-(-tests // processes), longest)
+
+
+def _notes(shards: Sequence[Shard], costs: Estimates, twice: int) -> tuple[str, ...]:
+    notes = []
+    empty = [str(shard.ref) for shard in shards if shard.is_empty]
+    if empty:
+        filled = len(shards) - len(empty)
+        which = empty[0] if len(empty) == 1 else f"{empty[0]} to {empty[-1]}"
+        notes.append(f"the suite has {filled} separable piece(s) for {len(shards)} shards: nothing is planned for {which}")
+    if twice:
+        notes.append(f"{twice} test ID(s) were collected more than once: each is planned once")
+    if costs.renamed:
+        notes.append(f"{len(costs.renamed)} test(s) have the timings of a vanished test of the same name (renamed file)")
+    if costs.foreign_configuration:
+        notes.append(f"this configuration has no timings yet: those of {costs.foreign_configuration!r} are used")
+    return tuple(notes)
+
+
+def _facts(files: Mapping[str, Sequence[str]], shards: Sequence[Shard], costs: Estimates, processes: int) -> dict[str, str]:
+    """What the plan rests on, for people: totals, spread, bound and what is unknown."""
+    longest = max(costs.test_us, key=lambda test_id: (costs.test(test_id), test_id), default="")
+    longest_us = costs.test(longest) if longest else 0
+    total_us = sum(costs.tests(ids) for ids in files.values())
+    bound_us = max(-(-total_us // (len(shards) * processes)), longest_us)
+    heaviest_s = max((shard.predicted_s for shard in shards), default=0.0)
+    return {
+        "tests": str(len(costs.test_us)),
+        "files": str(len(files)),
+        "file_parts": str(sum(len(shard.units) for shard in shards)),
+        "without_timings": str(len(costs.test_us) - len(costs.timed) - len(costs.renamed)),
+        "processes": str(processes),
+        "total_s": f"{total_us / US:.3f}",
+        "import_s": f"{sum(costs.overhead_us.values()) / US:.3f}",
+        "longest_test": longest,
+        "longest_test_s": f"{longest_us / US:.3f}",
+        "bound_s": f"{bound_us / US:.3f}",
+        "heaviest_s": f"{heaviest_s:.3f}",
+        "lightest_s": f"{min((shard.predicted_s for shard in shards if not shard.is_empty), default=0.0):.3f}",
+    }

@@ -1,0 +1,126 @@
+"""Estimates: what each test and file of this collection will cost, from timings where there are any. Pure.
+
+Everything is in whole microseconds: integers add up to the same sum in any order, so plans agree everywhere.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ci_tools.sharding.timings import MAX_DURATION_S, TestTiming, Timings
+
+US = 1_000_000
+FLOOR_US = 1_000
+"""Runner and reporting cost about this much for a test that does nothing; so tests without weight spread by number."""
+UNKNOWN_S = 0.1
+"""A test's estimate where no test of the suite was ever timed: any value gives the same plan."""
+
+_TAIL = 0.95
+_NEIGHBOURS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """Microseconds by test ID, and by path what a shard pays once for a file it runs anything of.
+
+    ``timed`` are the tests with timings of their own, ``renamed`` those that took over an old ID's.
+    """
+
+    test_us: Mapping[str, int]
+    overhead_us: Mapping[str, int]
+    timed: frozenset[str]
+    renamed: Mapping[str, str]
+    foreign_configuration: str = ""
+
+    def test(self, test_id: str) -> int:
+        """Microseconds of one test."""
+        return self.test_us[test_id]
+
+    def tests(self, test_ids: Iterable[str]) -> int:
+        """Microseconds of these tests one after another."""
+        return sum(map(self.test_us.__getitem__, test_ids))
+
+    def overhead(self, path: str) -> int:
+        """Microseconds that importing the file costs."""
+        return self.overhead_us[path]
+
+    def file(self, path: str, test_ids: Iterable[str]) -> int:
+        """Microseconds of importing the file and running these tests of it."""
+        return self.overhead_us[path] + self.tests(test_ids)
+
+
+def estimate(
+    files: Mapping[str, Sequence[str]],
+    timings: Timings,
+    *,
+    configuration: str,
+    collection_s: float = 0.0,
+) -> Estimates:
+    """Estimates for ``files`` (test IDs by path).
+
+    A test without timings gets those of the one vanished test of the same name (a renamed file), else the median of its file's
+    tests, else the suite's mean without its longest 5 %. A configuration that never ran borrows the best known one's.
+    """
+    source = configuration
+    if not timings.of(configuration) and timings.tests:
+        source = max(sorted(timings.tests), key=lambda name: len(timings.tests[name]))
+    known = timings.of(source)
+    collected = {test_id for ids in files.values() for test_id in ids}
+    us_of = {test_id: _us(known[test_id].duration_s) for test_id in collected if test_id in known}
+    typical = _typical(us_of.values()) if us_of else _typical(_us(timing.duration_s) for timing in known.values())
+    unknown = collected - us_of.keys()
+    renamed = _renamed(unknown, known, collected) if unknown and known else {}
+    test_us = dict(us_of)
+    test_us.update((new, _us(known[old].duration_s)) for new, old in renamed.items())
+    if unknown:
+        for ids in files.values():
+            missing = [test_id for test_id in ids if test_id not in test_us]
+            if missing:
+                neighbours = [us_of[test_id] for test_id in ids if test_id in us_of]
+                guess = int(median(neighbours)) if len(neighbours) >= _NEIGHBOURS else typical
+                test_us.update(dict.fromkeys(missing, guess))
+    return Estimates(
+        test_us=test_us,
+        overhead_us=_overheads(files, timings.imports_of(source), collection_s),
+        timed=frozenset(us_of),
+        renamed=renamed,
+        foreign_configuration="" if source == configuration else source,
+    )
+
+
+def _us(seconds: float) -> int:
+    return max(round(min(seconds, MAX_DURATION_S) * US), FLOOR_US)
+
+
+def _typical(durations_us: Iterable[int]) -> int:
+    ordered = sorted(durations_us)
+    if not ordered:
+        return round(UNKNOWN_S * US)
+    usual = ordered[: max(math.ceil(len(ordered) * _TAIL), 1)]
+    return sum(usual) // len(usual)
+
+
+def _renamed(unknown: Iterable[str], known: Mapping[str, TestTiming], collected: set[str]) -> dict[str, str]:
+    """New ID → old ID, where exactly one vanished and one new test have the same name below their file."""
+    old_of = _by_name(test_id for test_id in known if test_id not in collected)
+    new_of = _by_name(unknown)
+    return {new_of[name][0]: old_of[name][0] for name in sorted(new_of) if len(new_of[name]) == len(old_of.get(name, ())) == 1}
+
+
+def _by_name(test_ids: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for test_id in test_ids:
+        found.setdefault(test_id.partition("::")[2], []).append(test_id)
+    found.pop("", None)
+    return found
+
+
+def _overheads(files: Mapping[str, Sequence[str]], imports: Mapping[str, TestTiming], collection_s: float) -> dict[str, int]:
+    """Import time by path: its own, else the median of those known, else an equal part of this collection's time."""
+    known = {path: round(imports[path].call_s * US) for path in files if path in imports}
+    if known:
+        usual = int(median(known.values()))
+    else:
+        usual = round(collection_s * US) // max(len(files), 1) if math.isfinite(collection_s) and collection_s > 0 else 0
+    return {path: known.get(path, usual) for path in files}

@@ -1,1 +1,50 @@
 """The pytest plugin: options, configure, registers the guards; hooks only."""
+
+import pytest
+
+from ci_tools.pytest_plugin.assignment import assign, is_listing, share
+from ci_tools.pytest_plugin.installation import Installation
+
+_INSTALLATION = pytest.StashKey[Installation]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One option: where the journal goes. Everything else stands in ``[tool.ci-tools]`` or is pytest-timeout's."""
+    group = parser.getgroup("ci-tools", "Journal, guards and services")
+    group.addoption(
+        "--ci-tools-journal",
+        metavar="DIR|off",
+        default=None,
+        help="folder of the journal (default: ci-artifacts/<run>/ in the root folder), or 'off'",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks, then everything that this process needs; after pytest-xdist, which decides whether tests run here."""
+    config.addinivalue_line(
+        "markers",
+        "service(*names): the services that the test must really touch, like service('redis'); measured, and failed if untouched",
+    )
+    assignment = assign(config)
+    if is_listing(config) and not assignment.order.collect_to:
+        return
+    config.stash[_INSTALLATION] = installation = Installation(config, assignment)
+    installation.register()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Tell a pytest-xdist worker what its controller decided."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined] # pytest-xdist's WorkerController
+    installation = config.stash.get(_INSTALLATION, None)
+    if installation is not None:
+        share(node.workerinput, installation.assignment)  # type: ignore[attr-defined] # as above
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Write the end marker and watch over the way out."""
+    installation = config.stash.get(_INSTALLATION, None)
+    if installation is not None:
+        installation.end()

@@ -1,0 +1,116 @@
+"""The assignment: what this process has to do, from the supervisor's order or, under bare pytest, decided here."""
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from ci_tools.errors import CIToolsError
+from ci_tools.model.codec import loads
+from ci_tools.model.guard import GuardMode, GuardPolicy
+from ci_tools.model.worker import ORDER_VARIABLE, WorkerOrder
+
+CONTROLLER = "controller"
+MAIN = "main"
+
+_SHARED_KEY = "ci_tools"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The order, the name of this worker, and who decided. ``runs_tests`` is false in pytest-xdist's controller."""
+
+    order: WorkerOrder
+    worker: str
+    is_ordered: bool
+
+    @property
+    def runs_tests(self) -> bool:
+        """Whether tests run in this very process."""
+        return self.worker != CONTROLLER
+
+
+def ordered(environ: dict[str, str] | None = None) -> WorkerOrder | None:
+    """The order that ``CI_TOOLS_ORDER`` names; None without one; UsageError when its file cannot be read."""
+    path = (os.environ if environ is None else environ).get(ORDER_VARIABLE, "")
+    if not path:
+        return None
+    try:
+        return loads(WorkerOrder, Path(path).read_text(encoding="utf-8"), where=path)
+    except (OSError, CIToolsError) as error:
+        what = f"{ORDER_VARIABLE} names {path!r}, which is no worker order: {error}"
+        raise pytest.UsageError(what) from error
+
+
+def assign(config: pytest.Config) -> Assignment:
+    """What this process has to do. Call it once pytest-xdist has said whether it distributes."""
+    order = ordered()
+    worker = worker_name(config)
+    if order is not None:
+        return Assignment(order=order, worker=worker, is_ordered=True)
+    shared = getattr(config, "workerinput", {}).get(_SHARED_KEY)
+    if shared is not None:
+        return Assignment(order=loads(WorkerOrder, shared, where="workerinput"), worker=worker, is_ordered=False)
+    return Assignment(order=_decide(config), worker=worker, is_ordered=False)
+
+
+def share(workerinput: dict[str, object], assignment: Assignment) -> None:
+    """Tell a pytest-xdist worker what its controller decided."""
+    from ci_tools.model.codec import dumps  # noqa: PLC0415 - the controller's alone
+
+    workerinput[_SHARED_KEY] = dumps(assignment.order)
+
+
+def worker_name(config: pytest.Config) -> str:
+    """``gw0`` in a pytest-xdist worker, ``controller`` in the process that distributes, else ``main``."""
+    workerinput = getattr(config, "workerinput", None)
+    if workerinput is not None:
+        return str(workerinput.get("workerid", "gw"))
+    return CONTROLLER if config.pluginmanager.hasplugin("dsession") else MAIN
+
+
+def is_debugging(config: pytest.Config) -> bool:
+    """Whether a person steps through the tests: every guard is off then."""
+    return bool(config.getoption("usepdb", default=False) or config.getoption("trace", default=False))
+
+
+def is_listing(config: pytest.Config) -> bool:
+    """Whether pytest only shows something and runs no test."""
+    return any(
+        config.getoption(name, default=False) for name in ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
+    )
+
+
+def _decide(config: pytest.Config) -> WorkerOrder:
+    from ci_tools.config.load import load  # noqa: PLC0415 - the plugin stays light where an order decides everything
+    from ci_tools.host.runs import new_run_id  # noqa: PLC0415 - as above
+
+    option = config.getoption("ci_tools_journal", default=None)
+    try:
+        settings = load(config.rootpath)
+        run_id = new_run_id(os.environ)
+    except CIToolsError as error:
+        raise pytest.UsageError(str(error)) from error
+    guard = settings.guard
+    if option == "off" or is_listing(config):
+        guard = replace(guard, is_journal_on=False)
+    if is_debugging(config):
+        guard = replace(guard, timeout_s=0.0, leaks=dict.fromkeys(guard.leaks, GuardMode.OFF), evidence=GuardMode.OFF)
+    folder = _journal_folder(config, guard, settings.artifacts, run_id, option)
+    return WorkerOrder(run_id=run_id, journal_dir=str(folder), guard=guard)
+
+
+def _journal_folder(config: pytest.Config, guard: GuardPolicy, artifacts: str, run_id: str, option: str | None) -> Path:
+    from ci_tools.host.runs import create_run_folder  # noqa: PLC0415 - as above
+
+    if option not in {None, "off"}:
+        return Path(str(option)).absolute()
+    if not guard.is_journal_on:
+        return config.rootpath / artifacts / run_id
+    try:
+        return create_run_folder(config.rootpath / artifacts, run_id)
+    except OSError as error:  # a read-only checkout: tests run there all the same, without a journal
+        print(f"ci-tools: no journal, {error}", file=sys.stderr)  # noqa: T201 - pytest has no terminal yet
+        return Path(os.devnull)

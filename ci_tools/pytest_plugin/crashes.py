@@ -1,0 +1,106 @@
+"""Crashes: what pytest-xdist's controller knows of a worker that died, completed by that worker's own journal."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ci_tools.errors import DecodeError
+from ci_tools.model.journal import (
+    Event,
+    ExitRequested,
+    TestFinished,
+    TestsCollected,
+    TestStarted,
+    TimedOut,
+    WorkerCrashed,
+    parse_journal,
+)
+from ci_tools.model.shard import digest_of
+from ci_tools.pytest_plugin.journal import STACKS_SUFFIX, Journal
+from ci_tools.pytest_plugin.selection import REFUSED_KEY
+
+
+class Crashes:
+    """Writes the controller's journal."""
+
+    def __init__(self, journal: Journal | None, folder: Path) -> None:
+        self._journal = journal
+        self._folder = folder
+        self._has_listed = False
+        self._refusal = ""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Say once which tests the workers share."""
+        if self._journal is not None and not self._has_listed:
+            self._has_listed = True
+            test_ids = tuple(ids)
+            self._journal.write(
+                TestsCollected(at=time.time(), count=len(test_ids), digest=digest_of(test_ids), test_ids=test_ids),
+            )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object, error: object) -> None:
+        """Write down that a worker died, with the test that its own journal says it was running."""
+        worker = str(node.gateway.id)  # type: ignore[attr-defined] # pytest-xdist's WorkerController
+        output = getattr(node, "workeroutput", None) or {}
+        self._refusal = self._refusal or str(output.get(REFUSED_KEY, ""))
+        if error and self._journal is not None:
+            events = self._events_of(worker)
+            self._journal.write(WorkerCrashed(at=time.time(), worker=worker, test_id=_open_test(events), message=str(error)))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, report: pytest.TestReport) -> None:
+        """Put what the worker's journal knows into the report that pytest-xdist makes of its death."""
+        worker = str(report.node.gateway.id)  # set by pytest-xdist
+        verdict = _verdict(self._events_of(worker)) or self._stacks_of(worker)
+        if verdict:
+            report.longrepr = f"{report.longrepr}\n{verdict}"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say why nothing was run."""
+        if self._refusal:
+            terminalreporter.write_line(f"ERROR: {self._refusal}", red=True)
+
+    def _events_of(self, worker: str) -> list[Event]:
+        text = self._newest(f"journal-*-{worker}-*.jsonl")
+        try:
+            return list(parse_journal(text, where=worker))
+        except DecodeError:
+            return []
+
+    def _stacks_of(self, worker: str) -> str:
+        return self._newest(f"journal-*-{worker}-*{STACKS_SUFFIX}").strip()
+
+    def _newest(self, pattern: str) -> str:
+        # An earlier generation of the shard may have had a worker of the same name.
+        paths = sorted(self._folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+        return paths[-1].read_text(encoding="utf-8", errors="replace") if paths else ""
+
+
+def _open_test(events: Sequence[Event]) -> str:
+    """The test whose last event is not its end; a guard that ends a worker has charged it already."""
+    current = ""
+    for event in events:
+        match event:
+            case TestStarted():
+                current = event.test_id
+            case TestFinished():
+                current = ""
+            case _:
+                pass
+    return current
+
+
+def _verdict(events: Sequence[Event]) -> str:
+    for event in reversed(events):
+        match event:
+            case TimedOut(ended_worker=True):
+                return f"timed out after {event.timeout_s:g} s in {event.phase} of {event.test_id}\n{event.stacks}"
+            case ExitRequested():
+                return f"os._exit({event.code}) was called in {event.test_id}\n{event.stacks}"
+            case _:
+                continue
+    return ""

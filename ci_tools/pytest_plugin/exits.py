@@ -1,0 +1,56 @@
+"""Exits: code under test that ends the whole process with ``os._exit`` cannot end the run with a green exit code."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from ci_tools.model.case import Outcome
+from ci_tools.model.journal import ExitRequested
+from ci_tools.pytest_plugin.position import Position
+from ci_tools.pytest_plugin.recording import Recording
+from ci_tools.pytest_plugin.stacks import render_current
+
+ENDED_BY_GUARD = 70
+"""Exit code of a process that a guard ended (EX_SOFTWARE in sysexits.h): never pytest's, never green."""
+
+
+class ExitGuard:
+    """Stands before ``os._exit`` in the process that runs tests; forked children meet the real one."""
+
+    def __init__(self, recording: Recording, position: Position, say: Callable[[str], None]) -> None:
+        self._recording = recording
+        self._position = position
+        self._say = say
+        self._pid = os.getpid()
+        self._real = os._exit
+        self.is_in_place = False
+
+    def install(self) -> None:
+        """Put the guard in the function's place."""
+        if not self.is_in_place:
+            self._real = os._exit
+            os._exit = self._exit
+            self.is_in_place = True
+
+    def remove(self) -> None:
+        """Put the real function back, unless someone has put another one there."""
+        if self.is_in_place and os._exit == self._exit:
+            os._exit = self._real
+        self.is_in_place = False
+
+    def leave(self, code: int = ENDED_BY_GUARD) -> NoReturn:
+        """End this process at once, for a guard."""
+        self._real(code)
+
+    def _exit(self, status: int) -> NoReturn:
+        if os.getpid() != self._pid:  # a forked child ends as it likes
+            self._real(status)
+        stacks = render_current()
+        event = ExitRequested(at=time.time(), test_id=self._position.test_id, code=int(status), stacks=stacks)
+        self._recording.write(event)
+        execution = self._recording.execution
+        if execution is not None:
+            self._recording.finish(execution, Outcome.CRASHED, reason=f"os._exit({status}) was called")
+        self._say(f"ci-tools: os._exit({status}) was called in {self._position.place}; this run is not green\n{stacks}")
+        self._real(ENDED_BY_GUARD)

@@ -1,0 +1,122 @@
+"""The installation: everything of ours in one pytest process, put together and taken apart in one place."""
+
+import contextlib
+import os
+import platform
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from ci_tools import __version__
+from ci_tools.model.journal import SessionFinished, WorkerStarted
+from ci_tools.model.shard import ShardRef
+from ci_tools.model.worker import ORDER_VARIABLE
+from ci_tools.pytest_plugin.assignment import CONTROLLER, Assignment, is_debugging
+from ci_tools.pytest_plugin.crashes import Crashes
+from ci_tools.pytest_plugin.exits import ExitGuard
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.journal import Journal, journal_name
+from ci_tools.pytest_plugin.phases import Guard, Phases
+from ci_tools.pytest_plugin.position import Position
+from ci_tools.pytest_plugin.recording import Recording
+from ci_tools.pytest_plugin.selection import Listing, Selection
+
+
+class Installation:
+    """What this process got, by its assignment."""
+
+    def __init__(self, config: pytest.Config, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self._config = config
+        self._pid = os.getpid()
+        self._terminal = os.dup(2)  # pytest captures later; what a guard says at the end must be seen
+        self._exit_status: int | None = None
+        self._recording: Recording | None = None
+        self._exits: ExitGuard | None = None
+        order = assignment.order
+        self._journal: Journal | None = None
+        if order.guard.is_journal_on and not order.collect_to and order.journal_dir != os.devnull:
+            slug = ShardRef.parse(order.shard).slug
+            name = journal_name(shard_slug=slug, worker=assignment.worker, pid=self._pid)
+            self._journal = Journal(Path(order.journal_dir) / name)
+            self._journal.write(_started(config, assignment))
+
+    def register(self) -> None:
+        """Register what this process needs with pytest."""
+        order = self.assignment.order
+        plugins = self._config.pluginmanager
+        plugins.register(self, "ci_tools_installation")
+        if order.collect_to:
+            plugins.register(Listing(Path(order.collect_to)), "ci_tools_listing")
+            return
+        if not self.assignment.runs_tests:
+            plugins.register(Crashes(self._journal, Path(order.journal_dir)), "ci_tools_crashes")
+            return
+        # A test may start pytest itself: that one has no part in this order.
+        os.environ.pop(ORDER_VARIABLE, None)
+        if order.files is not None:
+            plugins.register(Selection(order, self._journal), "ci_tools_selection")
+        self._watch()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Note pytest's exit status, after every other plugin has had its say."""
+        try:
+            return (yield)
+        finally:
+            self._exit_status = int(session.exitstatus)
+
+    def end(self) -> None:
+        """The session is over: the end marker, then out of the way."""
+        if os.getpid() != self._pid:
+            return
+        if self._exits is not None:
+            self._exits.remove()
+        if self._exit_status is not None:
+            if self._recording is not None:
+                self._recording.end_session(self._exit_status)
+            elif self._journal is not None:
+                self._journal.write(SessionFinished(at=time.time(), exit_status=self._exit_status, finished=0))
+
+    def say(self, text: str) -> None:
+        """Write to the real standard error, past pytest's capture; a closed one takes nothing."""
+        with contextlib.suppress(OSError):
+            os.write(self._terminal, (text.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"))
+
+    def _watch(self) -> None:
+        plugins = self._config.pluginmanager
+        position = Position()
+        project = Project(self._config.rootpath)
+        lists_tests = not hasattr(self._config, "workerinput")
+        self._recording = recording = Recording(self._journal, position, project, lists_tests=lists_tests)
+        guards: tuple[Guard, ...] = ()
+        if not is_debugging(self._config):
+            self._exits = ExitGuard(recording, position, self.say)
+            self._exits.install()
+        plugins.register(recording, "ci_tools_recording")
+        plugins.register(Phases(position, recording, project, guards), "ci_tools_phases")
+
+
+def _started(config: pytest.Config, assignment: Assignment) -> WorkerStarted:
+    order = assignment.order
+    return WorkerStarted(
+        at=time.time(),
+        run_id=order.run_id,
+        worker=assignment.worker,
+        pid=os.getpid(),
+        role="worker" if assignment.runs_tests else CONTROLLER,
+        run_attempt=order.run_attempt,
+        configuration=order.configuration,
+        shard=order.shard,
+        generation=order.generation,
+        plan_digest=order.plan_digest,
+        commit=order.commit,
+        python=platform.python_version(),
+        pytest=pytest.__version__,
+        platform=sys.platform,
+        tool=__version__,
+        root=str(config.rootpath),
+    )

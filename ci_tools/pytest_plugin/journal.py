@@ -1,0 +1,64 @@
+"""The journal's writer: one line per event, given to the kernel at once, so that it survives any way to die."""
+
+import os
+import threading
+from pathlib import Path
+
+from ci_tools.model.journal import Event, render_event
+
+STACKS_SUFFIX = ".stacks"
+"""Beside ``journal-….jsonl`` lies ``journal-….stacks``: what the dead man's switch wrote when no line could be written."""
+
+
+def journal_name(*, shard_slug: str, worker: str, pid: int) -> str:
+    """The file name of one process: ``journal-2-of-4-gw1-4123.jsonl``."""
+    return f"journal-{shard_slug}-{worker}-{pid}.jsonl"
+
+
+class Journal:
+    """An append-only file of events, written by the process that opened it and by no child of its."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._pid = os.getpid()
+        # O_APPEND and one write for a whole line: lines of several threads never mix, and nothing waits in a buffer.
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        self._is_open = True
+        self._lock = threading.Lock()
+
+    @property
+    def stacks_path(self) -> Path:
+        """Where the dead man's switch writes."""
+        return self.path.with_suffix(STACKS_SUFFIX)
+
+    def write(self, event: Event) -> None:
+        """Put one event down. A closed journal, a forked child's copy and a full disk take nothing and raise nothing."""
+        if not self._is_open or os.getpid() != self._pid:
+            return
+        line = (render_event(event) + "\n").encode("ascii")
+        try:
+            written = os.write(self._descriptor, line)
+            while written < len(line):  # a signal or a full pipe cut it: rare enough to accept a torn line
+                line = line[written:]
+                written = os.write(self._descriptor, line)
+        except OSError:
+            # The code under test closed our descriptor: open the file again, once, and go on.
+            self._reopen(line)
+
+    def close(self) -> None:
+        """Write nothing any more."""
+        if self._is_open and os.getpid() == self._pid:
+            self._is_open = False
+            try:
+                os.close(self._descriptor)
+            except OSError:
+                return
+
+    def _reopen(self, line: bytes) -> None:
+        with self._lock:
+            try:
+                self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+                os.write(self._descriptor, line)
+            except OSError:
+                return

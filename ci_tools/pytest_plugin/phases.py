@@ -1,0 +1,123 @@
+"""Phases: the one place that follows a test from phase to phase and tells the guards."""
+
+from collections.abc import Generator
+from typing import Protocol
+
+import pytest
+
+from ci_tools.model.case import Phase
+from ci_tools.pytest_plugin.failures import Project, RaisingFixture, blame_fixture
+from ci_tools.pytest_plugin.position import Position, test_id_of
+from ci_tools.pytest_plugin.recording import Recording
+
+
+class Guard(Protocol):
+    """What a guard is told. Every method runs in the main thread, inside the phase it names."""
+
+    def begin_test(self, item: pytest.Item) -> None:
+        """An execution's set-up is about to begin."""
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """A phase begins."""
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """A phase is over: the exception that it shall end with, ``error`` itself where the guard has nothing to say."""
+
+    def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+        """A fixture's set-up begins."""
+
+    def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
+        """A fixture's set-up is over; ``is_up`` when it gave a value."""
+
+    def finish_fixture(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """A fixture has been torn down."""
+
+
+class Phases:
+    """Outermost around every phase of every test."""
+
+    def __init__(self, position: Position, recording: Recording, project: Project, guards: tuple[Guard, ...]) -> None:
+        self._position = position
+        self._recording = recording
+        self._project = project
+        self._guards = guards
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+        """From here on this is the current test."""
+        self._position.item = item
+        self._position.test_id = test_id_of(item)
+        try:
+            return (yield)
+        finally:
+            self._position.leave()
+            self._position.item = None
+            self._position.test_id = ""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Begin an execution and its set-up."""
+        self._position.execution = self._recording.begin(item).number
+        for guard in self._guards:
+            guard.begin_test(item)
+        return (yield from self._around(item, Phase.SETUP))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """The test itself."""
+        return (yield from self._around(item, Phase.CALL))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Tear-down, of wider fixtures too after the last test that needs them."""
+        return (yield from self._around(item, Phase.TEARDOWN))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Know which fixture is being set up, and note it on what it raises."""
+        fixtures = self._position.fixtures
+        fixtures.append(fixturedef.argname)
+        for guard in self._guards:
+            guard.begin_fixture(fixturedef, request)
+        value: object = None
+        is_up = False
+        try:
+            value = yield
+            is_up = True
+        except BaseException as error:
+            path = self._project.relative(fixturedef.func.__code__.co_filename) if hasattr(fixturedef.func, "__code__") else ""
+            blame_fixture(error, RaisingFixture(name=fixturedef.argname, scope=fixturedef.scope, path=path))
+            raise
+        finally:
+            for guard in reversed(self._guards):
+                guard.end_fixture(fixturedef, value, is_up=is_up)
+            fixtures.pop()
+        return value
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """A fixture's life is over."""
+        for guard in self._guards:
+            guard.finish_fixture(fixturedef)
+
+    def _around(self, item: pytest.Item, phase: Phase) -> Generator[None, object, object]:
+        self._position.enter(phase)
+        for guard in self._guards:
+            guard.begin_phase(item, phase)
+        result: object = None
+        error: BaseException | None = None
+        try:
+            result = yield
+        except BaseException as raised:  # noqa: BLE001 - raised again below, or replaced by a guard's finding
+            error = raised
+        outcome = error
+        for guard in reversed(self._guards):
+            outcome = guard.end_phase(item, phase, outcome)
+        self._position.leave()
+        if outcome is None:
+            return result
+        if outcome is error or error is None:
+            raise outcome
+        raise outcome from error

@@ -1,0 +1,59 @@
+"""The position: which test this process is in, and which part of it. Written by the main thread, read by any."""
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from ci_tools.model.case import Phase
+
+_TEST_ID = pytest.StashKey[str]()
+
+
+@dataclass(slots=True)
+class Position:
+    """Where the process is. ``fixtures`` are the names of the fixtures being set up or torn down, outermost first."""
+
+    test_id: str = ""
+    phase: Phase | None = None
+    execution: int = 0
+    item: pytest.Item | None = None
+    fixtures: list[str] = field(default_factory=list)
+    phase_began: float = field(default_factory=time.perf_counter)
+    moves: int = 0
+    """Counts every change: whoever looks twice sees whether anything happened in between."""
+
+    def enter(self, phase: Phase) -> None:
+        """A phase of the current test begins."""
+        self.phase = phase
+        self.phase_began = time.perf_counter()
+        self.moves += 1
+
+    def leave(self) -> None:
+        """The phase is over."""
+        self.phase = None
+        self.moves += 1
+
+    @property
+    def place(self) -> str:
+        """For people: ``call of tests/test_a.py::test_b``."""
+        part = f"{self.phase} of " if self.phase else ""
+        fixture = f" (fixture {self.fixtures[-1]})" if self.fixtures else ""
+        return f"{part}{self.test_id or 'no test'}{fixture}"
+
+
+def test_id_of(item: pytest.Item) -> str:
+    """The test's ID as a plan knows it: without the ``@group`` that pytest-xdist appends under ``--dist loadgroup``."""
+    known = item.stash.get(_TEST_ID, None)
+    if known is None:
+        known = item.nodeid
+        if item.config.getoption("loadgroup", default=False):
+            suffix = "@" + "_".join(sorted(groups_of(item)))
+            known = known.removesuffix(suffix)
+        item.stash[_TEST_ID] = known
+    return known
+
+
+def groups_of(item: pytest.Item) -> set[str]:
+    """The names of the test's ``xdist_group`` marks."""
+    return {str(mark.args[0] if mark.args else mark.kwargs.get("name", "default")) for mark in item.iter_markers("xdist_group")}

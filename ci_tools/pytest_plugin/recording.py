@@ -1,0 +1,212 @@
+"""Recording: turns what pytest reports into the journal's events."""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+import pytest
+
+from ci_tools.model.case import Failure, Outcome, Phase
+from ci_tools.model.journal import (
+    CollectionFailed,
+    Event,
+    PhaseFinished,
+    SessionFinished,
+    TestFinished,
+    TestsCollected,
+    TestStarted,
+)
+from ci_tools.model.shard import digest_of
+from ci_tools.pytest_plugin.failures import Project, blamed_fixture, failure_of
+from ci_tools.pytest_plugin.journal import Journal
+from ci_tools.pytest_plugin.position import Position, test_id_of
+
+_PHASES = {"setup": Phase.SETUP, "call": Phase.CALL, "teardown": Phase.TEARDOWN}
+
+
+@dataclass(slots=True)
+class Execution:
+    """One execution of one test, as far as it got."""
+
+    test_id: str
+    number: int
+    began: float = field(default_factory=time.perf_counter)
+    results: dict[Phase, str] = field(default_factory=dict)
+    xfail_phases: set[Phase] = field(default_factory=set)
+    reason: str = ""
+    subtest_failures: list[Failure] = field(default_factory=list)
+    is_timed_out: bool = False
+    properties: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it, by the phases that are over."""
+        if self.is_timed_out:
+            return Outcome.TIMED_OUT
+        setup = self.results.get(Phase.SETUP)
+        call = self.results.get(Phase.CALL)
+        if call == "failed":
+            return Outcome.FAILED
+        if setup == "failed" or self.results.get(Phase.TEARDOWN) == "failed":
+            return Outcome.ERROR
+        if "skipped" in (setup, call):
+            return Outcome.XFAILED if self.xfail_phases else Outcome.SKIPPED
+        return Outcome.XPASSED if self.xfail_phases else Outcome.PASSED
+
+
+class Recording:
+    """Writes the journal of one process that runs tests."""
+
+    def __init__(self, journal: Journal | None, position: Position, project: Project, *, lists_tests: bool) -> None:
+        self._journal = journal
+        self.execution: Execution | None = None
+        self._position = position
+        self._project = project
+        self._lists_tests = lists_tests
+        self._executions: dict[str, int] = {}
+        self._finished = 0
+        self._collection_began = time.perf_counter()
+        self._collection_failures: dict[str, Failure] = {}
+
+    def write(self, event: Event) -> None:
+        """Put an event into the journal, if there is one."""
+        if self._journal is not None:
+            self._journal.write(event)
+
+    # Collection
+
+    def pytest_collection(self) -> None:
+        """Start the clock."""
+        self._collection_began = time.perf_counter()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Say which tests this process is about to run."""
+        test_ids = tuple(test_id_of(item) for item in session.items)
+        self.write(
+            TestsCollected(
+                at=time.time(),
+                count=len(test_ids),
+                digest=digest_of(test_ids),
+                test_ids=test_ids if self._lists_tests else (),
+                duration_s=time.perf_counter() - self._collection_began,
+            ),
+        )
+
+    def pytest_exception_interact(self, call: pytest.CallInfo[object], report: pytest.CollectReport | pytest.TestReport) -> None:
+        """Keep a collection error's exception: its report holds only text."""
+        if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
+            text = report.longreprtext
+            self._collection_failures[report.nodeid] = failure_of(
+                call.excinfo.value, phase=Phase.COLLECT, project=self._project, text=text
+            )
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Say which file could not be collected, and why."""
+        if report.failed:
+            failure = self._collection_failures.get(report.nodeid) or _textual_failure(Phase.COLLECT, report.longreprtext)
+            self.write(CollectionFailed(at=time.time(), path=report.nodeid or ".", failure=failure))
+
+    # One execution of one test
+
+    def begin(self, item: pytest.Item) -> Execution:
+        """An execution's set-up is about to begin."""
+        test_id = test_id_of(item)
+        number = self._executions.get(test_id, 0) + 1
+        self._executions[test_id] = number
+        self.execution = execution = Execution(test_id=test_id, number=number)
+        self.write(TestStarted(at=time.time(), test_id=test_id, execution=number))
+        return execution
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Write down how a phase ended; a report made while the call is still running is a subtest's."""
+        report = yield
+        execution = self.execution
+        phase = _PHASES.get(report.when or "")
+        if execution is None or phase is None:
+            return report
+        if self._position.phase is Phase.CALL:
+            if report.failed:
+                execution.subtest_failures.append(self._failure(report, call, phase))
+            return report
+        self._end_phase(execution, phase, report, call)
+        if phase is Phase.TEARDOWN:
+            self.finish(execution)
+        return report
+
+    def finish(self, execution: Execution, outcome: Outcome | None = None, reason: str = "") -> None:
+        """An execution is over: by its tear-down, or (outcome given) because the process is about to end."""
+        self._finished += 1
+        self.execution = None
+        self.write(
+            TestFinished(
+                at=time.time(),
+                test_id=execution.test_id,
+                outcome=outcome or execution.outcome,
+                duration_s=time.perf_counter() - execution.began,
+                execution=execution.number,
+                reason=reason or execution.reason,
+                properties=execution.properties,
+            ),
+        )
+
+    def end_session(self, exit_status: int) -> None:
+        """The end marker."""
+        self.write(SessionFinished(at=time.time(), exit_status=int(exit_status), finished=self._finished))
+
+    def _end_phase(self, execution: Execution, phase: Phase, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+        result: str = report.outcome
+        failure = None
+        reason = _reason_of(report)
+        if report.failed:
+            failure = self._failure(report, call, phase)
+        elif phase is Phase.CALL and execution.subtest_failures and report.passed:
+            # pytest itself turns the test red only when it is shown.
+            result, failure = "failed", execution.subtest_failures[0]
+            reason = f"{len(execution.subtest_failures)} failed subtest(s)"
+        if hasattr(report, "wasxfail"):
+            execution.xfail_phases.add(phase)
+        if reason:
+            execution.reason = reason
+        execution.results[phase] = result
+        execution.properties.update({str(name): str(value) for name, value in report.user_properties})
+        self.write(
+            PhaseFinished(
+                at=time.time(),
+                test_id=execution.test_id,
+                phase=phase,
+                result=result,
+                duration_s=report.duration,
+                failure=failure,
+                reason=reason,
+            ),
+        )
+
+    def _failure(self, report: pytest.TestReport, call: pytest.CallInfo[None], phase: Phase) -> Failure:
+        text = report.longreprtext
+        if call.excinfo is None:  # a strict xpass, or a plugin that turned the report itself
+            return _textual_failure(phase, text)
+        fixture = blamed_fixture(call.excinfo.value)
+        return failure_of(
+            call.excinfo.value,
+            phase=phase,
+            project=self._project,
+            text=text,
+            fixture=fixture.name if fixture else None,
+            fixture_scope=fixture.scope if fixture else None,
+            fixture_path=fixture.path if fixture else None,
+        )
+
+
+def _textual_failure(phase: Phase, text: str) -> Failure:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return Failure(phase=phase, type_name="", message=lines[-1].strip() if lines else "failed without a word", text=text)
+
+
+def _reason_of(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail).removeprefix("reason: ")
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return ""

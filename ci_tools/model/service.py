@@ -32,7 +32,10 @@ class Isolation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSpec:
-    """What tests need. ``port`` is preferred, not demanded; ``version`` a PEP 440 range (``>=7,<10``), empty for any."""
+    """What tests need. ``port`` is preferred, not demanded; ``version`` a PEP 440 range (``>=7,<10``), empty for any.
+
+    ``port_range`` (first, last) limits where a server of ours may listen when the preferred port is taken; empty: anywhere.
+    """
 
     kind: ServiceKind
     port: int | None = None
@@ -43,6 +46,7 @@ class ServiceSpec:
     providers: tuple[Provider, ...] = ()
     path: str = ""
     start_timeout_s: float = 20.0
+    port_range: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,7 @@ class Endpoint:
     """Where a service answers. ``url`` holds the password: never print it whole (``masked_url`` is for people)."""
 
     kind: ServiceKind
-    url: str
+    url: str = field(repr=False)
     masked_url: str
     host: str
     port: int
@@ -75,5 +79,5 @@ class Endpoint:
     password: str = field(default="", repr=False)
     database: str = ""
     socket_path: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What a test process gets in its environment, e.g. ``{"REDIS_URL": url}``."""

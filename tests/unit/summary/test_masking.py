@@ -1,0 +1,51 @@
+import pytest
+from summary_sample import REPORT, VERDICT
+
+from ci_tools.model.case import Failure, Phase
+from ci_tools.summary.masking import Mask
+
+
+def test_a_given_secret_is_gone_in_every_form() -> None:
+    """As it is, as repr or JSON writes it, and each line of a long one."""
+    value = 'line "one"\nsecond\\line'
+    mask = Mask([value])
+    for shown in (value, repr(value), 'line \\"one\\"', "second\\\\line", "xx second\\line xx"):
+        assert "one" not in mask.text(shown) or "line" not in mask.text(shown)
+        assert "second" not in mask.text(shown)
+
+
+def test_the_longer_secret_goes_first() -> None:
+    """A secret inside another leaves no rest of the longer one."""
+    assert Mask(["hunter", "hunter2-long"]).text("x hunter2-long hunter") == "x *** ***"
+
+
+def test_passwords_in_urls_are_masked_without_being_given() -> None:
+    """A URL keeps its user, host and port."""
+    assert Mask().text("redis://app:s3cr3t@127.0.0.1:6381/0") == "redis://app:***@127.0.0.1:6381/0"
+    assert Mask().text("redis://:s3cr3t@h") == "redis://:***@h"
+
+
+@pytest.mark.parametrize("text", ["http://h:80/a@b", "tests/a.py::test[x://y]", "a:b@c"])
+def test_what_holds_no_password_stays(text: str) -> None:
+    """Ports, paths with an at sign and test IDs are not touched."""
+    assert Mask().text(text) == text
+
+
+@pytest.mark.parametrize("secret", ["", "  ", "abc"])
+def test_a_very_short_secret_blanks_nothing(secret: str) -> None:
+    """An empty or three-letter value would blank the whole report."""
+    assert Mask([secret]).text("abc a b c") == "abc a b c"
+
+
+def test_a_whole_value_is_masked() -> None:
+    """Texts inside dataclasses, tuples and mappings are masked; everything else is the same."""
+    failure = Failure(phase=Phase.CALL, type_name="E", message="token=opensesame")
+    masked = Mask(["opensesame"]).value((failure, {"k": "opensesame"}, 3))
+    assert masked == (Failure(phase=Phase.CALL, type_name="E", message="token=***"), {"k": "***"}, 3)
+
+
+def test_nothing_to_mask_gives_the_same_value() -> None:
+    """Without a secret in it a value comes back unchanged."""
+    mask = Mask(["not-in-there"])
+    assert mask.value(VERDICT) is VERDICT
+    assert mask.value(REPORT) is REPORT

@@ -83,7 +83,8 @@ class RunReport:
     """All shards merged, every expected test accounted for exactly once.
 
     Lost tests are cases with outcome ``lost``. ``unexpected`` ran without being planned, ``duplicated`` ran in more than
-    one shard, ``missing_shards`` sent no report, ``repeated_inputs`` were given more than once (and counted once).
+    one shard (``strays`` are the results that do not count), ``missing_shards`` sent no report, ``repeated_inputs`` were
+    given more than once (and counted once).
     ``problems`` are contradictions between reports and plan (another run, commit or plan). ``shards`` are the reports
     without their cases: each attempt in ``cases`` says which shard and which run attempt it came from.
     ``is_complete_proven`` is false without a plan.
@@ -101,6 +102,7 @@ class RunReport:
     missing_shards: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     duplicated: tuple[str, ...] = ()
+    strays: tuple[Case, ...] = ()
     repeated_inputs: tuple[str, ...] = ()
     corrupt: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()

@@ -1,0 +1,351 @@
+"""Reads the journals of one shard and folds their events into a shard report."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ci_tools.errors import DecodeError
+from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Failure, Leak, Outcome, Phase
+from ci_tools.model.journal import (
+    JOURNAL_VERSION,
+    CollectionFailed,
+    Event,
+    ExitRequested,
+    LeakFound,
+    PhaseFinished,
+    SelectionRefused,
+    SessionFinished,
+    TestFinished,
+    TestsCollected,
+    TestStarted,
+    TimedOut,
+    WorkerCrashed,
+    WorkerStarted,
+    parse_event,
+)
+from ci_tools.model.report import CollectionError, EndedBy, ShardReport, WorkerExit
+from ci_tools.model.service import Provenance
+from ci_tools.model.shard import ShardRef, digest_of
+
+JOURNALS = "journal-*.jsonl"
+
+
+def read_shard(  # noqa: PLR0913 - what only the supervisor knows of a shard, each by name
+    folder: Path,
+    *,
+    run_id: str,
+    shard: ShardRef,
+    expected: Sequence[str] | None = None,
+    run_attempt: int = 1,
+    configuration: str = DEFAULT_CONFIGURATION,
+    commit: str = "",
+    plan_digest: str = "",
+    exits: tuple[WorkerExit, ...] = (),
+    services: tuple[Provenance, ...] = (),
+    interrupted_by: str = "",
+    started_at: float = 0.0,
+    duration_s: float = 0.0,
+) -> ShardReport:
+    """What the journals in ``folder`` say about one attempt of one shard.
+
+    ``expected`` are the test IDs that the shard was to run; None takes what the workers collected. Each of them has a
+    case in the report: one that never ran is ``lost``. Journals of another shard, configuration or run attempt are left
+    out; journals of another run, and lines that cannot be read, make the report corrupt.
+    """
+    corrupt: list[str] = []
+    journals: list[_Journal] = []
+    for path in sorted(folder.glob(JOURNALS)):
+        journal = _read_journal(path, corrupt)
+        if _belongs(journal, path, run_id, shard, run_attempt, configuration, corrupt):
+            journals.append(journal)
+    corrupt.extend(reason for journal in journals for reason in journal.refusals)
+    wanted = _wanted(journals) if expected is None else tuple(expected)
+    known = {exit_.worker for exit_ in exits}
+    return ShardReport(
+        run_id=run_id,
+        shard=str(shard),
+        cases=_cases(journals, wanted, str(shard), run_attempt, configuration),
+        run_attempt=run_attempt,
+        configuration=configuration,
+        commit=commit or next((journal.start.commit for journal in journals if journal.start), ""),
+        plan_digest=plan_digest,
+        expected_digest=digest_of(wanted),
+        collection_errors=_collection_errors(journals, str(shard), configuration),
+        exits=exits + tuple(_exit_of(journal) for journal in journals if journal.has_vanished and journal.worker not in known),
+        services=services,
+        corrupt=tuple(corrupt),
+        interrupted_by=interrupted_by,
+        started_at=started_at or min((journal.start.at for journal in journals if journal.start), default=0.0),
+        duration_s=duration_s or _span_s(journals),
+        source=folder.name,
+        facts=_facts(journals),
+    )
+
+
+@dataclass(slots=True)
+class _Execution:
+    """One execution of one test as far as the journal tells."""
+
+    test_id: str
+    worker: str
+    started_at: float
+    number: int
+    is_started: bool = True
+    end: TestFinished | None = None
+    phases: list[PhaseFinished] = field(default_factory=list)
+    leaks: list[Leak] = field(default_factory=list)
+    timed_out: TimedOut | None = None
+    exit_requested: ExitRequested | None = None
+
+
+@dataclass(slots=True)
+class _Journal:
+    """One process's events, folded."""
+
+    name: str
+    start: WorkerStarted | None = None
+    end: SessionFinished | None = None
+    last_at: float = 0.0
+    executions: list[_Execution] = field(default_factory=list)
+    broken: list[CollectionFailed] = field(default_factory=list)
+    collected: list[TestsCollected] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    crashes: list[WorkerCrashed] = field(default_factory=list)
+    latest: dict[str, _Execution] = field(default_factory=dict)
+
+    @property
+    def worker(self) -> str:
+        return self.start.worker if self.start else self.name
+
+    @property
+    def runs_tests(self) -> bool:
+        return self.start is not None and self.start.role == "worker"
+
+    @property
+    def has_vanished(self) -> bool:
+        return self.runs_tests and self.end is None
+
+
+def _read_journal(path: Path, corrupt: list[str]) -> _Journal:
+    journal = _Journal(path.name)
+    for event in _events(path, corrupt):
+        _fold(journal, event)
+    if journal.start is None and (journal.executions or journal.last_at):
+        corrupt.append(f"{path.name} does not begin with the start of a worker: its first lines are missing")
+    if journal.start is not None and journal.start.version > JOURNAL_VERSION:
+        corrupt.append(f"{path.name} has version {journal.start.version}, this ci-tools reads up to {JOURNAL_VERSION}")
+    return journal
+
+
+def _events(path: Path, corrupt: list[str]) -> Iterator[Event]:
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        corrupt.append(f"{path.name} cannot be read: {error.strerror}")
+        return
+    with stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                event = parse_event(line, where=f"{path.name}:{number}")
+            except (DecodeError, RecursionError) as error:
+                # A line without its newline is the last one: its writer was killed in the middle of it.
+                if line.endswith(b"\n"):
+                    corrupt.append(getattr(error, "what", f"{path.name}:{number} is nested too deeply"))
+                continue
+            if event is not None:
+                yield event
+
+
+def _fold(journal: _Journal, event: Event) -> None:
+    journal.last_at = max(journal.last_at, event.at)
+    match event:
+        case WorkerStarted():
+            journal.start = event
+        case SessionFinished():
+            journal.end = event
+        case TestsCollected():
+            journal.collected.append(event)
+        case CollectionFailed():
+            journal.broken.append(event)
+        case SelectionRefused():
+            journal.refusals.append(_refusal(journal, event))
+        case WorkerCrashed():
+            journal.crashes.append(event)
+        case TestStarted():
+            execution = _Execution(event.test_id, journal.worker, event.at, event.execution)
+            journal.executions.append(execution)
+            journal.latest[event.test_id] = execution
+        case _:
+            _fold_test(journal, event)
+
+
+def _fold_test(journal: _Journal, event: PhaseFinished | TestFinished | TimedOut | LeakFound | ExitRequested) -> None:
+    execution = journal.latest.get(event.test_id)
+    # A charge: the supervisor says what became of a test that another process started.
+    if execution is None or (execution.end is not None and not isinstance(event, LeakFound)):
+        number = event.execution if isinstance(event, TestFinished) else 1
+        execution = _Execution(event.test_id, journal.worker, event.at, number, is_started=False)
+        journal.executions.append(execution)
+        journal.latest[event.test_id] = execution
+    match event:
+        case PhaseFinished():
+            execution.phases.append(event)
+        case TestFinished():
+            execution.end = event
+        case TimedOut():
+            execution.timed_out = event
+        case LeakFound():
+            execution.leaks.append(event.leak)
+        case ExitRequested():
+            execution.exit_requested = event
+
+
+def _refusal(journal: _Journal, event: SelectionRefused) -> str:
+    named = ", ".join((*event.missing, *event.unexpected)[:5])
+    return f"{journal.worker} refused its plan and ran nothing: {event.message}" + (f" ({named})" if named else "")
+
+
+def _belongs(
+    journal: _Journal, path: Path, run_id: str, shard: ShardRef, run_attempt: int, configuration: str, corrupt: list[str]
+) -> bool:
+    start = journal.start
+    if start is None:
+        return True
+    if start.run_id != run_id:
+        corrupt.append(f"{path.name} is of run {start.run_id!r}, expected {run_id!r}: left out")
+        return False
+    return start.shard == str(shard) and start.run_attempt == run_attempt and start.configuration == configuration
+
+
+def _wanted(journals: Iterable[_Journal]) -> tuple[str, ...]:
+    return tuple(sorted({test_id for journal in journals for event in journal.collected for test_id in event.test_ids}))
+
+
+def _cases(
+    journals: Sequence[_Journal], wanted: Sequence[str], shard: str, run_attempt: int, configuration: str
+) -> tuple[Case, ...]:
+    crashes = {crash.test_id: crash for journal in journals for crash in journal.crashes if crash.test_id}
+    found: dict[str, list[tuple[_Execution, _Journal]]] = {}
+    for journal in journals:
+        for execution in journal.executions:
+            found.setdefault(execution.test_id, []).append((execution, journal))
+    cases = []
+    for test_id in sorted({*found, *wanted}):
+        executions = _with_charges(found.get(test_id, []))
+        attempts = tuple(
+            _attempt(execution, journal, number, crashes.get(test_id), shard, run_attempt)
+            for number, (execution, journal) in enumerate(executions, start=1)
+        )
+        if not attempts:
+            attempts = (Attempt(outcome=Outcome.LOST, shard=shard, run_attempt=run_attempt, reason="planned, never started"),)
+        cases.append(Case(test_id=test_id, attempts=attempts, configuration=configuration))
+    return tuple(cases)
+
+
+def _with_charges(found: Sequence[tuple[_Execution, _Journal]]) -> list[tuple[_Execution, _Journal]]:
+    """Executions in order of time, each charge laid over the unfinished execution that it is for."""
+    started = [pair for pair in found if pair[0].is_started]
+    charges = [pair for pair in found if not pair[0].is_started]
+    unfinished = sorted((pair for pair in started if pair[0].end is None), key=lambda pair: pair[0].started_at)
+    unmatched = []
+    for charge, journal in sorted(charges, key=lambda pair: pair[0].started_at):
+        if not unfinished:
+            unmatched.append((charge, journal))
+            continue
+        execution, _ = unfinished.pop(0)
+        execution.end = charge.end
+        execution.phases.extend(charge.phases)
+        execution.leaks.extend(charge.leaks)
+        execution.timed_out = charge.timed_out or execution.timed_out
+        execution.exit_requested = charge.exit_requested or execution.exit_requested
+    return sorted([*started, *unmatched], key=lambda pair: (pair[0].started_at, pair[0].number))
+
+
+def _attempt(
+    execution: _Execution, journal: _Journal, number: int, crash: WorkerCrashed | None, shard: str, run_attempt: int
+) -> Attempt:
+    failures = tuple(phase.failure for phase in execution.phases if phase.failure is not None)
+    outcome, reason = _outcome(execution, journal, crash)
+    stacks = "\n\n".join(event.stacks for event in (execution.timed_out, execution.exit_requested) if event and event.stacks)
+    if not failures and not outcome.is_green and outcome is not Outcome.XPASSED:
+        failures = (_unseen_failure(execution, outcome, reason, stacks),)
+    seconds = {phase: sum(done.duration_s for done in execution.phases if done.phase is phase) for phase in Phase}
+    return Attempt(
+        outcome=outcome,
+        number=number,
+        duration_s=execution.end.duration_s if execution.end else sum(seconds.values()),
+        setup_s=seconds[Phase.SETUP],
+        call_s=seconds[Phase.CALL],
+        teardown_s=seconds[Phase.TEARDOWN],
+        shard=shard,
+        run_attempt=run_attempt,
+        worker=execution.worker,
+        started_at=execution.started_at,
+        failures=failures,
+        leaks=tuple(execution.leaks),
+        reason=reason,
+        stacks=stacks,
+        properties=execution.end.properties if execution.end else {},
+    )
+
+
+def _outcome(execution: _Execution, journal: _Journal, crash: WorkerCrashed | None) -> tuple[Outcome, str]:
+    if execution.end is not None:
+        reason = execution.end.reason or next((phase.reason for phase in execution.phases if phase.reason), "")
+        return execution.end.outcome, reason
+    if execution.timed_out is not None:
+        return Outcome.TIMED_OUT, f"no end within {execution.timed_out.timeout_s:g} s"
+    if execution.exit_requested is not None:
+        return Outcome.CRASHED, f"the code under test ended the process with os._exit({execution.exit_requested.code})"
+    if crash is not None:
+        return Outcome.CRASHED, crash.message
+    if journal.end is None:
+        return Outcome.CRASHED, f"worker {execution.worker} ended while this test ran"
+    return Outcome.LOST, f"started, not finished: the session ended with status {journal.end.exit_status}"
+
+
+def _unseen_failure(execution: _Execution, outcome: Outcome, reason: str, stacks: str) -> Failure:
+    """What stands for the traceback that nobody could write any more."""
+    phase = execution.timed_out.phase if execution.timed_out else _next_phase(execution)
+    return Failure(phase=phase, type_name=outcome.value, message=reason or outcome.value, text=stacks)
+
+
+def _next_phase(execution: _Execution) -> Phase:
+    done = {finished.phase for finished in execution.phases}
+    return next((phase for phase in (Phase.SETUP, Phase.CALL) if phase not in done), Phase.TEARDOWN)
+
+
+def _collection_errors(journals: Iterable[_Journal], shard: str, configuration: str) -> tuple[CollectionError, ...]:
+    """One for each file: every pytest-xdist worker collects for itself and says the same."""
+    failures = {event.path: event.failure for journal in journals for event in journal.broken}
+    return tuple(
+        CollectionError(path=path, failure=failure, shard=shard, configuration=configuration)
+        for path, failure in sorted(failures.items())
+    )
+
+
+def _exit_of(journal: _Journal) -> WorkerExit:
+    return WorkerExit(
+        worker=journal.worker,
+        returncode=-1,
+        ended_by=EndedBy.SIGNAL,
+        finished_session=False,
+        duration_s=max(0.0, journal.last_at - (journal.start.at if journal.start else journal.last_at)),
+        message="its journal has no end marker",
+    )
+
+
+def _span_s(journals: Iterable[_Journal]) -> float:
+    starts = [journal.start.at for journal in journals if journal.start]
+    ends = [journal.last_at for journal in journals]
+    return max(0.0, max(ends) - min(starts)) if starts and ends else 0.0
+
+
+def _facts(journals: Iterable[_Journal]) -> dict[str, str]:
+    start = next((journal.start for journal in journals if journal.runs_tests and journal.start), None)
+    if start is None:
+        return {}
+    facts = {"python": start.python, "pytest": start.pytest, "platform": start.platform, "tool": start.tool}
+    return {name: value for name, value in facts.items() if value}

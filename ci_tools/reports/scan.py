@@ -1,0 +1,436 @@
+"""Reads one JUnit file as a stream: case by case, within limits, whatever can be read of it.
+
+lxml's target parser hands over start tags, end tags and text as they come; no tree is built, so that memory stays flat.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree
+
+CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a file is read: bytes of the file, depth of elements, cases, characters of one text, of one attribute."""
+
+    size_bytes: int = 2 << 30
+    depth: int = 64
+    cases: int = 5_000_000
+    text_chars: int = 1 << 20
+    attribute_chars: int = 1 << 16
+    properties: int = 1000
+
+
+LIMITS = Limits()
+"""Generous for real reports (the largest seen have a million cases), small enough for a runner with 2 GB."""
+
+
+@dataclass(slots=True)
+class Result:
+    """One child of a case that says something about it: ``kind`` is the element's name without its namespace."""
+
+    kind: str
+    type_name: str = ""
+    message: str = ""
+    texts: list[str] = field(default_factory=list)
+    chars: int = 0
+
+    @property
+    def text(self) -> str:
+        """What stands inside the element."""
+        return "".join(self.texts)
+
+
+@dataclass(slots=True)
+class RawSuite:
+    """One ``<testsuite>`` (or the root): what it declares, and what was found inside so far."""
+
+    name: str
+    tag: str
+    depth: int
+    attributes: Mapping[str, str]
+    properties: dict[str, str] = field(default_factory=dict)
+    cases: int = 0
+    bad: int = 0
+
+
+@dataclass(slots=True)
+class RawCase:
+    """One ``<testcase>`` as the file has it. ``is_made`` marks one that stands for a result outside any case."""
+
+    name: str
+    classname: str
+    attributes: Mapping[str, str]
+    suite: RawSuite
+    results: list[Result] = field(default_factory=list)
+    properties: dict[str, str] = field(default_factory=dict)
+    is_cut: bool = False
+    is_made: bool = False
+
+
+@dataclass(slots=True)
+class Scan:
+    """What the whole file was: ``corrupt`` reasons why it cannot be trusted whole, ``warnings`` that harm nothing."""
+
+    digest: str = ""
+    size: int = 0
+    cases: int = 0
+    root: str = ""
+    root_name: str = ""
+    declared_tests: int | None = None
+    corrupt: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    suites: int = 0
+
+
+OnCase = Callable[[RawCase], None]
+
+FINAL = {"failure", "error", "skipped"}
+INTERIM = {"rerunFailure", "rerunError", "flakyFailure", "flakyError"}
+_RESULTS = FINAL | INTERIM
+_CONTAINERS = {"testsuites", "testsuite"}
+# What attribute values say when no child says it. Everything else is left to the children.
+BAD_WORDS = frozenset(
+    {"failed", "fail", "failure", "error", "errored", "broken", "undefined"}
+    | {"timeout", "timedout", "timed_out", "crashed", "interrupted", "aborted", "cancelled", "canceled"}
+)
+IDLE_WORDS = frozenset(["notrun", "disabled", "skipped", "suppressed", "ignored", "pending", "untested", "todo", "filtered"])
+_GOOD_WORDS = frozenset(["passed", "pass", "ok", "run", "completed", "success", "successful", "true", "done"])
+_FAILURE_LIKE = re.compile(r"(?i)(failure|error|failed)$")
+_ENCODINGS = re.compile(rb"(?i)^(utf-?8|utf-?16(le|be)?|us-ascii|ascii|iso-?8859-?\d+|latin-?\d|windows-125\d|cp125\d)$")
+_DECLARATION = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
+_SURROGATE = re.compile(
+    rb"&#(?:[xX]0*[dD][89a-fA-F][0-9a-fA-F]{2}|0*5(?:529[6-9]|5[3-9]\d\d|6\d{3}|7[0-2]\d\d|73[0-3]\d|734[0-3]));"
+)
+
+
+class _RefusalError(Exception):
+    """The file is not read any further; its text is the reason."""
+
+
+def scan(path: Path, on_case: OnCase, *, limits: Limits = LIMITS) -> Scan:
+    """Give every case of ``path`` to ``on_case`` in the file's order; what went wrong stands in the result.
+
+    Never raises for what the file holds. A file with a DOCTYPE is refused: reports need none, attacks do.
+    """
+    found = Scan()
+    target = _Target(found, on_case, limits)
+    parser = etree.XMLParser(
+        target=target,  # type: ignore[arg-type] # the stubs ask for bytes, which lxml never gives
+        recover=True,
+        huge_tree=True,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+    )
+    hasher = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                hasher.update(chunk)
+                found.size += len(chunk)
+                if not found.corrupt:
+                    _feed(parser, chunk, found, limits)
+    except OSError as error:
+        found.corrupt.append(f"cannot be read: {error.strerror}")
+    found.digest = hasher.hexdigest()
+    _close(parser, target, found)
+    target.finish()
+    return found
+
+
+def _feed(parser: etree.XMLParser, chunk: bytes, found: Scan, limits: Limits) -> None:
+    try:
+        _check(chunk, found, limits)
+        # A reference to half a character would end lxml itself; as a control character it is recovered from, and said.
+        parser.feed(_SURROGATE.sub(b"&#0;", chunk) if b"&#" in chunk else chunk)
+    except _RefusalError as refusal:
+        found.corrupt.append(str(refusal))
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+        found.corrupt.append(f"is not XML: {_first_line(error)}")
+
+
+def _check(chunk: bytes, found: Scan, limits: Limits) -> None:
+    if found.size > limits.size_bytes:
+        raise _RefusalError(f"is larger than {limits.size_bytes} bytes: the rest is not read")
+    if found.size > len(chunk):
+        return
+    # Encodings of the ASCII and UTF-16 families only: in others a DOCTYPE could hide from the parser's own checks.
+    head = chunk[:1024].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if head and not head.startswith(b"<"):
+        raise _RefusalError(f"does not begin as XML but with {head[:20]!r}")
+    declared = _DECLARATION.match(head)
+    if declared and not _ENCODINGS.match(declared[1]):
+        raise _RefusalError(
+            f"declares the encoding {declared[1][:40]!r}; UTF-8, UTF-16, ISO 8859 and Windows code pages are read"
+        )
+
+
+def _close(parser: etree.XMLParser, target: "_Target", found: Scan) -> None:
+    target.is_at_end = True
+    if found.corrupt:
+        return
+    if not found.size:
+        found.corrupt.append("is empty")
+        return
+    try:
+        parser.close()
+    except _RefusalError as refusal:
+        found.corrupt.append(str(refusal))
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+        found.corrupt.append(f"is not XML: {_first_line(error)}")
+    for entry in parser.feed_error_log:
+        if entry.level >= etree.ErrorLevels.ERROR:
+            found.corrupt.append(f"line {entry.line}: {entry.message}")
+            break
+    if not found.root and not found.corrupt:
+        found.corrupt.append("holds no element")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:200] or type(error).__name__
+
+
+class _Target:
+    """What the parser calls. Namespaces are dropped: some producers set one and nobody means anything by it."""
+
+    def __init__(self, found: Scan, on_case: OnCase, limits: Limits) -> None:
+        self.found = found
+        self.on_case = on_case
+        self.limits = limits
+        self.is_at_end = False
+        self.tags: list[str] = []
+        self.suites: list[RawSuite] = []
+        self.case: RawCase | None = None
+        self.case_depth = 0
+        self.result: Result | None = None
+        self.result_depth = 0
+        self.late: list[RawCase] = []
+        self.warned: set[str] = set()
+        self.top_tests = 0
+        self.has_top_tests = False
+
+    # The four calls of lxml's parser target interface.
+
+    def doctype(self, name: str | None, public_id: str | None, url: str | None) -> None:  # noqa: ARG002 - lxml's signature
+        raise _RefusalError(f"has a DOCTYPE ({name}): refused, a test report needs none")
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag[0] == "{":
+            tag = tag.rpartition("}")[2]
+        tags = self.tags
+        tags.append(tag)
+        if tag == "testcase":
+            self._start_case(attributes)
+        elif self.result is not None:
+            if len(tags) > self.limits.depth:
+                raise _RefusalError(f"is nested deeper than {self.limits.depth} elements")
+        elif self.case is not None:
+            self._start_in_case(tag, attributes)
+        else:
+            self._start_outside(tag, attributes)
+
+    def data(self, text: str) -> None:
+        result = self.result
+        if result is None:
+            return
+        room = self.limits.text_chars - result.chars
+        if room > 0:
+            result.texts.append(text[:room])
+            result.chars += len(text)
+        elif room <= 0:
+            self._warn(f"holds a text of more than {self.limits.text_chars} characters: the rest is left out")
+
+    def end(self, tag: str) -> None:
+        tags = self.tags
+        if not tags:
+            return
+        tag = tags.pop()
+        if self.result is not None:
+            if len(tags) < self.result_depth:
+                self.result = None
+        elif self.case is not None:
+            if len(tags) < self.case_depth:
+                self._end_case()
+        elif tag in _CONTAINERS and self.suites and len(tags) < self.suites[-1].depth:
+            self._end_suite()
+
+    def close(self) -> None:
+        return None
+
+    def finish(self) -> None:
+        """Hand over what was still open when the file ended."""
+        if self.case is not None:
+            self.case.is_cut = True
+            self._end_case()
+        while self.suites:
+            self._end_suite()
+        for case in self.late:
+            case.is_cut = case.is_cut or bool(self.found.corrupt)
+            self.on_case(case)
+
+    # What they mean.
+
+    def _start_case(self, attributes: Mapping[str, str]) -> None:
+        if len(self.tags) > self.limits.depth:
+            raise _RefusalError(f"is nested deeper than {self.limits.depth} elements")
+        if self.case is not None:
+            # A case inside a case: the outer one is given as far as it was read.
+            self.result = None
+            self._end_case()
+        if self.found.cases >= self.limits.cases:
+            raise _RefusalError(f"holds more than {self.limits.cases} cases: the rest is not read")
+        self.found.root = self.found.root or "testcase"
+        suite = self.suites[-1] if self.suites else RawSuite("", "", 0, {})
+        values = self._cut(attributes)
+        self.case = RawCase(values.get("name", ""), values.get("classname", ""), values, suite)
+        self.case_depth = len(self.tags)
+
+    def _start_in_case(self, tag: str, attributes: Mapping[str, str]) -> None:
+        case = self.case
+        assert case is not None  # noqa: S101 - the caller looked
+        depth = len(self.tags)
+        if tag in _RESULTS or (depth == self.case_depth + 1 and _FAILURE_LIKE.search(tag)):
+            if tag not in _RESULTS:
+                self._warn(f"holds <{tag}>, read as a failure")
+                tag = "failure"
+            values = self._cut(attributes)
+            self.result = Result(tag, values.get("type", ""), values.get("message", ""))
+            self.result_depth = depth
+            case.results.append(self.result)
+        elif tag == "property":
+            self._property(case.properties, attributes)
+        elif depth > self.limits.depth:
+            raise _RefusalError(f"is nested deeper than {self.limits.depth} elements")
+
+    def _start_outside(self, tag: str, attributes: Mapping[str, str]) -> None:
+        depth = len(self.tags)
+        if depth > self.limits.depth:
+            raise _RefusalError(f"is nested deeper than {self.limits.depth} elements")
+        if tag in _CONTAINERS:
+            if not self.found.root:
+                self.found.root, self.found.root_name = tag, attributes.get("name") or ""
+            self.found.suites += tag == "testsuite"
+            values = self._cut(attributes)
+            self.suites.append(RawSuite(values.get("name", ""), tag, depth, values))
+        elif not self.found.root and depth == 1:
+            raise _RefusalError(f"has the root <{tag[:80]}>, expected <testsuites> or <testsuite>")
+        elif tag == "property" and self.suites:
+            self._property(self.suites[-1].properties, attributes)
+        elif tag in {"failure", "error"} and self.suites:
+            self._start_suite_result(tag, attributes)
+
+    def _start_suite_result(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """A result outside any case: a case is made for it, so that nobody overlooks it."""
+        values = self._cut(attributes)
+        suite = self.suites[-1]
+        name = f"<{tag} of the suite>"
+        self.case = RawCase(name, suite.name, {}, suite, is_made=True)
+        self.case_depth = len(self.tags)
+        self.result = Result(tag, values.get("type", ""), values.get("message", ""))
+        self.result_depth = self.case_depth
+        self.case.results.append(self.result)
+
+    def _end_case(self) -> None:
+        case = self.case
+        assert case is not None  # noqa: S101 - the caller looked
+        self.case = self.result = None
+        self.found.cases += 1
+        bad = sum(result.kind in {"failure", "error"} for result in case.results)
+        if not bad and says_bad(case.attributes):
+            bad = 1
+        for suite in self.suites:
+            suite.cases += not case.is_made
+            suite.bad += bad
+        if self.is_at_end:
+            self.late.append(case)
+        else:
+            self.on_case(case)
+
+    def _end_suite(self) -> None:
+        suite = self.suites.pop()
+        declared_tests = parse_count(suite.attributes.get("tests"))
+        declared_bad = sum(parse_count(suite.attributes.get(name)) or 0 for name in ("failures", "errors"))
+        where = f"<{suite.tag}> {suite.name!r}" if suite.name else f"<{suite.tag}>"
+        if declared_bad > suite.bad:
+            self.found.corrupt.append(f"{where} declares {declared_bad} failures and errors, {suite.bad} are in it")
+        if not self.suites or (len(self.suites) == 1 and self.suites[0].tag == "testsuites"):
+            if declared_tests is not None and suite.tag == "testsuite":
+                self.top_tests += declared_tests
+                self.has_top_tests = True
+            if not self.suites:
+                self._end_root(suite, declared_tests, where)
+
+    def _end_root(self, suite: RawSuite, declared_tests: int | None, where: str) -> None:
+        if declared_tests is None and self.has_top_tests:
+            declared_tests = self.top_tests
+        self.found.declared_tests = declared_tests
+        if declared_tests is not None and declared_tests != suite.cases:
+            self.found.warnings.append(f"{where} declares {declared_tests} tests, {suite.cases} are in it")
+
+    def _property(self, properties: dict[str, str], attributes: Mapping[str, str]) -> None:
+        values = self._cut(attributes)
+        if len(properties) < self.limits.properties:
+            properties[values.get("name", "")] = values.get("value", "")
+        else:
+            self._warn(f"holds more than {self.limits.properties} properties in one place: the rest is left out")
+
+    def _cut(self, attributes: Mapping[str, str]) -> dict[str, str]:
+        values = dict(attributes)
+        most = self.limits.attribute_chars
+        for name, value in values.items():
+            if len(value) > most:
+                values[name] = value[:most]
+                self._warn(f"holds an attribute of more than {most} characters: the rest is left out")
+        return values
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warned:
+            self.warned.add(text)
+            self.found.warnings.append(text)
+
+
+def says_bad(attributes: Mapping[str, str]) -> bool:
+    """Whether ``status`` or ``result`` says that the case did not pass."""
+    if "status" not in attributes and "result" not in attributes:
+        return False
+    return any(attributes.get(name, "").strip().lower() in BAD_WORDS for name in ("status", "result"))
+
+
+def says_idle(attributes: Mapping[str, str]) -> bool:
+    """Whether ``status`` or ``result`` says that the case was not run on purpose."""
+    return any(attributes.get(name, "").strip().lower() in IDLE_WORDS for name in ("status", "result"))
+
+
+def unknown_words(attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """Values of ``status`` and ``result`` that nobody has a meaning for."""
+    words = (attributes.get(name, "").strip().lower() for name in ("status", "result"))
+    return tuple(word for word in words if word and word not in BAD_WORDS | IDLE_WORDS | _GOOD_WORDS)
+
+
+def parse_count(text: str | None) -> int | None:
+    """A count as producers write it (``3``, ``3.0``); None for everything else, and for negative ones."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d{1,15})(?:\.0*)?\s*", text)
+    return int(match[1]) if match else None
+
+
+def parse_seconds(text: str | None) -> float | None:
+    """A time as producers write it, in seconds: ``1.5``, ``1,234.5``, ``1,5`` (a lone comma is a decimal mark).
+
+    Empty is 0. None for what is no time: negative, not finite, words.
+    """
+    if text is None or not text.strip():
+        return 0.0
+    plain = text.strip()
+    plain = plain.replace(",", "") if "." in plain else plain.replace(",", ".", 1)
+    if not re.fullmatch(r"\d{1,15}(\.\d*)?([eE][+-]?\d{1,2})?|\.\d+", plain):
+        return None
+    return float(plain)

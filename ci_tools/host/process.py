@@ -108,8 +108,8 @@ class GuardedProcess:
             # The child's own guards are at work now: they end what they guard and remove its folders.
             psutil.wait_procs(outside, timeout=GUARD_GRACE_S + 1)
         _kill(outside)
-        for folder in self._cleanup:
-            shutil.rmtree(folder, ignore_errors=True)
+        for path in self._cleanup:
+            _remove(path)
         return code
 
 
@@ -126,7 +126,8 @@ def start(
 ) -> GuardedProcess:
     """Start ``argv`` under a guard: standard input empty, both outputs appended to the file ``output``.
 
-    ``cleanup`` are folders that are removed when the child is ended, by us or by the guard (POSIX) after our death.
+    ``cleanup`` are files and folders that are removed when the child is ended, by us or by the guard (POSIX) after our
+    death.
     ``user`` and ``group`` (POSIX, root only) are the account it runs as.
     Raises FileNotFoundError when ``argv[0]`` is no program, OSError when the system refuses to start one.
     """
@@ -263,6 +264,14 @@ def _is_reaped(process: psutil.Process) -> bool:
 
 def _describe(process: psutil.Process) -> Ended:
     return Ended(pid=process.pid, name=process.name(), command=" ".join(process.cmdline()))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:

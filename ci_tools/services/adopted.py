@@ -4,13 +4,12 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, LockError, RedisError, ResponseError
-from redis.lock import Lock  # noqa: TC002 - only a name here; a TYPE_CHECKING block would save nothing
 from redis.retry import Retry
 
 from ci_tools.errors import ServiceError
@@ -18,6 +17,9 @@ from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, Se
 from ci_tools.services import readiness
 from ci_tools.services.discovery import fits
 from ci_tools.services.redis import URL_VARIABLE, version_of
+
+if TYPE_CHECKING:
+    from redis.lock import Lock
 
 ADOPTED_REDIS_VARIABLE = "CI_TOOLS_REDIS_URL"
 LEASE_S = 30.0

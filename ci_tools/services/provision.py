@@ -100,8 +100,7 @@ def _provide_redis(
     ]
     for server in servers:
         stack.callback(server.stop)
-    with ThreadPoolExecutor(max_workers=count) as pool:
-        endpoints = list(pool.map(RedisServer.start, servers))
+    endpoints = _start_together(servers)
     match spec.isolation:
         case Isolation.SERVER:
             return tuple(endpoints)
@@ -113,3 +112,18 @@ def _provide_redis(
                 redis_endpoint(spec, one.provenance, password=one.password, socket_path=one.socket_path, database=index)
                 for index in range(slots)
             )
+
+
+def _start_together(servers: Sequence[RedisServer]) -> list[Endpoint]:
+    """Start all at once: most of a start is waiting. When one cannot, or we are interrupted, none is waited for."""
+    if len(servers) == 1:
+        return [servers[0].start()]
+    with ThreadPoolExecutor(max_workers=len(servers)) as pool:
+        starts = [pool.submit(server.start) for server in servers]
+        try:
+            return [start.result() for start in starts]
+        except BaseException:
+            for start, server in zip(starts, servers, strict=True):
+                start.cancel()
+                server.stop()
+            raise

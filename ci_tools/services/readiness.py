@@ -3,12 +3,12 @@
 import errno
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ci_tools.errors import ServiceError
 from ci_tools.host.process import GuardedProcess
 
 LOG_TAIL_LINES = 40
@@ -49,10 +49,10 @@ class NotReadyError(Exception):
     """The server did not answer in time; the cause is the last answer."""
 
 
-def wait_ready(process: GuardedProcess, probe: Callable[[], T], *, timeout_s: float) -> T:
+def wait_ready(process: GuardedProcess, probe: Callable[[], T], *, timeout_s: float, stopping: threading.Event) -> T:
     """The first answer of ``probe``, which raises OSError as long as there is none.
 
-    Raises EndedEarlyError at once when the process is gone, NotReadyError after ``timeout_s``.
+    Raises EndedEarlyError at once when the process is gone, NotReadyError after ``timeout_s`` or once ``stopping`` is set.
     """
     deadline = time.monotonic() + timeout_s
     pause = _FIRST_PAUSE_S
@@ -63,7 +63,7 @@ def wait_ready(process: GuardedProcess, probe: Callable[[], T], *, timeout_s: fl
             returncode = process.poll()
             if returncode is not None:
                 raise EndedEarlyError(returncode) from error
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or stopping.is_set():
                 raise NotReadyError from error
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -86,14 +86,3 @@ def log_tail(log: Path) -> tuple[str, ...]:
     except OSError as error:
         return (f"no log: {explain(error)}",)
     return tuple(line for line in lines if line.strip())[-LOG_TAIL_LINES:]
-
-
-def not_ready(
-    what: str, *, command: Sequence[str], pid: int, returncode: int | None, log: Path, tried: Sequence[str], hint: str
-) -> ServiceError:
-    """The error of a server that was started and is not ready."""
-    state = "still running" if returncode is None else f"exit code {returncode}"
-    details = [f"tried:   {line}" for line in tried]
-    details.append(f"started: {' '.join(command)}   (pid {pid}, {state})")
-    details += [f"log:     {line}" for line in log_tail(log)] or [f"log:     {log} is empty"]
-    return ServiceError(what, details=details, hint=hint)

@@ -1,21 +1,23 @@
 """A Redis of our own: started, proved to be ours, killed and restarted on its port, stopped."""
 
-import functools
-import hashlib
 import secrets
+import shutil
 import sys
-import time
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ci_tools.errors import ConfigError, ServiceError
 from ci_tools.host import ports
-from ci_tools.host.process import GuardedProcess, start
 from ci_tools.model.service import Endpoint, Provenance, ServiceKind, ServiceSpec
-from ci_tools.services import readiness, resp
+from ci_tools.services import resp
 from ci_tools.services.discovery import Binary, discover_redis, fits
 from ci_tools.services.home import new_home
+from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
+
+if TYPE_CHECKING:
+    from ci_tools.host.process import GuardedProcess
 
 DEFAULT_PORT = 6381
 DATABASES = 1024
@@ -26,10 +28,6 @@ _HAS_UNIX_SOCKETS = sys.platform != "win32"
 _SETTINGS = {"save": '""', "appendonly": "no", "databases": str(DATABASES)}
 _OURS = frozenset({"port", "bind", "requirepass", "dir", "daemonize", "logfile", "unixsocket", "unixsocketperm", "include"})
 _TAKEN_PORT = ("Address already in use", "Failed listening on port", "bind: ")
-
-
-class _PortTakenError(Exception):
-    """Somebody bound the port between our look and the server's."""
 
 
 class RedisServer:
@@ -48,6 +46,7 @@ class RedisServer:
         self._process: GuardedProcess | None = None
         self._held: ports.Reservation | None = None
         self._endpoint: Endpoint | None = None
+        self._stopping = threading.Event()
 
     def __enter__(self) -> Self:
         if self._process is None:
@@ -71,11 +70,12 @@ class RedisServer:
 
     def start(self) -> Endpoint:
         """Start on the preferred port, or on another when a stranger has it. ServiceError when it is not ready in time."""
+        self._stopping.clear()
         for reservation in ports.reservations(self._preferred_port, self._spec.port_range):
             with reservation:
                 try:
                     return self._start_on(reservation)
-                except _PortTakenError:
+                except PortTakenError:
                     continue
         asked = f"{self._spec.port_range[0]}-{self._spec.port_range[1]}" if self._spec.port_range else "any"
         raise ServiceError(
@@ -100,11 +100,15 @@ class RedisServer:
         with held:
             try:
                 return self._start_on(held)
-            except _PortTakenError as error:
+            except PortTakenError as error:
                 raise ServiceError(f"port {port} was taken while Redis was down", hint="start a new server") from error
 
     def stop(self) -> None:
-        """End the server and remove its folder; twice is the same as once. Its state is ours, so nothing is saved."""
+        """End the server and remove its folder; twice is the same as once. Its state is ours, so nothing is saved.
+
+        From another thread it also ends a start that is still going on.
+        """
+        self._stopping.set()
         if self._held is not None:
             self._held.release()
             self._held = None
@@ -113,56 +117,52 @@ class RedisServer:
             self._process = None
 
     def _start_on(self, reservation: ports.Reservation) -> Endpoint:
-        began = time.perf_counter()
-        home = new_home()
-        socket_path = str(home / "redis.sock") if _HAS_UNIX_SOCKETS else ""
-        self._write_config(home / "redis.conf", reservation.port, socket_path)
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        log_start = self._log.stat().st_size if self._log.exists() else 0
-        process = start(
-            [str(self._binary.path), "redis.conf"],
-            env={"LC_ALL": "C"},
-            cwd=home,
-            output=self._log,
-            end_signal="KILL",
-            cleanup=(home,),
-        )
+        socket_path = ""
         try:
-            sha256 = _sha256(self._binary.path)  # while the server starts
-            info = readiness.wait_ready(
-                process, lambda: self._probe(reservation.port, socket_path), timeout_s=self._spec.start_timeout_s
+            home = new_home()
+            if _HAS_UNIX_SOCKETS:
+                socket_path = str(home / "redis.sock")
+            self._write_config(home, reservation.port, socket_path)
+        except OSError as error:
+            raise cannot_start("redis", error, str(self._binary.path)) from error
+        launched = launch(
+            self._plan(home, reservation.port), lambda: self._probe(reservation.port, socket_path), stopping=self._stopping
+        )
+        version = version_of(launched.answer)
+        if not fits(version, self._spec.version):
+            launched.process.end(0)
+            raise ServiceError(
+                f"{self._binary.path} is version {version}, wanted {self._spec.version}",
+                hint="widen `version` of the service, or install one that fits",
             )
-            version = version_of(info)
-            _demand_version(self._binary.path, version, self._spec)
-        except readiness.EndedEarlyError as error:
-            process.end(0)
-            if any(sign in _text_from(self._log, log_start) for sign in _TAKEN_PORT):
-                raise _PortTakenError from error
-            raise self._not_ready(
-                f"ended before it was ready on {ports.LOOPBACK}:{reservation.port}", process, error.returncode
-            ) from error
-        except readiness.NotReadyError as error:
-            process.end(0)
-            what = f"did not answer on {ports.LOOPBACK}:{reservation.port} within {self._spec.start_timeout_s:g} s"
-            raise self._not_ready(f"{what} (last: {readiness.explain(error.__cause__)})", process, None) from error
-        except BaseException:
-            process.end(0)
-            raise
-        self._process = process
+        self._process = launched.process
         provenance = Provenance(
             kind=ServiceKind.REDIS,
             provider=self._binary.provider,
             version=version,
             reason="; ".join((self._binary.reason, *self._tried)),
             path=str(self._binary.path),
-            sha256=sha256,
+            sha256=launched.sha256,
             host=ports.LOOPBACK,
             port=reservation.port,
-            pid=process.pid,
-            start_ms=round((time.perf_counter() - began) * 1000, 1),
+            pid=launched.process.pid,
+            start_ms=launched.start_ms,
         )
         self._endpoint = redis_endpoint(self._spec, provenance, password=self._password, socket_path=socket_path)
         return self._endpoint
+
+    def _plan(self, home: Path, port: int) -> Launch:
+        return Launch(
+            name="redis",
+            argv=(str(self._binary.path), "redis.conf"),
+            home=home,
+            log=self._log,
+            where=f"{ports.LOOPBACK}:{port}",
+            timeout_s=self._spec.start_timeout_s,
+            end_signal="KILL",
+            taken_port=_TAKEN_PORT,
+            tried=self._tried,
+        )
 
     def _probe(self, port: int, socket_path: str) -> Mapping[str, str]:
         """What the server says of itself once it is ready.
@@ -183,7 +183,7 @@ class RedisServer:
             except resp.RespError as error:
                 raise OSError(str(error)) from error
 
-    def _write_config(self, path: Path, port: int, socket_path: str) -> None:
+    def _write_config(self, home: Path, port: int, socket_path: str) -> None:
         """The password stands in a private file: an argument would be seen in every list of processes."""
         settings = {
             "port": str(port),
@@ -197,19 +197,13 @@ class RedisServer:
         }
         if socket_path:
             settings |= {"unixsocket": "redis.sock", "unixsocketperm": "700"}
-        path.touch(mode=0o600)
-        path.write_text("".join(f"{key} {value}\n" for key, value in settings.items()), encoding="utf-8")
-
-    def _not_ready(self, what: str, process: GuardedProcess, returncode: int | None) -> ServiceError:
-        return readiness.not_ready(
-            f"redis {what}",
-            command=process.argv,
-            pid=process.pid,
-            returncode=returncode,
-            log=self._log,
-            tried=self._tried,
-            hint="`ci-tools services up redis --foreground` shows the whole log",
-        )
+        try:
+            path = home / "redis.conf"
+            path.touch(mode=0o600)
+            path.write_text("".join(f"{key} {value}\n" for key, value in settings.items()), encoding="utf-8")
+        except OSError:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
 
 
 def start_redis(spec: ServiceSpec, *, environ: Mapping[str, str], folder: Path, name: str = "redis") -> RedisServer:
@@ -246,13 +240,6 @@ def version_of(info: Mapping[str, str]) -> str:
     return info.get("valkey_version") or info.get("redis_version", "")
 
 
-def _demand_version(path: Path, version: str, spec: ServiceSpec) -> None:
-    if not fits(version, spec.version):
-        raise ServiceError(
-            f"{path} is version {version}, wanted {spec.version}", hint="widen `version` of the service, or install one that fits"
-        )
-
-
 def _check_options(spec: ServiceSpec) -> None:
     for name, value in spec.options.items():
         if name.lower() in _OURS:
@@ -261,15 +248,3 @@ def _check_options(spec: ServiceSpec) -> None:
             )
         if "\n" in f"{name}{value}" or not name.strip():
             raise ConfigError(f"option {name!r} of redis spans lines", hint="one option is one line of redis.conf")
-
-
-@functools.lru_cache
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _text_from(log: Path, position: int) -> str:
-    with log.open("rb") as file:
-        file.seek(position)
-        return file.read().decode(errors="replace")

@@ -13,7 +13,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 PROJECT = FOLDER.parent / "pyproject.toml"
-LOCKS = ("integration", "tests", "lint", "docs", "bench")
+LOCKS = ("ci", "setup", "integration", "tests", "lint", "docs", "bench")
+ALONE = {"ci"}
+"""Locks without the project's own dependencies: nox makes environments, it does not run in one of them."""
 _HEADER = "# inputs: sha256:"
 
 
@@ -32,7 +34,9 @@ def main() -> int:
 def _compile(name: str, *, upgrade: bool) -> None:
     path = FOLDER / f"{name}.txt"
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.11"]
-    command += ["--all-extras", "--group", name, "--no-header", "--no-annotate", "--output-file", f"requirements/{path.name}", PROJECT.name]
+    command += ["--group", name, "--no-header", "--no-annotate", "--output-file", f"requirements/{path.name}"]
+    if name not in ALONE:
+        command += ["--all-extras", PROJECT.name]
     if upgrade:
         command.append("--upgrade")
     if path.exists():  # the header is ours; uv reads the pins below it to keep them

@@ -1,0 +1,48 @@
+"""Installs ci-tools from this action's own commit: a lock with hashes, what else was asked for, then ci-tools itself.
+
+Standard library only: nothing is installed yet when it runs. Inputs come by environment variables alone.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+"""The repository of this action, checked out by the runner at exactly the commit that the workflow names."""
+
+PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet")
+
+
+def commands(requirements: str, install: str) -> list[list[str]]:
+    """The pip commands, in order. A lock that does not hold what ci-tools needs is found by ``pip check`` at the end."""
+    lock = requirements or str(ROOT / "requirements" / "setup.txt")
+    asked = [line.strip() for line in install.splitlines() if line.strip()]
+    return [
+        [*PIP, "--require-hashes", "--requirement", lock],
+        *([[*PIP, *asked]] if asked else []),
+        # Not built in isolation: that would fetch a build backend past the lock. The lock holds it.
+        [*PIP, "--no-deps", "--no-build-isolation", str(ROOT)],
+        [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"],
+    ]
+
+
+def main() -> int:
+    """Run them; the exit code of the first that fails."""
+    for command in commands(os.environ.get("INPUT_REQUIREMENTS", ""), os.environ.get("INPUT_INSTALL", "")):
+        sys.stdout.write(f"$ {shlex.join(command)}\n")
+        sys.stdout.flush()
+        code = subprocess.run(command, check=False).returncode
+        if code:
+            return code
+    version = subprocess.run([sys.executable, "-m", "ci_tools", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    sys.stdout.write(f"{version}\n")
+    if output := os.environ.get("GITHUB_OUTPUT"):
+        with Path(output).open("a", encoding="utf-8") as stream:
+            stream.write(f"version={version.removeprefix('ci-tools ')}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

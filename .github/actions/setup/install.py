@@ -36,7 +36,8 @@ def main() -> int:
         code = subprocess.run(command, check=False).returncode
         if code:
             return code
-    version = subprocess.run([sys.executable, "-m", "ci_tools", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    asked = [sys.executable, "-m", "ci_tools", "--version"]
+    version = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     sys.stdout.write(f"{version}\n")
     if output := os.environ.get("GITHUB_OUTPUT"):
         with Path(output).open("a", encoding="utf-8") as stream:

@@ -1,6 +1,285 @@
-"""The verbs of ci-tools."""
+"""The verbs of ``ci-tools``; the only place where an error becomes an exit code."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci_tools import __version__
+from ci_tools.errors import CIToolsError, ExitCode, UsageError
+from ci_tools.model.shard import ShardRef
+
+if TYPE_CHECKING:
+    from ci_tools.pipeline.gate import GateRequest
+
+_STARTED_AT = "CI_TOOLS_STARTED_AT"
+_PARENT = "CI_TOOLS_PARENT"
+
+Verb = Callable[[argparse.Namespace], int]
 
 
-def main() -> int:
-    """Run."""
-    return 0
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; the exit code (docs/reference/exit-codes.md). argparse ends with 2 by itself."""
+    _speak_utf8()
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments = parse(given)
+        verb: Verb = arguments.verb
+        return int(verb(arguments))
+    except CIToolsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`ci-tools … | head`); Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.FAULT)
+    except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours is said as one, with its own code
+        sys.stderr.write(
+            f"{traceback.format_exc()}error: this is a fault of ci-tools {__version__}: please report the lines above\n"
+        )
+        return int(ExitCode.FAULT)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The namespace of a command line. For verbs that run pytest everything after ``--`` is pytest's."""
+    own, beyond = list(argv), []
+    if "--" in own:
+        cut = own.index("--")
+        own, beyond = own[:cut], own[cut + 1 :]
+    parser = build_parser()
+    arguments = parser.parse_args(own)
+    if beyond and not hasattr(arguments, "pytest_args"):
+        parser.error(f"arguments after -- are pytest's, and this verb does not run it: {' '.join(beyond)}")
+    if hasattr(arguments, "pytest_args"):
+        narrowing = [("-k", arguments.keyword), ("-m", arguments.mark)]
+        chosen = [word for flag, value in narrowing if value for word in (flag, value)]
+        arguments.pytest_args = (*chosen, *beyond)
+    return arguments
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The grammar of the command line; docs/reference/cli.md is made from it."""
+    parser = argparse.ArgumentParser(
+        prog="ci-tools",
+        description="Real services, sharded and guarded integration suites, and a verdict that can be trusted.",
+        epilog="exit codes: 0 passed, 2 usage, 10 failed, 11 incomplete, 12 service, 13 workers, 14 queue, 130/143 interrupted",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ci-tools {__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_run(verbs)
+    _add_plan(verbs)
+    _add_merge(verbs)
+    _add_gate(verbs)
+    _add_verify(verbs)
+    return parser
+
+
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: Verb, purpose: str
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+    parser.set_defaults(verb=verb)
+    parser.add_argument(
+        "--project", type=Path, default=None, metavar="DIR", help="folder of pyproject.toml (default: the nearest above)"
+    )
+    return parser
+
+
+def _add_suite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-k", dest="keyword", default="", metavar="EXPRESSION", help="only tests that match, as pytest's -k")
+    parser.add_argument("-m", dest="mark", default="", metavar="EXPRESSION", help="only tests with these marks, as pytest's -m")
+    parser.add_argument("-n", "--workers", type=_workers, default=None, help='pytest-xdist workers: a number or "auto"')
+    parser.add_argument(
+        "--configuration", action="append", default=[], metavar="NAME", help="only this configuration (repeatable)"
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files, folders or test IDs; arguments after -- go to pytest")
+    parser.set_defaults(pytest_args=())
+
+
+def _add_run(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "run", _run, "plan, provide services, run, collect, judge and publish: the whole way to a verdict")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--shard", type=_shard, default=None, metavar="i/N", help="run what CI's i-th of N jobs runs")
+    which.add_argument("--shards", type=_positive, default=1, metavar="N", help="run all N shards here, one after another")
+    parser.add_argument("--plan", type=Path, default=None, metavar="FILE", help="a plan made by `ci-tools plan`")
+    parser.add_argument("--artifacts", type=Path, default=None, metavar="DIR", help="folder for the folders of runs")
+    parser.add_argument("--profile", default="", metavar="NAME", help="the gate's profile (default, pull-request, release, …)")
+    _add_suite(parser)
+
+
+def _add_plan(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "plan", _plan, "collect the suite once and cut it into shards")
+    parser.add_argument("--shards", type=_positive, default=1, metavar="N", help="number of shards")
+    parser.add_argument("--output", type=Path, default=Path("plan.json"), metavar="FILE", help="where the plan goes")
+    parser.add_argument("--github-output", action="store_true", help="set the step outputs `matrix`, `shards` and `artifacts`")
+    parser.add_argument("--explain", action="store_true", help="show each shard's predicted time and what limits the number")
+    _add_suite(parser)
+
+
+def _add_merge(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "merge", _merge, "merge reports, journals and JUnit files into one report, without judging it")
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="FILE|DIR", help="folders of runs, shard reports, JUnit files")
+    parser.add_argument("--plan", action="append", type=Path, default=[], metavar="FILE", help="the plan they belong to")
+    parser.add_argument("--output", type=Path, default=None, metavar="DIR", help="where report.json and junit.xml go")
+
+
+def _add_gate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "gate", _gate, "judge folders of runs or foreign JUnit files; ends with the verdict's exit code")
+    parser.add_argument("inputs", nargs="*", type=Path, metavar="DIR", help="folders of runs, one or more for each shard")
+    parser.add_argument(
+        "--junit", action="append", nargs="+", type=Path, default=[], metavar="FILE", help="JUnit files of any producer"
+    )
+    parser.add_argument(
+        "--plan", action="append", type=Path, default=[], metavar="FILE", help="the plan that every shard must have run"
+    )
+    parser.add_argument("--profile", default="", metavar="NAME", help="the policy's profile (default, pull-request, release, …)")
+    parser.add_argument("--needs", default="", metavar="VARIABLE", help="environment variable with GitHub's `needs` as JSON")
+    parser.add_argument("--output", type=Path, default=None, metavar="DIR", help="where verdict and summary go")
+    parser.add_argument("--explain", default="", metavar="RULE", help="say what a rule asks and why, and end")
+
+
+def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "verify", _verify, "recompute a verdict offline and say whether a byte of it or its inputs was changed")
+    parser.add_argument("verdict", type=Path, metavar="verdict.json")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline.console import Terminal  # noqa: PLC0415 - `ci-tools --help` needs none of it
+    from ci_tools.pipeline.run import RunRequest, run  # noqa: PLC0415 - as above
+
+    _end_with_parent()
+    request = RunRequest(
+        root=_project(arguments),
+        environ=dict(os.environ),
+        artifacts=arguments.artifacts,
+        shard=arguments.shard,
+        shards=arguments.shards,
+        plan_path=arguments.plan,
+        workers=arguments.workers,
+        configurations=tuple(arguments.configuration),
+        paths=tuple(arguments.paths),
+        pytest_args=arguments.pytest_args,
+        profile=arguments.profile,
+        started_at=_started_at(),
+    )
+    return run(request, Terminal(sys.stdout)).exit_code
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline.console import Terminal  # noqa: PLC0415 - `ci-tools --help` needs none of it
+    from ci_tools.pipeline.planning import PlanRequest, write_plan  # noqa: PLC0415 - as above
+
+    request = PlanRequest(
+        root=_project(arguments),
+        environ=dict(os.environ),
+        shards=arguments.shards,
+        output=arguments.output,
+        workers=arguments.workers,
+        configurations=tuple(arguments.configuration),
+        paths=tuple(arguments.paths),
+        pytest_args=arguments.pytest_args,
+        sets_outputs=arguments.github_output,
+        explains=arguments.explain,
+    )
+    write_plan(request, Terminal(sys.stdout))
+    return int(ExitCode.PASSED)
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline.gate import merge  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    sys.stdout.write(f"{merge(_gate_request(arguments))}\n")
+    return int(ExitCode.PASSED)
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline.console import Terminal  # noqa: PLC0415 - `ci-tools --help` needs none of it
+    from ci_tools.pipeline.gate import explain, gate  # noqa: PLC0415 - as above
+
+    if arguments.explain:
+        sys.stdout.write(f"{explain(arguments.explain)}\n")
+        return int(ExitCode.PASSED)
+    return gate(_gate_request(arguments), Terminal(sys.stdout)).exit_code
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline.gate import verify  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    lines, is_sound = verify(arguments.verdict)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return int(ExitCode.PASSED if is_sound else ExitCode.FAILED)
+
+
+def _gate_request(arguments: argparse.Namespace) -> "GateRequest":
+    from ci_tools.pipeline.gate import GateRequest  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    return GateRequest(
+        root=_project(arguments),
+        environ=dict(os.environ),
+        inputs=tuple(arguments.inputs),
+        junit=tuple(path for paths in getattr(arguments, "junit", []) for path in paths),
+        plans=tuple(arguments.plan),
+        profile=getattr(arguments, "profile", ""),
+        needs_variable=getattr(arguments, "needs", ""),
+        output=arguments.output,
+    )
+
+
+def _project(arguments: argparse.Namespace) -> Path:
+    from ci_tools.pipeline.project import find_project  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    given: Path | None = arguments.project
+    return given if given is not None else find_project(Path.cwd())
+
+
+def _started_at() -> float:
+    """When whoever called us began, so that the time around pytest is said whole; now, when nobody tells."""
+    try:
+        told = float(os.environ.get(_STARTED_AT, ""))
+    except ValueError:
+        return time.time()
+    return told if 0 < told <= time.time() else time.time()
+
+
+def _end_with_parent() -> None:
+    """When nox is killed nobody tells its child: watch it, and end as if terminated when it is gone."""
+    if _PARENT not in os.environ:
+        return
+    from ci_tools.host import process  # noqa: PLC0415 - only a run under nox needs it
+
+    told = os.environ.pop(_PARENT)
+    # On Windows a launcher stands between nox and us: then it is the launcher whose end we see.
+    parent = int(told) if told.isdigit() and int(told) == os.getppid() else os.getppid()
+    process.watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM), parent_pid=parent)
+
+
+def _speak_utf8() -> None:
+    """Test IDs hold any character; a console that cannot show one gets its escape instead of a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _shard(text: str) -> ShardRef:
+    try:
+        return ShardRef.parse(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(error.what) from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    return 0 if text == "auto" else _positive(text)

@@ -256,16 +256,54 @@ KEYS = (
     ),
 )
 
-_SERVICE_KEYS: dict[str, Callable[[object], object]] = {
-    "port": _port,
-    "version": _version,
-    "isolation": _isolation,
-    "options": _options,
-    "url-variable": _text,
-    "providers": _providers,
-    "path": _text,
-    "start-timeout": _seconds,
-}
+SERVICE_KEYS = (
+    Key(
+        table="services",
+        name="port",
+        takes="port",
+        default=None,
+        meaning="preferred port; another free one if a stranger holds it",
+        parse=_port,
+    ),
+    Key(
+        table="services",
+        name="version",
+        takes="version range",
+        default="",
+        meaning='what the server must be, like `">=7,<10"`',
+        parse=_version,
+    ),
+    Key(
+        table="services",
+        name="isolation",
+        takes="`server`, `database` or `shared`",
+        default=Isolation.SERVER,
+        meaning="what each worker gets: a server of its own (default), a database of a shared one, or everything shared",
+        parse=_isolation,
+    ),
+    Key(table="services", name="options", takes="table", default={}, meaning="further options of the server", parse=_options),
+    Key(
+        table="services",
+        name="url-variable",
+        takes="name",
+        default="",
+        meaning="a further environment variable that gets the URL, beside `REDIS_URL` or `DATABASE_URL`",
+        parse=_text,
+    ),
+    Key(
+        table="services",
+        name="providers",
+        takes=_TEXTS,
+        default=(),
+        meaning="which providers may be tried; all when left out",
+        parse=_providers,
+    ),
+    Key(table="services", name="path", takes="path", default="", meaning="the server's program", parse=_text),
+    Key(
+        table="services", name="start-timeout", takes="seconds", default=20.0, meaning="time until it must answer", parse=_seconds
+    ),
+)
+_SERVICE_PARSERS = {key.name: key.parse for key in SERVICE_KEYS}
 _CONFIGURATION_KEYS: dict[str, Callable[[object], object]] = {"services": _services, "environment": _environment}
 _TABLES = {"guards", "services", "configurations", "gate"}
 
@@ -345,7 +383,7 @@ def _parse_services(table: Mapping[str, object], problems: list[str]) -> tuple[S
         elif not isinstance(value, dict):
             problems.append(f"services.{name} is {value!r}, expected a table [tool.ci-tools.services.{name}]")
         else:
-            values = _read(value, f"services.{name}", _SERVICE_KEYS, problems)
+            values = _read(value, f"services.{name}", _SERVICE_PARSERS, problems)
             fields = {key.replace("-", "_"): item for key, item in values.items()}
             if "start_timeout" in fields:
                 fields["start_timeout_s"] = fields.pop("start_timeout")
@@ -366,7 +404,8 @@ def _parse_configurations(
             continue
         values = _read(value, f"configurations.{name}", _CONFIGURATION_KEYS, problems)
         wanted = values.get("services", declared)
+        where = f"configurations.{name}"
         absent = [kind for kind in wanted if kind not in declared]  # type: ignore[attr-defined] # the parser gives a tuple
-        problems.extend(f"configurations.{name}.services names {kind.value!r}; add [tool.ci-tools.services.{kind}]" for kind in absent)
+        problems.extend(f"{where}.services names {kind.value!r}; add [tool.ci-tools.services.{kind}]" for kind in absent)
         configurations.append(Configuration(name=name, services=wanted, environment=values.get("environment", {})))  # type: ignore[arg-type] # as above
     return tuple(configurations)

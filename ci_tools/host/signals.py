@@ -15,32 +15,55 @@ class Interrupted(BaseException):
 
     @property
     def name(self) -> str:
-        """``SIGINT``, ``SIGTERM``, …"""
+        """The signal's name, like ``SIGINT``."""
         return signal.Signals(self.number).name
 
 
 _ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """While active, the first SIGINT, SIGTERM or SIGHUP raises ``Interrupted``; later ones are ignored.
+class Interruption:
+    """Whether this process was asked to end: by raising ``Interrupted`` once, or by answering when asked."""
 
-    Later ones must not cut the stopping short: it has its own deadlines, and a terminal, nox and a CI runner
-    each send a signal of their own for one Ctrl-C.
-    """
-    is_raised = False
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._is_deferred = False
 
-    def raise_once(number: int, frame: FrameType | None) -> None:
-        nonlocal is_raised
+    def is_asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._number is not None
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """While active a signal is only noted; on the way out it is raised. For code that asks ``is_asked`` itself."""
+        self._is_deferred = True
+        try:
+            yield
+        finally:
+            self._is_deferred = False
+        if self._number is not None:
+            raise Interrupted(self._number)
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler: the first signal raises, later ones are ignored.
+
+        Later ones must not cut the stopping short, which has its own deadlines: a terminal, nox and a CI runner each
+        send a signal of their own for one Ctrl-C.
+        """
         del frame
-        if not is_raised:
-            is_raised = True
-            raise Interrupted(number)
+        if self._number is None:
+            self._number = number
+            if not self._is_deferred:
+                raise Interrupted(number)
 
-    before = {number: signal.signal(number, raise_once) for number in _ASKING}
+
+@contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """While active, the first SIGINT, SIGTERM, SIGHUP (Windows: SIGBREAK) raises ``Interrupted`` in the main thread."""
+    interruption = Interruption()
+    before = {number: signal.signal(number, interruption.note) for number in _ASKING}
     try:
-        yield
+        yield interruption
     finally:
         for number, action in before.items():
             signal.signal(number, action)

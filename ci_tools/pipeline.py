@@ -1,1 +1,0 @@
-"""Plan, provision, run, collect, judge, publish, in that order."""

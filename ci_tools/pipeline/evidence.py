@@ -1,0 +1,153 @@
+"""What a gate reads: folders of runs, single reports and JUnit files become shard reports, plans and inputs with digests."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ci_tools.errors import CIToolsError, DecodeError, UsageError
+from ci_tools.model.codec import loads
+from ci_tools.model.journal import WorkerStarted, parse_event
+from ci_tools.model.report import ShardReport
+from ci_tools.model.shard import Plan, ShardRef
+from ci_tools.model.verdict import Input
+from ci_tools.reports.foreign import read_junit
+from ci_tools.reports.journals import read_shard
+
+_SHARDS, _PLANS, _JOURNALS, _JUNIT = "shard-*.json", "plan*.json", "journal-*.jsonl", "*.xml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that was found. ``inputs`` has each file once, with its digest, its path relative to where the verdict goes."""
+
+    reports: tuple[ShardReport, ...]
+    plans: tuple[Plan, ...]
+    inputs: tuple[Input, ...]
+
+
+def gather(folders: Sequence[Path], *, junit: Sequence[Path] = (), plans: Sequence[Path] = (), base: Path) -> Evidence:
+    """Read every input. UsageError for a path that is not there; what cannot be read whole is a corrupt report.
+
+    A folder's shard reports count; journals only where a shard was killed before it wrote one; JUnit files only in a folder
+    without either.
+    """
+    found_plans = {str(path): _load_plan(path) for path in plans}
+    paths = list(plans)
+    reports: list[ShardReport] = []
+    for folder in folders:
+        if not folder.exists():
+            raise UsageError(f"{str(folder)!r} is not there", hint="give folders of runs; was the artifact downloaded?")
+        if folder.is_file():
+            report = read_junit(folder) if folder.suffix == ".xml" else _load_shard(folder)
+            reports.append(report)
+            paths.append(folder)
+            continue
+        if not plans:
+            for path in _files(folder, _PLANS):
+                found_plans[str(path)] = _load_plan(path)
+                paths.append(path)
+        read, used = _read_folder(folder, tuple(found_plans.values()))
+        reports += read
+        paths += used
+    for path in junit:
+        if not path.is_file():
+            raise UsageError(f"JUnit file {str(path)!r} is not there", hint="give the files that pytest or another runner wrote")
+        reports.append(read_junit(path))
+        paths.append(path)
+    distinct = {path.resolve(): path for path in paths}
+    inputs = tuple(sorted((_input(path, base) for path in distinct.values()), key=lambda item: item.path))
+    return Evidence(reports=tuple(reports), plans=tuple(dict.fromkeys(found_plans.values())), inputs=inputs)
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in folder.rglob(pattern) if path.is_file())
+
+
+def _read_folder(folder: Path, plans: tuple[Plan, ...]) -> tuple[list[ShardReport], list[Path]]:
+    shards = _files(folder, _SHARDS)
+    reports = [_load_shard(path) for path in shards]
+    told = {(report.configuration, report.shard, report.run_attempt) for report in reports}
+    journals = _files(folder, _JOURNALS)
+    killed = {key: path for path in journals if (key := _key_of(path)) is not None and key[:3] not in told}
+    for (configuration, shard, attempt, run_id), path in killed.items():
+        ref = ShardRef.parse(shard)
+        plan = next((plan for plan in plans if plan.configuration == configuration), None)
+        reports.append(
+            read_shard(
+                path.parent,
+                run_id=run_id,
+                shard=ref,
+                expected=plan.shard(ref).test_ids if plan is not None else None,
+                run_attempt=attempt,
+                configuration=configuration,
+                plan_digest=plan.expected_digest if plan is not None else "",
+            )
+        )
+    if reports:
+        return reports, [*shards, *(journals if killed else ())]
+    files = _files(folder, _JUNIT)
+    if files:
+        return [read_junit(path) for path in files], files
+    empty = ShardReport(
+        run_id="", shard=f"file:{folder.name}", cases=(), corrupt=("the folder holds no report, journal or JUnit file",)
+    )
+    return [empty], []
+
+
+def _key_of(journal: Path) -> tuple[str, str, int, str] | None:
+    """Configuration, shard, attempt and run of a journal, by its first line."""
+    with journal.open("rb") as stream:
+        line = stream.readline()
+    try:
+        start = parse_event(line, where=journal.name)
+    except DecodeError:
+        return None
+    if not isinstance(start, WorkerStarted):
+        return None
+    return start.configuration, start.shard, start.run_attempt, start.run_id
+
+
+def _load_shard(path: Path) -> ShardReport:
+    data = path.read_bytes()
+    try:
+        report = loads(ShardReport, data, where=path.name)
+    except CIToolsError as error:
+        return ShardReport(run_id="", shard=f"file:{path.stem}", cases=(), corrupt=(error.what,), source=str(path))
+    return replace(report, source=str(path), digest=hashlib.sha256(data).hexdigest())
+
+
+def _load_plan(path: Path) -> Plan:
+    try:
+        return loads(Plan, path.read_bytes(), where=str(path))
+    except OSError as error:
+        raise UsageError(f"plan {str(path)!r} cannot be read: {error.strerror}", hint="make it: ci-tools plan") from error
+
+
+def _input(path: Path, base: Path) -> Input:
+    hasher = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            hasher.update(chunk)
+    return Input(path=_relative(path, base), sha256=hasher.hexdigest(), size=path.stat().st_size, role=_role(path))
+
+
+def _relative(path: Path, base: Path) -> str:
+    try:
+        return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
+    except ValueError:  # another drive on Windows
+        return str(path)
+
+
+def _role(path: Path) -> str:
+    if path.suffix == ".jsonl":
+        return "journal"
+    if path.suffix == ".xml":
+        return "junit"
+    return "plan" if path.name.startswith("plan") else "shard"
+
+
+def merged_inputs(*many: Iterable[Input]) -> tuple[Input, ...]:
+    """Each file once, ordered by path."""
+    return tuple(sorted({item.path: item for items in many for item in items}.values(), key=lambda item: item.path))

@@ -1,0 +1,87 @@
+"""The verbs ``gate``, ``merge`` and ``verify``: judge what other jobs or other runners did, from their files alone."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_tools.errors import UsageError
+from ci_tools.host.files import write_text
+from ci_tools.model.codec import dumps
+from ci_tools.model.report import RunReport
+from ci_tools.model.verdict import Verdict
+from ci_tools.pipeline.evidence import Evidence, gather
+from ci_tools.pipeline.judge import Facts, judge_evidence
+from ci_tools.pipeline.project import Console, Project, open_project
+from ci_tools.pipeline.publish import Publication, publish
+from ci_tools.reports.junit import write_junit
+from ci_tools.reports.merge import merge as merge_reports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRequest:
+    """What ``ci-tools gate`` was asked for. ``needs_variable`` names the variable that holds GitHub's ``needs`` as JSON."""
+
+    root: Path
+    environ: Mapping[str, str]
+    inputs: tuple[Path, ...] = ()
+    junit: tuple[Path, ...] = ()
+    plans: tuple[Path, ...] = ()
+    profile: str = ""
+    needs_variable: str = ""
+    output: Path | None = None
+
+
+def gate(request: GateRequest, console: Console) -> Verdict:
+    """Judge every input as one run and publish the verdict into ``output`` (default: ``ci-artifacts/gate``)."""
+    project = open_project(request.root, request.environ)
+    output = request.output or project.artifacts / "gate"
+    evidence = _gather(request, project, output)
+    facts = Facts(
+        folder=output,
+        profile=request.profile,
+        policy=project.policy(request.profile),
+        problems=_needs_problems(request),
+    )
+    judgement = judge_evidence(project, evidence, facts)
+    publish(project, judgement, Publication(folder=output), console)
+    return judgement.verdict
+
+
+def merge(request: GateRequest) -> str:
+    """Merge every input into ``report.json`` and ``junit.xml`` without judging; one line that says what there is."""
+    project = open_project(request.root, request.environ)
+    output = request.output or project.artifacts / "merged"
+    evidence = _gather(request, project, output)
+    report = merge_reports(evidence.plans, evidence.reports)
+    write_text(output / "report.json", dumps(report))
+    write_junit(report, output / "junit.xml")
+    return _told(report, output)
+
+
+def _gather(request: GateRequest, project: Project, output: Path) -> Evidence:
+    if not request.inputs and not request.junit:
+        raise UsageError("there is nothing to judge", hint="give folders of runs, or --junit FILE…")
+    del project
+    return gather(request.inputs, junit=request.junit, plans=request.plans, base=output)
+
+
+def _told(report: RunReport, output: Path) -> str:
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts.items() if count)
+    return f"{output / 'report.json'}: {len(report.cases)} test(s) from {len(report.shards)} report(s): {counts or 'nothing'}"
+
+
+def _needs_problems(request: GateRequest) -> tuple[str, ...]:
+    """What GitHub says of the jobs before: cancelled and skipped are no success, and a failed job needs its failed tests."""
+    if not request.needs_variable:
+        return ()
+    text = request.environ.get(request.needs_variable, "")
+    try:
+        needs = json.loads(text)
+        results = {str(job): str(facts["result"]) for job, facts in needs.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        what = f"{request.needs_variable} is {text[:80]!r}, expected GitHub's `needs` as JSON"
+        raise UsageError(what, hint="set it with `env: {NEEDS: ${{ toJSON(needs) }}}`") from error
+    if not results:
+        return ("the gate needs no job: nothing was asked",)
+    return tuple(f"job {job} ended as {result}" for job, result in sorted(results.items()) if result != "success")

@@ -1,0 +1,91 @@
+"""The verb ``plan``: the stage alone, its result as a file and as the outputs of a job that starts a matrix of shards."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_tools.errors import UsageError
+from ci_tools.host import github
+from ci_tools.host.files import write_text
+from ci_tools.host.signals import interruptible
+from ci_tools.model.codec import dumps
+from ci_tools.model.shard import Plan
+from ci_tools.pipeline.plan import make_plan
+from ci_tools.pipeline.project import Console, open_project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What ``ci-tools plan`` was asked for; ``output`` is the file of the plan."""
+
+    root: Path
+    environ: Mapping[str, str]
+    output: Path
+    shards: int = 1
+    workers: int | None = None
+    configurations: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    pytest_args: tuple[str, ...] = ()
+    sets_outputs: bool = False
+    explains: bool = False
+
+
+def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
+    """Make the plan of each configuration and write it; where there are several, ``plan.json`` becomes ``plan-<name>.json``."""
+    project = open_project(request.root, request.environ)
+    configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
+    workers = request.workers if request.workers is not None else project.config.workers
+    folder = Path(tempfile.mkdtemp(prefix="ci-tools-plan-"))
+    plans = []
+    try:
+        with interruptible():
+            for configuration in configurations:
+                plan = make_plan(
+                    project,
+                    configuration,
+                    shards=request.shards,
+                    paths=request.paths,
+                    pytest_args=request.pytest_args,
+                    processes=workers or project.processors,
+                    folder=folder,
+                )
+                path = request.output
+                if len(configurations) > 1:
+                    path = path.with_name(f"{path.stem}-{configuration.name}{path.suffix}")
+                write_text(path, dumps(plan))
+                console.say(_describe(plan, path, is_long=request.explains))
+                plans.append(plan)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if request.sets_outputs and not github.set_outputs(request.environ, _outputs(tuple(plans))):
+        raise UsageError("--github-output needs GITHUB_OUTPUT, which is not set", hint="leave it out outside GitHub Actions")
+    return tuple(plans)
+
+
+def _describe(plan: Plan, path: Path, *, is_long: bool) -> str:
+    tests = sum(len(shard.test_ids) for shard in plan.shards)
+    lines = [
+        f"{path}: {tests} test(s) in {len(plan.filled)} shard(s), configuration {plan.configuration}, {plan.expected_digest[:19]}"
+    ]
+    if is_long:
+        lines += [
+            f"  shard {shard.ref}: {len(shard.test_ids)} test(s) in {len(shard.units)} unit(s), predicted {shard.predicted_s:.1f} s"
+            for shard in plan.shards
+        ]
+    lines += [f"  broken: {name}" for name in plan.broken_files]
+    lines += [f"  note: {note}" for note in plan.notes]
+    return "\n".join(lines)
+
+
+def _outputs(plans: tuple[Plan, ...]) -> dict[str, str]:
+    """Always all of them, so that `fromJSON` in a workflow has something to read."""
+    filled = sorted({shard.ref for plan in plans for shard in plan.filled})
+    return {
+        "matrix": json.dumps({"shard": [str(ref) for ref in filled]}),
+        "shards": json.dumps([{"ref": str(ref), "slug": ref.slug} for ref in filled]),  # artifact names allow no slash
+        "artifacts": json.dumps([f"shard-{ref.slug}" for ref in filled]),
+        "tests": str(sum(len(shard.test_ids) for plan in plans for shard in plan.shards)),
+    }

@@ -1,0 +1,116 @@
+"""The project a stage works on: its configuration, environment and artifacts folder as one value."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ci_tools.config.load import find_root, load
+from ci_tools.config.schema import Config, Configuration
+from ci_tools.errors import ConfigError, UsageError
+from ci_tools.model.journal import Event
+from ci_tools.model.policy import DEFAULT_PROFILE, Policy
+
+_GIT_TIMEOUT_S = 10.0
+
+
+class Console(Protocol):
+    """Where a person watches: the command line's terminal, or nothing."""
+
+    def say(self, text: str) -> None:
+        """One or more lines of plain text."""
+
+    def stage(self, name: str, *, expected: int = 0, workers: int = 1) -> None:
+        """A stage begins; ``expected`` tests are to come from ``workers`` workers."""
+
+    def event(self, event: Event) -> None:
+        """Something happened in a worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """One checkout with everything that is decided once for it. ``environ`` holds the env file's lines too."""
+
+    root: Path
+    config: Config
+    environ: Mapping[str, str]
+    artifacts: Path
+    commit: str
+    run_attempt: int
+    is_ci: bool
+
+    @property
+    def timings_path(self) -> Path:
+        """Where timings are kept from run to run."""
+        return self.root / self.config.timings if self.config.timings else self.artifacts / "timings.json"
+
+    @property
+    def processors(self) -> int:
+        """How many processors this process may use."""
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+
+    def configuration(self, name: str) -> Configuration:
+        """The configuration of this name; UsageError names those that there are."""
+        for configuration in self.config.configurations:
+            if configuration.name == name:
+                return configuration
+        known = ", ".join(configuration.name for configuration in self.config.configurations)
+        raise UsageError(f"configuration {name!r} is not declared", hint=f"declared: {known}")
+
+    def policy(self, profile: str) -> Policy:
+        """The gate's policy of this profile (empty: the default one); UsageError names those that there are."""
+        try:
+            return self.config.profiles[profile or DEFAULT_PROFILE]
+        except KeyError:
+            known = ", ".join(sorted(self.config.profiles))
+            raise UsageError(f"profile {profile!r} is not there", hint=f"known: {known}") from None
+
+
+def find_project(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that configures ci-tools; ``start`` itself where none does."""
+    return find_root(start)
+
+
+def open_project(root: Path, environ: Mapping[str, str], *, artifacts: Path | None = None) -> Project:
+    """The project in ``root``; ConfigError when its table or its env file is wrong."""
+    root = root.resolve()
+    if not root.is_dir():
+        raise UsageError(f"project {str(root)!r} is no folder", hint="give --project the folder that holds pyproject.toml")
+    config = load(root)
+    merged = {**_env_file(root, config.env_file), **environ}
+    return Project(
+        root=root,
+        config=config,
+        environ=merged,
+        artifacts=(artifacts or root / config.artifacts).absolute(),
+        commit=_commit(root, environ),
+        run_attempt=int(environ.get("GITHUB_RUN_ATTEMPT", "1")) if environ.get("GITHUB_RUN_ATTEMPT", "1").isdigit() else 1,
+        is_ci=environ.get("CI", "").lower() in {"1", "true", "yes"},
+    )
+
+
+def _env_file(root: Path, name: str) -> dict[str, str]:
+    if not name:
+        return {}
+    path = root / name
+    if not path.is_file():
+        raise ConfigError(f"env-file {str(path)!r} is not there", hint="make it, or take env-file out of [tool.ci-tools]")
+    from dotenv import dotenv_values  # noqa: PLC0415 - most projects have no env file
+
+    return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value is not None}
+
+
+def _commit(root: Path, environ: Mapping[str, str]) -> str:
+    """The commit that is checked out; GitHub's word where there is no git; empty outside a repository."""
+    command = ["git", "-C", str(root), "rev-parse", "--verify", "HEAD"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return environ.get("GITHUB_SHA", "")
+    return done.stdout.strip() if done.returncode == 0 else environ.get("GITHUB_SHA", "")

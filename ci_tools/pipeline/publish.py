@@ -1,0 +1,110 @@
+"""The stage ``publish``: files for people and machines, the step summary, annotations, and the last lines on the terminal."""
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_tools.host import github
+from ci_tools.host.files import write_text
+from ci_tools.model.codec import dumps
+from ci_tools.model.report import RunReport, ShardReport
+from ci_tools.model.verdict import Verdict
+from ci_tools.pipeline.judge import Judgement
+from ci_tools.pipeline.plan import load_timings
+from ci_tools.pipeline.project import Console, Project
+from ci_tools.reports.junit import write_junit
+from ci_tools.sharding.timings import Timings, learn, render_timings
+from ci_tools.summary.annotations import render_annotations
+from ci_tools.summary.ctrf import render_ctrf
+from ci_tools.summary.html import render_html
+from ci_tools.summary.markdown import render_summary
+from ci_tools.summary.masking import Mask
+from ci_tools.summary.terminal import render_verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """Where the artifacts go and what is said beside them. ``pytest_s`` are the seconds of pytest itself, if it ran here."""
+
+    folder: Path
+    keeps_timings: bool = False
+    pytest_s: float = 0.0
+    started_at: float = 0.0
+
+
+def shard_name(report: ShardReport) -> str:
+    """File name of a shard's report: ``shard-2-of-4.json``; a foreign shard has none of its own."""
+    return f"shard-{report.shard.replace('/', '-of-')}.json"
+
+
+def write_shard(folder: Path, report: ShardReport) -> None:
+    """Put down what one shard did: its report, from which a gate elsewhere judges, and its JUnit."""
+    write_text(folder / shard_name(report), dumps(report))
+    write_junit(report, folder / f"junit-{report.shard.replace('/', '-of-')}.xml")
+
+
+def publish(project: Project, judgement: Judgement, publication: Publication, console: Console) -> None:
+    """Write everything and say the verdict. The verdict itself is written first: what follows may be cut short."""
+    mask = Mask(_secrets(project))
+    verdict, report = mask.value(judgement.verdict), mask.value(judgement.report)
+    folder = publication.folder
+    write_text(folder / "report.json", dumps(report))
+    write_text(folder / "verdict.json", dumps(verdict))
+    write_text(folder / "summary.md", render_summary(verdict, report))
+    _publish_timings(project, judgement.reports, publication)
+    write_junit(report, folder / "junit.xml")
+    write_text(folder / "ctrf.json", render_ctrf(verdict, report))
+    write_text(folder / "summary.html", render_html(verdict, report))
+    _tell_github(project, verdict, report)
+    _tell_console(verdict, report, publication, console)
+
+
+def _publish_timings(project: Project, reports: tuple[ShardReport, ...], publication: Publication) -> None:
+    kept = load_timings(project.timings_path)
+    for report in reports:
+        kept = learn(kept, report, configuration=report.configuration)
+    if kept == Timings.empty():
+        return
+    text = render_timings(kept)
+    write_text(publication.folder / "timings.json", text)
+    if publication.keeps_timings:
+        write_text(project.timings_path, text)
+
+
+def _tell_github(project: Project, verdict: Verdict, report: RunReport) -> None:
+    if not github.is_github(project.environ):
+        return
+    room = github.summary_room(project.environ)
+    if room:
+        github.append_summary(project.environ, render_summary(verdict, report, budget_bytes=room))
+    github.write_annotations(sys.stdout, render_annotations(verdict, report))
+    github.set_outputs(
+        project.environ,
+        {"verdict": str(verdict.decision), "exit-code": str(verdict.exit_code), "headline": verdict.headline},
+    )
+
+
+def _tell_console(verdict: Verdict, report: RunReport, publication: Publication, console: Console) -> None:
+    width = shutil.get_terminal_size((120, 24)).columns
+    with github.commands_stopped(sys.stdout, {}):
+        console.say(render_verdict(verdict, report, width=width, color=sys.stdout.isatty()))
+    if publication.pytest_s:
+        whole_s = time.time() - publication.started_at
+        around_s = max(0.0, whole_s - publication.pytest_s)
+        console.say(f"{whole_s:.1f} s in all: pytest {publication.pytest_s:.1f} s, everything around it {around_s:.1f} s")
+    console.say(f"artifacts: {publication.folder}")
+    counts = report.counts
+    bad = sum(count for outcome, count in counts.items() if not outcome.is_green)
+    skipped = sum(count for outcome, count in counts.items() if outcome.is_green and not outcome.is_executed)
+    passed = sum(counts.values()) - bad - skipped
+    console.say(f"{passed} passed, {bad + len(report.collection_errors)} failed, {skipped} skipped")
+
+
+def _secrets(project: Project) -> tuple[str, ...]:
+    """Values of the environment that are secrets by their names."""
+    shortest = 12  # a short value, like "test", would blank half of every report
+    words = ("PASSWORD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY")
+    named = ((name.upper(), value) for name, value in project.environ.items())
+    return tuple(value for name, value in named if len(value) >= shortest and any(word in name for word in words))

@@ -1,0 +1,304 @@
+"""READ THIS FIRST: plan, provision, run, collect, judge, publish, in that order.
+
+``run`` is the whole way in one process. Whatever happens on it – a service that does not start, a signal, a deadline –
+it ends with what the journals say, a verdict and a summary.
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ci_tools.config.schema import Configuration
+from ci_tools.errors import CIToolsError, UsageError, WorkersError
+from ci_tools.host import process
+from ci_tools.host.files import write_text
+from ci_tools.host.runs import create_run_folder, finish_run_folder, new_run_id, prune_runs
+from ci_tools.host.signals import Interrupted, Interruption, interruptible
+from ci_tools.model.codec import dumps
+from ci_tools.model.report import ShardReport, WorkerExit
+from ci_tools.model.service import Provenance, ServiceSpec
+from ci_tools.model.shard import Plan, ShardRef
+from ci_tools.model.verdict import Verdict
+from ci_tools.model.worker import WorkerOrder
+from ci_tools.pipeline.judge import Facts, judge_reports
+from ci_tools.pipeline.plan import load_plan, make_plan, plan_name
+from ci_tools.pipeline.project import Console, Project, open_project
+from ci_tools.pipeline.publish import Publication, publish, write_shard
+from ci_tools.reports.journals import read_shard
+from ci_tools.services.provision import provide
+from ci_tools.sharding.static import orders_for
+from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of
+from ci_tools.workers.supervisor import supervise
+
+_PRIVATE = ".private"
+"""Folder of a run for what must not become an artifact: endpoints with their passwords, orders, the servers' files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What ``ci-tools run`` was asked for.
+
+    ``shard`` runs one slice; without it all ``shards`` slices run here, one after another. ``plan_path`` takes a plan that
+    was made before. ``paths`` (files, folders, test IDs) replace the configured ones. ``workers`` is the number of pytest-xdist workers inside a shard (0: one a processor, None: as
+    configured). Empty ``configurations`` runs all that are declared. ``started_at`` is when the person began to wait.
+    """
+
+    root: Path
+    environ: Mapping[str, str]
+    artifacts: Path | None = None
+    shard: ShardRef | None = None
+    shards: int = 1
+    plan_path: Path | None = None
+    workers: int | None = None
+    configurations: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    pytest_args: tuple[str, ...] = ()
+    profile: str = ""
+    started_at: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """What is known of a run so far: it grows stage by stage and is judged however far it came."""
+
+    project: Project
+    request: RunRequest
+    console: Console
+    run_id: str
+    folder: Path
+    interruption: Interruption
+    plans: list[Plan] = field(default_factory=list)
+    reports: list[ShardReport] = field(default_factory=list)
+    errors: list[CIToolsError] = field(default_factory=list)
+    interrupted_by: str = ""
+    pytest_s: float = 0.0
+
+    @property
+    def private(self) -> Path:
+        return self.folder / _PRIVATE
+
+
+def run(request: RunRequest, console: Console) -> Verdict:
+    """Take the whole way; the verdict. UsageError and ConfigError leave no run behind, everything else is in its verdict."""
+    project = open_project(request.root, request.environ, artifacts=request.artifacts)
+    policy = project.policy(request.profile)
+    configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
+    count = _count(request)
+    process.become_subreaper()
+    with interruptible() as interruption:
+        run_id = new_run_id(request.environ)
+        name = run_id if request.shard is None else f"{run_id}-shard-{request.shard.slug}"
+        folder = create_run_folder(project.artifacts, name)
+        state = _Run(project=project, request=request, console=console, run_id=run_id, folder=folder, interruption=interruption)
+        state.private.mkdir(mode=0o700)
+        try:
+            for configuration in configurations:
+                state.plans.append(_plan(state, configuration, count, only=len(configurations) == 1))
+            for configuration, plan in zip(configurations, state.plans, strict=True):
+                _run_configuration(state, configuration, plan)
+        except Interrupted as interrupted:
+            state.interrupted_by = interrupted.name
+        except CIToolsError as error:
+            state.errors.append(error)
+        finally:
+            process.end_descendants(1.0)
+            shutil.rmtree(state.private, ignore_errors=True)
+        facts = Facts(
+            run_id=run_id,
+            folder=folder,
+            profile=request.profile,
+            policy=policy,
+            errors=tuple(state.errors),
+            interrupted_by=state.interrupted_by,
+            shard=request.shard,
+            started_at=request.started_at or time.time(),
+        )
+        judgement = judge_reports(project, state.plans, state.reports, facts)
+        publish(
+            project,
+            judgement,
+            Publication(folder=folder, keeps_timings=_keeps_timings(state), pytest_s=state.pytest_s),
+            console,
+        )
+        finish_run_folder(folder)
+    prune_runs(project.artifacts, keep=project.config.keep_runs)
+    return judgement.verdict
+
+
+def _count(request: RunRequest) -> int:
+    if request.shard is None:
+        return request.shards
+    if request.shards not in {1, request.shard.count}:
+        what = f"--shard {request.shard} and --shards {request.shards} contradict each other"
+        raise UsageError(what, hint="--shard i/N runs one of N shards here, --shards N all of them")
+    return request.shard.count
+
+
+def _plan(state: _Run, configuration: Configuration, count: int, *, only: bool) -> Plan:
+    """The plan of one configuration, made or shipped, written beside the other files of the run."""
+    request, project = state.request, state.project
+    state.console.stage("plan")
+    if request.plan_path is not None:
+        plan = load_plan(request.plan_path, project)
+        if request.shard is not None:
+            plan.shard(request.shard)
+    else:
+        plan = make_plan(
+            project,
+            configuration,
+            shards=count,
+            paths=request.paths,
+            pytest_args=request.pytest_args,
+            processes=_processes(state),
+            folder=state.private,
+        )
+    write_text(state.folder / plan_name(configuration.name, only=only), dumps(plan))
+    return plan
+
+
+def _processes(state: _Run) -> int:
+    wanted = state.request.workers if state.request.workers is not None else state.project.config.workers
+    return wanted or state.project.processors
+
+
+def _run_configuration(state: _Run, configuration: Configuration, plan: Plan) -> None:
+    """Provide the services of one configuration, then run its shards one after another."""
+    wanted = [plan.shard(state.request.shard)] if state.request.shard is not None else list(plan.filled)
+    filled = [shard for shard in wanted if not shard.is_empty]
+    if not filled:
+        state.console.say(
+            f"shard {state.request.shard or '1/1'}: nothing is planned here, the suite has fewer pieces than shards"
+        )
+        return
+    most_tests = max(len(shard.test_ids) for shard in filled)
+    slots = max(1, min(_processes(state), most_tests))
+    with ExitStack() as stack:
+        state.console.stage("services")
+        provision = stack.enter_context(
+            provide(
+                _specs(state.project, configuration),
+                environ=state.project.environ,
+                folder=state.private,
+                slots=slots,
+                is_ci=state.project.is_ci,
+            )
+        )
+        for provenance in provision.provenances:
+            state.console.say(_introduce(provenance))
+        slots_path = state.private / f"slots-{configuration.name}.json"
+        write_text(slots_path, dumps(provision.slots))
+        slots_path.chmod(0o600)
+        for shard in filled:
+            _run_shard(state, configuration, plan, shard.ref, slots_path, provision.provenances)
+
+
+def _specs(project: Project, configuration: Configuration) -> tuple[ServiceSpec, ...]:
+    return tuple(spec for spec in project.config.services if spec.kind in configuration.services)
+
+
+def _introduce(provenance: Provenance) -> str:
+    where = f"{provenance.host}:{provenance.port}"
+    return (
+        f"{provenance.kind} {provenance.version} on {where}, {provenance.provider}: {provenance.path or provenance.reason}"
+        f" ({provenance.start_ms:.0f} ms)"
+    )
+
+
+def _run_shard(
+    state: _Run, configuration: Configuration, plan: Plan, ref: ShardRef, slots_path: Path, services: tuple[Provenance, ...]
+) -> None:
+    """Run one shard under its supervisor; its report is there however it ends."""
+    project, request, shard = state.project, state.request, plan.shard(ref)
+    folder = state.folder if len(state.plans) == 1 else state.folder / configuration.name
+    order = WorkerOrder(
+        run_id=state.run_id,
+        journal_dir=str(folder),
+        run_attempt=project.run_attempt,
+        configuration=configuration.name,
+        shard=str(ref),
+        plan_digest=plan.expected_digest,
+        commit=project.commit,
+        files=orders_for(plan, ref),
+        slots_path=str(slots_path),
+        guard=project.config.guard,
+    )
+    tests = len(shard.test_ids)
+    state.console.stage(f"shard {ref}", expected=tests, workers=min(_processes(state), max(tests, 1)))
+
+    def command_for(order: WorkerOrder) -> WorkerCommand:
+        return command(
+            str(state.private / order_name(order)),
+            python=sys.executable,
+            paths=_narrowed(paths_of(order) or (), request.paths),
+            pytest_args=(*project.config.pytest_args, *request.pytest_args),
+            processes=_processes(state),
+            tests=tests - len(order.finished),
+            environ={**project.environ, **configuration.environment},
+        )
+
+    started_at, began = time.time(), time.monotonic()
+    exits: tuple[WorkerExit, ...] = ()
+    try:
+        with state.interruption.deferred():
+            exits = supervise(
+                command_for,
+                order,
+                folder=state.private,
+                cwd=project.root,
+                deadline_s=project.config.run_timeout_s or None,
+                on_event=state.console.event,
+                is_interrupted=state.interruption.is_asked,
+            )
+    except OSError as error:
+        raise WorkersError(
+            f"a worker could not be started: {error}", hint=f"is {sys.executable} a Python with pytest?"
+        ) from error
+    finally:
+        duration_s = time.monotonic() - began
+        state.pytest_s += duration_s
+        report = read_shard(
+            folder,
+            run_id=state.run_id,
+            shard=ref,
+            expected=shard.test_ids,
+            run_attempt=project.run_attempt,
+            configuration=configuration.name,
+            commit=project.commit,
+            plan_digest=plan.expected_digest,
+            exits=exits,
+            services=services,
+            interrupted_by="interrupt" if state.interruption.is_asked() else "",
+            started_at=started_at,
+            duration_s=duration_s,
+        )
+        state.reports.append(report)
+        write_shard(folder, report)
+        _keep_output(state.private, folder)
+
+
+def _narrowed(files: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
+    """The files of an order, those that were asked for by test IDs as these: pytest must collect what the plan collected."""
+    arguments: list[str] = []
+    for file in files:
+        asked = [path for path in paths if path.startswith(f"{file}::")]
+        arguments += asked or [file]
+    return tuple(arguments)
+
+
+def _keep_output(private: Path, folder: Path) -> None:
+    """What workers and servers wrote becomes an artifact; orders and endpoints do not."""
+    for output in private.glob("*.log"):
+        shutil.copyfile(output, folder / output.name)
+
+
+def _keeps_timings(state: _Run) -> bool:
+    """Whether this run may change the timings that the next plan is made from.
+
+    A single shard may not: its siblings plan with what they find, and all of them must find the same.
+    """
+    return state.request.shard is None and os.environ.get("CI_TOOLS_KEEP_TIMINGS", "1") != "0"

@@ -67,12 +67,12 @@ def estimate(
         source = max(sorted(timings.tests), key=lambda name: len(timings.tests[name]))
     known = timings.of(source)
     collected = {test_id for ids in files.values() for test_id in ids}
-    us_of = {test_id: _us(known[test_id].duration_s) for test_id in collected if test_id in known}
-    typical = _typical(us_of.values()) if us_of else _typical(_us(timing.duration_s) for timing in known.values())
+    us_of = {test_id: us for test_id in collected if test_id in known and (us := _us(known[test_id])) is not None}
+    typical = _typical(us_of.values() or (us for timing in known.values() if (us := _us(timing)) is not None))
     unknown = collected - us_of.keys()
     renamed = _renamed(unknown, known, collected) if unknown and known else {}
     test_us = dict(us_of)
-    test_us.update((new, _us(known[old].duration_s)) for new, old in renamed.items())
+    test_us.update((new, us) for new, old in renamed.items() if (us := _us(known[old])) is not None)
     if unknown:
         for ids in files.values():
             missing = [test_id for test_id in ids if test_id not in test_us]
@@ -89,8 +89,10 @@ def estimate(
     )
 
 
-def _us(seconds: float) -> int:
-    return max(round(min(seconds, MAX_DURATION_S) * US), FLOOR_US)
+def _us(timing: TestTiming, *, floor: int = FLOOR_US) -> int | None:
+    """Whole microseconds; None where a file changed by hand holds what is no duration."""
+    seconds = timing.duration_s
+    return max(round(min(seconds, MAX_DURATION_S) * US), floor) if seconds >= 0 else None
 
 
 def _typical(durations_us: Iterable[int]) -> int:
@@ -118,7 +120,7 @@ def _by_name(test_ids: Iterable[str]) -> dict[str, list[str]]:
 
 def _overheads(files: Mapping[str, Sequence[str]], imports: Mapping[str, TestTiming], collection_s: float) -> dict[str, int]:
     """Import time by path: its own, else the median of those known, else an equal part of this collection's time."""
-    known = {path: round(imports[path].call_s * US) for path in files if path in imports}
+    known = {path: us for path in files if path in imports and (us := _us(imports[path], floor=0)) is not None}
     if known:
         usual = int(median(known.values()))
     else:

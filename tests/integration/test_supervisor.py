@@ -116,7 +116,9 @@ class Suite:
         )
         seconds = time.monotonic() - began
         expected = [test_id for file in self.files for test_id in file.test_ids]
-        report = read_shard(Path(order.journal_dir), run_id="r1", shard=ShardRef(index=1, count=1), expected=expected, exits=exits)
+        report = read_shard(
+            Path(order.journal_dir), run_id="r1", shard=ShardRef(index=1, count=1), expected=expected, exits=exits
+        )
         return Run(exits=exits, report=report, events=tuple(events), seconds=seconds)
 
 
@@ -128,7 +130,7 @@ def suite(tmp_path: Path) -> Iterator[Suite]:
     left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
     # What was killed a moment ago may still be a zombie whose last thread is going.
     _, alive = psutil.wait_procs(left, timeout=2)
-    assert [] == alive
+    assert alive == []
 
 
 THREE = """
@@ -151,8 +153,8 @@ def test_a_whole_session_needs_one_worker(suite: Suite, processes: int) -> None:
     """Tests that all pass are run by one generation that ends by itself with its end marker."""
     suite.write("test_x.py", THREE.format(body="pass"), *NAMES)
     run = suite.run(processes=processes)
-    assert {"test_a": P, "test_b": P, "test_c": P} == run.outcomes
-    assert [(EndedBy.ITSELF, 0, True)] == [(exit_.ended_by, exit_.returncode, exit_.finished_session) for exit_ in run.exits]
+    assert run.outcomes == {"test_a": P, "test_b": P, "test_c": P}
+    assert [(exit_.ended_by, exit_.returncode, exit_.finished_session) for exit_ in run.exits] == [(EndedBy.ITSELF, 0, True)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -161,7 +163,7 @@ def test_a_test_that_ends_its_process_costs_one_result(suite: Suite, processes: 
     """A test that takes its process with it is crashed, and every other test passes."""
     suite.write("test_x.py", THREE.format(body=body), *NAMES)
     run = suite.run(processes=processes)
-    assert {"test_a": P, "test_b": C, "test_c": P} == run.outcomes
+    assert run.outcomes == {"test_a": P, "test_b": C, "test_c": P}
 
 
 def test_a_signal_is_named(suite: Suite) -> None:
@@ -169,22 +171,26 @@ def test_a_signal_is_named(suite: Suite) -> None:
     suite.write("test_x.py", THREE.format(body="os.kill(os.getpid(), signal.SIGKILL)"), *NAMES)
     run = suite.run()
     assert "SIGKILL (9)" in run.reason("test_b")
-    assert [EndedBy.SIGNAL, EndedBy.ITSELF] == [exit_.ended_by for exit_ in run.exits]
+    assert [exit_.ended_by for exit_ in run.exits] == [EndedBy.SIGNAL, EndedBy.ITSELF]
 
 
 def test_every_test_crashes(suite: Suite) -> None:
     """Each generation charges one test, so a suite of crashing tests comes to its end."""
-    suite.write("test_x.py", "import os\ndef test_a(): os._exit(0)\ndef test_b(): os._exit(1)\ndef test_c(): os.abort()\n", *NAMES)
+    suite.write(
+        "test_x.py", "import os\ndef test_a(): os._exit(0)\ndef test_b(): os._exit(1)\ndef test_c(): os.abort()\n", *NAMES
+    )
     run = suite.run()
-    assert {"test_a": C, "test_b": C, "test_c": C} == run.outcomes
-    assert 3 == len(run.exits)
+    assert run.outcomes == {"test_a": C, "test_b": C, "test_c": C}
+    assert len(run.exits) == 3
 
 
 def test_the_number_of_generations_is_bounded(suite: Suite) -> None:
     """With two generations allowed, the third crashing test is lost and the last exit says so."""
-    suite.write("test_x.py", "import os\ndef test_a(): os._exit(0)\ndef test_b(): os._exit(1)\ndef test_c(): os.abort()\n", *NAMES)
+    suite.write(
+        "test_x.py", "import os\ndef test_a(): os._exit(0)\ndef test_b(): os._exit(1)\ndef test_c(): os.abort()\n", *NAMES
+    )
     run = suite.run(max_generations=2)
-    assert {"test_a": C, "test_b": C, "test_c": L} == run.outcomes
+    assert run.outcomes == {"test_a": C, "test_b": C, "test_c": L}
     assert "no more are" in run.exits[-1].message
 
 
@@ -193,7 +199,7 @@ def test_a_test_that_sleeps_for_ever_times_out(suite: Suite, processes: int) -> 
     """The plugin's own deadline ends the test; all others pass."""
     suite.write("test_x.py", THREE.format(body="time.sleep(3600)"), *NAMES)
     run = suite.run(processes=processes, guard=replace(GUARD, timeout_s=1.0))
-    assert {"test_a": P, "test_b": T, "test_c": P} == run.outcomes
+    assert run.outcomes == {"test_a": P, "test_b": T, "test_c": P}
 
 
 STOPPED = "os.kill(os.getpid(), signal.SIGSTOP)"
@@ -205,7 +211,7 @@ def test_a_silent_worker_is_ended(suite: Suite, processes: int) -> None:
     """A worker that can't even watch itself is ended from outside after its silence; the test in flight timed out."""
     suite.write("test_x.py", THREE.format(body=STOPPED), *NAMES)
     run = suite.run(processes=processes, silence_s=2.0)
-    assert {"test_a": P, "test_b": T, "test_c": P} == run.outcomes
+    assert run.outcomes == {"test_a": P, "test_b": T, "test_c": P}
     assert "said nothing" in run.reason("test_b")
 
 
@@ -213,14 +219,16 @@ def test_a_silent_worker_shows_its_stack(suite: Suite) -> None:
     """The charge of a test that hangs without any deadline of its own holds the stack of its process."""
     suite.write("test_x.py", THREE.format(body="time.sleep(3600)"), *NAMES)
     run = suite.run(guard=replace(GUARD, timeout_s=0.0), silence_s=2.0)
-    assert {"test_a": P, "test_b": T, "test_c": P} == run.outcomes
+    assert run.outcomes == {"test_a": P, "test_b": T, "test_c": P}
     stacks = next(case.attempts[0].stacks for case in run.report.cases if case.test_id.endswith("test_b"))
     assert "in test_b" in stacks
 
 
 def test_a_worker_killed_from_outside(suite: Suite) -> None:
     """Killed with -9 from outside while a test runs: that test is crashed, the rest runs in the next generation."""
-    suite.write("test_x.py", THREE.format(body="flag = not os.path.exists('seen'); open('seen', 'w'); flag and time.sleep(3600)"), *NAMES)
+    suite.write(
+        "test_x.py", THREE.format(body="flag = not os.path.exists('seen'); open('seen', 'w'); flag and time.sleep(3600)"), *NAMES
+    )
     pids: list[int] = []
 
     def kill(event: Event) -> None:
@@ -230,12 +238,14 @@ def test_a_worker_killed_from_outside(suite: Suite) -> None:
             os.kill(pids[0], signal.SIGKILL)
 
     run = suite.run(on_event=kill)
-    assert {"test_a": P, "test_b": C, "test_c": P} == run.outcomes
+    assert run.outcomes == {"test_a": P, "test_b": C, "test_c": P}
 
 
 def test_a_whole_pytest_xdist_group_killed_from_outside(suite: Suite) -> None:
     """The controller killed with -9: its workers go too, what they had in flight is crashed, the rest runs."""
-    suite.write("test_x.py", THREE.format(body="flag = not os.path.exists('seen'); open('seen', 'w'); flag and time.sleep(3600)"), *NAMES)
+    suite.write(
+        "test_x.py", THREE.format(body="flag = not os.path.exists('seen'); open('seen', 'w'); flag and time.sleep(3600)"), *NAMES
+    )
     controllers: list[int] = []
 
     def kill(event: Event) -> None:
@@ -246,7 +256,7 @@ def test_a_whole_pytest_xdist_group_killed_from_outside(suite: Suite) -> None:
 
     run = suite.run(processes=2, on_event=kill)
     assert P == run.outcomes["test_a"] == run.outcomes["test_c"]
-    assert C == run.outcomes["test_b"]
+    assert run.outcomes["test_b"] == C
 
 
 def test_a_hang_at_exit_is_bounded_and_said(suite: Suite) -> None:
@@ -254,8 +264,8 @@ def test_a_hang_at_exit_is_bounded_and_said(suite: Suite) -> None:
     body = "import threading; threading.Thread(target=time.sleep, args=(3600,)).start()"
     suite.write("test_x.py", THREE.format(body=body), *NAMES)
     run = suite.run(guard=replace(GUARD, exit_s=1.0))
-    assert {"test_a": P, "test_b": P, "test_c": P} == run.outcomes
-    assert 1 == len(run.exits)
+    assert run.outcomes == {"test_a": P, "test_b": P, "test_c": P}
+    assert len(run.exits) == 1
     assert run.seconds < 15
 
 
@@ -276,7 +286,7 @@ def test_a_daemon_left_by_a_test_is_ended_and_named(suite: Suite) -> None:
     """A child that forked twice and has a session of its own does not outlive the worker; the exit names it."""
     suite.write("test_x.py", FORK, "test_forks")
     run = suite.run()
-    assert {"test_forks": P} == run.outcomes
+    assert run.outcomes == {"test_forks": P}
     assert "left behind" in run.exits[0].message
 
 
@@ -291,7 +301,7 @@ def test_a_worker_that_cannot_start_is_said(suite: Suite) -> None:
         cwd=suite.root,
         deadline_s=60,
     )
-    assert [(1, False)] == [(exit_.returncode, exit_.finished_session) for exit_ in exits]
+    assert [(exit_.returncode, exit_.finished_session) for exit_ in exits] == [(1, False)]
     assert "No module named pytest" in exits[0].output_tail
     assert "before it finished any test" in exits[0].message
 
@@ -308,7 +318,7 @@ def test_an_order_without_tests_is_run_once(suite: Suite) -> None:
     (suite.root / "test_none.py").write_text("", encoding="utf-8")
     suite.files.append(FileOrder(path="test_none.py", expected_digest=digest_of(()), test_ids=()))
     run = suite.run()
-    assert [5] == [exit_.returncode for exit_ in run.exits]
+    assert [exit_.returncode for exit_ in run.exits] == [5]
 
 
 def test_a_broken_file_is_collected_once(suite: Suite) -> None:
@@ -316,17 +326,17 @@ def test_a_broken_file_is_collected_once(suite: Suite) -> None:
     suite.write("test_x.py", THREE.format(body="pass"), *NAMES)
     suite.write("test_broken.py", "import no_such_module", "test_never")
     run = suite.run()
-    assert {"test_a": P, "test_b": P, "test_c": P, "test_never": L} == run.outcomes
-    assert ["test_broken.py"] == [error.path for error in run.report.collection_errors]
-    assert 1 == len(run.exits)
+    assert run.outcomes == {"test_a": P, "test_b": P, "test_c": P, "test_never": L}
+    assert [error.path for error in run.report.collection_errors] == ["test_broken.py"]
+    assert len(run.exits) == 1
 
 
 def test_stopping_early_is_respected(suite: Suite) -> None:
     """With -x the tests after the first failure are not run by another generation."""
     suite.write("test_x.py", THREE.format(body="assert False"), *NAMES)
     run = suite.run(pytest_args=("-x",))
-    assert {"test_a": P, "test_b": Outcome.FAILED, "test_c": L} == run.outcomes
-    assert 1 == len(run.exits)
+    assert run.outcomes == {"test_a": P, "test_b": Outcome.FAILED, "test_c": L}
+    assert len(run.exits) == 1
 
 
 def test_an_interrupt_ends_everything_in_three_seconds(suite: Suite) -> None:
@@ -342,17 +352,17 @@ def test_an_interrupt_ends_everything_in_three_seconds(suite: Suite) -> None:
 
     run = suite.run(on_event=interrupt, is_interrupted=interrupted.is_set)
     assert time.monotonic() - at[0] < 3.5
-    assert [EndedBy.INTERRUPT] == [exit_.ended_by for exit_ in run.exits]
-    assert P == run.outcomes["test_a"]
-    assert L == run.outcomes["test_c"]
+    assert [exit_.ended_by for exit_ in run.exits] == [EndedBy.INTERRUPT]
+    assert run.outcomes["test_a"] == P
+    assert run.outcomes["test_c"] == L
 
 
 def test_the_deadline_of_the_run_ends_it(suite: Suite) -> None:
     """When the time of the run is over, what has not run is lost and the exit says why."""
     suite.write("test_x.py", THREE.format(body="time.sleep(3600)"), *NAMES)
     run = suite.run(deadline_s=4.0)
-    assert [EndedBy.RUN_DEADLINE] == [exit_.ended_by for exit_ in run.exits]
-    assert L == run.outcomes["test_c"]
+    assert [exit_.ended_by for exit_ in run.exits] == [EndedBy.RUN_DEADLINE]
+    assert run.outcomes["test_c"] == L
     assert run.seconds < 10
 
 
@@ -372,7 +382,7 @@ def test_charges_are_journal_events(suite: Suite) -> None:
     run = suite.run()
     (journal,) = (suite.artifacts / "journals").glob("journal-1-of-1-supervisor-*.jsonl")
     events = list(parse_journal(journal.read_text("utf-8")))
-    assert "supervisor" == events[0].role if isinstance(events[0], WorkerStarted) else False
-    assert [C] == [event.outcome for event in events if isinstance(event, TestFinished)]
+    assert events[0].role == "supervisor" if isinstance(events[0], WorkerStarted) else False
+    assert [event.outcome for event in events if isinstance(event, TestFinished)] == [C]
     assert isinstance(events[-1], SessionFinished)
     assert [event for event in run.events if isinstance(event, TestFinished)][1] in events

@@ -68,10 +68,12 @@ class AdoptedRedis:
             self._heart.join(LEASE_S)
         for index, lease in self._leases.items():
             try:
-                if index not in self._lost and lease.owned():
-                    with self._client(index) as client:
-                        client.flushdb()
-                    lease.release()
+                if index in self._lost or not lease.owned():
+                    self._lost.add(index)
+                    continue
+                with self._client(index) as client:
+                    client.flushdb()
+                lease.release()
             except RedisError:
                 self._lost.add(index)
         self._leases.clear()

@@ -1,0 +1,213 @@
+"""Adopted Redis: leases on a real server that is not ours, and every way in which it cannot be adopted."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from ci_tools.errors import ExitCode, ServiceError
+from ci_tools.model.service import Isolation, Provider, ServiceKind, ServiceSpec
+from ci_tools.services import adopted
+from ci_tools.services.provision import Provision, provide
+from ci_tools.services.redis import RedisServer, start_redis
+
+REDIS = ServiceSpec(kind=ServiceKind.REDIS)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Somebody else's server."""
+    spec = ServiceSpec(kind=ServiceKind.REDIS, options={"databases": "4"})
+    with start_redis(spec, environ={"PATH": ""}, folder=tmp_path_factory.mktemp("foreign")) as server:
+        yield server
+
+
+@pytest.fixture
+def foreign(started: RedisServer) -> RedisServer:
+    """Somebody else's server, empty."""
+    with redis.Redis.from_url(started.url) as client:
+        client.flushall()
+    return started
+
+
+def adopt(url: str, folder: Path, *, slots: int = 1, spec: ServiceSpec = REDIS) -> Provision:
+    """What a run does when the variable is set."""
+    return provide([spec], environ={"PATH": "", "CI_TOOLS_REDIS_URL": url}, folder=folder, slots=slots)
+
+
+def base_of(server: RedisServer) -> str:
+    """The server's URL without a database."""
+    return server.url.rpartition("/")[0]
+
+
+def database(server: RedisServer, index: int) -> "redis.Redis":
+    """A client of one database of the foreign server."""
+    return redis.Redis.from_url(f"{base_of(server)}/{index}", decode_responses=True)
+
+
+def test_each_slot_leases_a_database_of_its_own(foreign: RedisServer, tmp_path: Path) -> None:
+    """Two slots, two databases, never database 0, where the leases stand."""
+    with adopt(base_of(foreign), tmp_path, slots=2) as provision, database(foreign, 0) as registry:
+        assert [slot.endpoints[0].database for slot in provision.slots] == ["1", "2"]
+        assert {"ci-tools:lease:1", "ci-tools:lease:2"} == set(registry.keys())
+        assert 0 < registry.pttl("ci-tools:lease:1") <= adopted.LEASE_S * 1000
+
+
+def test_shared_slots_share_one_lease(foreign: RedisServer, tmp_path: Path) -> None:
+    """With shared isolation all slots get the same database."""
+    spec = ServiceSpec(kind=ServiceKind.REDIS, isolation=Isolation.SHARED)
+    with adopt(base_of(foreign), tmp_path, slots=3, spec=spec) as provision:
+        assert [slot.endpoints[0].database for slot in provision.slots] == ["1", "1", "1"]
+
+
+def test_two_runs_never_share_a_database(foreign: RedisServer, tmp_path: Path) -> None:
+    """A second run at the same time gets another index."""
+    with adopt(base_of(foreign), tmp_path) as first, adopt(base_of(foreign), tmp_path) as second:
+        assert [one.slots[0].endpoints[0].database for one in (first, second)] == ["1", "2"]
+
+
+def test_a_database_with_keys_is_not_touched(foreign: RedisServer, tmp_path: Path) -> None:
+    """A database that holds something is passed over, and holds it afterwards."""
+    with database(foreign, 1) as client:
+        client.set("precious", "1")
+        with adopt(base_of(foreign), tmp_path) as provision:
+            assert provision.slots[0].endpoints[0].database == "2"
+        assert client.get("precious") == "1"
+
+
+def test_the_database_that_the_url_names_is_the_only_candidate(foreign: RedisServer, tmp_path: Path) -> None:
+    """A URL that ends in /2 means database 2; when it holds something it is refused by name."""
+    with adopt(f"{base_of(foreign)}/2", tmp_path) as provision:
+        assert provision.slots[0].endpoints[0].database == "2"
+    with database(foreign, 2) as client:
+        client.set("precious", "1")
+    with pytest.raises(ServiceError, match="free and empty") as caught:
+        adopt(f"{base_of(foreign)}/2", tmp_path)
+    assert "database 2: not empty (1 keys)" in str(caught.value)
+
+
+def test_more_slots_than_databases_is_said(foreign: RedisServer, tmp_path: Path) -> None:
+    """Four databases are three leases; a fourth slot cannot be had, and nothing stays leased."""
+    with pytest.raises(ServiceError, match="free and empty"):
+        adopt(base_of(foreign), tmp_path, slots=4)
+    with database(foreign, 0) as registry:
+        assert registry.keys() == []
+
+
+def test_a_leased_database_is_given_back_empty(foreign: RedisServer, tmp_path: Path) -> None:
+    """What the tests left in the leased database goes; what others have elsewhere stays."""
+    with database(foreign, 3) as other, database(foreign, 1) as leased, database(foreign, 0) as registry:
+        other.set("precious", "1")
+        with adopt(base_of(foreign), tmp_path):
+            leased.set("left", "1")
+        assert (leased.keys(), other.get("precious"), registry.keys()) == ([], "1", [])
+
+
+def test_the_heartbeat_renews_a_lease(foreign: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease of 0.6 s is still held after several times that."""
+    monkeypatch.setattr(adopted, "LEASE_S", 0.6)
+    with adopt(base_of(foreign), tmp_path), database(foreign, 0) as registry:
+        threading.Event().wait(1.5)
+        assert registry.pttl("ci-tools:lease:1") > 0
+
+
+def test_a_lost_lease_is_an_error_at_the_end(foreign: RedisServer, tmp_path: Path) -> None:
+    """Somebody removed the lease: the run says that it may be mixed with another's, and flushes nothing."""
+    provision = adopt(base_of(foreign), tmp_path)
+    with database(foreign, 0) as registry, database(foreign, 1) as client:
+        registry.delete("ci-tools:lease:1")
+        client.set("anothers", "1")
+        with pytest.raises(ServiceError, match="lost during the run"):
+            provision.close()
+        assert client.get("anothers") == "1"
+
+
+def test_the_provenance_says_adopted(foreign: RedisServer, tmp_path: Path) -> None:
+    """Provider, version, host and port are those of the foreign server; no pid, since it is not ours."""
+    with adopt(base_of(foreign), tmp_path) as provision:
+        (one,) = provision.provenances
+    expected = (Provider.ADOPTED, foreign.endpoint.provenance.version, "127.0.0.1", foreign.endpoint.port, 0)
+    assert expected == (one.provider, one.version, one.host, one.port, one.pid)
+
+
+def test_the_spec_may_refuse_to_adopt(foreign: RedisServer, tmp_path: Path) -> None:
+    """A spec that wants the embedded server gets it, whatever the variable says."""
+    spec = ServiceSpec(kind=ServiceKind.REDIS, providers=(Provider.EMBEDDED,))
+    with adopt(base_of(foreign), tmp_path, spec=spec) as provision:
+        assert provision.provenances[0].provider == Provider.EMBEDDED
+
+
+def refusal(url: str, folder: Path, **spec: str | float) -> str:
+    """What is said when that URL is adopted."""
+    with pytest.raises(ServiceError) as caught:
+        adopt(url, folder, spec=ServiceSpec(kind=ServiceKind.REDIS, start_timeout_s=0.2, **spec))  # type: ignore[arg-type]
+    assert caught.value.exit_code == ExitCode.SERVICE
+    return str(caught.value)
+
+
+def test_a_wrong_password_is_said_at_once_and_not_repeated(foreign: RedisServer, tmp_path: Path) -> None:
+    """The server's own words are in the error; the password that was sent is not."""
+    said = refusal(f"redis://:hunter2@127.0.0.1:{foreign.endpoint.port}", tmp_path)
+    assert f"127.0.0.1:{foreign.endpoint.port} cannot be used" in said
+    assert "hunter2" not in said
+
+
+def test_a_version_that_does_not_fit_is_said(foreign: RedisServer, tmp_path: Path) -> None:
+    """An adopted server of another version is refused with both versions."""
+    said = refusal(base_of(foreign), tmp_path, version="<5")
+    assert f"is version {foreign.endpoint.provenance.version}, wanted <5" in said
+
+
+def test_nobody_there_is_said_with_the_errno(tmp_path: Path) -> None:
+    """A refused connection gives host, port and the platform's errno in words."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    said = refusal(f"redis://127.0.0.1:{port}", tmp_path)
+    assert f"127.0.0.1:{port} cannot be used: errno" in said
+    assert "connection refused: nothing listens there" in said
+
+
+def test_a_listener_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody accepts and says nothing: a bounded wait, then an error that says so."""
+    monkeypatch.setattr(adopted, "_ADOPT_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        said = refusal(f"redis://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+    assert "Timeout" in said or "no answer" in said
+
+
+def test_another_protocol_is_said(tmp_path: Path) -> None:
+    """A web server is not taken for a Redis."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stopping = threading.Event()
+
+        def serve() -> None:
+            listener.settimeout(0.05)
+            while not stopping.is_set():
+                try:
+                    client, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                with client:
+                    client.recv(100)
+                    client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            assert "cannot be used" in refusal(f"redis://127.0.0.1:{listener.getsockname()[1]}", tmp_path)
+        finally:
+            stopping.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:6379", "http://localhost", "redis://", "redis://localhost:port", "redis://localhost/db", "unix:///x"]
+)
+def test_what_is_no_url_of_a_redis_is_said_without_showing_it(tmp_path: Path, url: str) -> None:
+    """The value may hold a password: the error names the variable and the expected form only."""
+    said = refusal(url.replace("://", "://:hunter2@", 1), tmp_path)
+    assert "CI_TOOLS_REDIS_URL is not the URL of a Redis" in said
+    assert "hunter2" not in said

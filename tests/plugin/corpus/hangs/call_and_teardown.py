@@ -1,0 +1,32 @@
+"""The call hangs, is interrupted, and then the tear-down hangs too: it has a budget of its own.
+
+outcome: timed_out
+ends: no
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+
+def test_before() -> None:
+    """An innocent neighbour."""
+
+
+@pytest.fixture
+def slow_to_leave() -> Iterator[None]:
+    """Never comes back from its tear-down."""
+    yield
+    time.sleep(3600)
+
+
+@pytest.mark.timeout(1)
+@pytest.mark.usefixtures("slow_to_leave")
+def test_offender() -> None:
+    """Hangs twice."""
+    time.sleep(3600)
+
+
+def test_after() -> None:
+    """An innocent neighbour."""

@@ -1,0 +1,27 @@
+"""ensure_future makes tasks too.
+
+kind: task
+outcome: error
+"""
+
+import asyncio
+
+import pytest
+
+
+async def pump() -> None:
+    """Works for ever."""
+    await asyncio.Event().wait()
+
+
+@pytest.mark.asyncio
+async def test_offender() -> None:
+    """Passes."""
+    asyncio.ensure_future(pump())  # made here
+    await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+async def test_innocent() -> None:
+    """An innocent neighbour on the same kind of loop."""
+    await asyncio.sleep(0)

@@ -1,0 +1,29 @@
+"""A task group entered by hand is never left.
+
+kind: task
+outcome: error
+"""
+
+import asyncio
+
+import pytest
+
+
+async def pump() -> None:
+    """Works for ever."""
+    await asyncio.Event().wait()
+
+
+@pytest.mark.asyncio
+async def test_offender() -> None:
+    """Passes."""
+    group = asyncio.TaskGroup()
+    await group.__aenter__()
+    group.create_task(pump())  # made here
+    await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+async def test_innocent() -> None:
+    """An innocent neighbour on the same kind of loop."""
+    await asyncio.sleep(0)

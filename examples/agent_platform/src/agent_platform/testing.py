@@ -122,6 +122,11 @@ class LiveServer:
         if self._task is not None:
             await self._task
 
+    async def settled(self) -> None:
+        """Return once no submitted run is left and its engine is closed; TimeoutError after the deadline."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self.platform.factory.settled()
+
     async def sign_in(self, email: str, *, permissions: Sequence[str] | None = None) -> SignedIn:
         """Sign a user in through the simulator's endpoint."""
         body = {"email": email} if permissions is None else {"email": email, "permissions": list(permissions)}

@@ -67,7 +67,12 @@ class Witness:
 
     async def state(self, run_id: str) -> Mapping[str, str]:
         """The run's live state in Redis."""
-        return await self.redis.hgetall(self.key("run", run_id))
+        found = await self.redis.hgetall(self.key("run", run_id))
+        return {str(name): str(value) for name, value in found.items()}
+
+    async def traces(self, user_id: str) -> list[Trace]:
+        """What each of the user's runs left."""
+        return [await self.trace(str(row["id"])) for row in await self.rows(user_id)]
 
     async def trace(self, run_id: str) -> Trace:
         """What the run left in both."""
@@ -78,7 +83,8 @@ class Witness:
 
     async def memory(self, user_id: str, key: str) -> str | None:
         """What the user's agents remember under ``key``."""
-        return await self.redis.get(self.key("memory", user_id, key))
+        found = await self.redis.get(self.key("memory", user_id, key))
+        return None if found is None else str(found)
 
     async def leases(self, kind: str, user_id: str) -> int:
         """How many slots of the user are taken."""

@@ -42,8 +42,9 @@ class Cause:
     """One root cause: the failures and errors that share an origin, with one example and how to repeat it.
 
     ``signature`` is stable and carries its algorithm's version (``sig-v1:…``); ``rule`` is the readable pattern behind
-    it. ``tests`` are distinct test IDs, ``failures`` and ``errors`` count results. ``blocks`` says what it rolls up to
-    (``blocks 17 tests``), ``spread`` is ``environment``, ``machine``, ``code`` or empty.
+    it, ``aliases`` are the signatures of merged near-twins. ``tests`` are distinct test IDs, ``failures`` and ``errors``
+    count results. ``blocks`` says what it rolls up to (``blocks 17 tests``), ``spread`` is ``environment``, ``machine``,
+    ``code`` or empty.
     """
 
     signature: str
@@ -61,6 +62,7 @@ class Cause:
     rule: str = ""
     first_seen: float = 0.0
     configurations: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +76,19 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HouseError:
+    """What went wrong around the tests (a service, the queue, the tool itself), with the exit code it stands for."""
+
+    exit_code: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The gate's answer. ``headline`` is generated and says the worst truth first; ``exit_code`` is documented API.
 
     ``counts`` has every outcome and ``flaky`` (passed only after a failed attempt, not in ``passed``): they add up to
-    ``expected`` plus what ran unplanned. ``policy`` and ``baseline_commit`` are what a recomputation needs.
+    ``expected`` plus what ran unplanned. ``policy``, ``errors`` and ``baseline_commit`` are what a recomputation needs.
     """
 
     decision: Decision
@@ -103,4 +113,4 @@ class Verdict:
     notes: tuple[str, ...] = ()
     policy: Policy | None = None
     baseline_commit: str = ""
-    other_codes: tuple[int, ...] = ()
+    errors: tuple[HouseError, ...] = ()

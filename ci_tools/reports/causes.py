@@ -1,1 +1,321 @@
-"""Being built."""
+"""Groups failures and errors by root cause: what to fix first, and how many tests that gives back.
+
+Works on our journals (exception chains, fixtures) and on any JUnit file (text only). Pure: report in, causes out.
+"""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
+from ci_tools.model.report import CollectionError, RunReport
+from ci_tools.model.verdict import Cause
+from ci_tools.reports.signatures import Signature, relative, root_of, signature_of
+
+LONGEST_TITLE = 160
+"""Characters of a cause's title: one line of a terminal or a table."""
+
+NEAR = 0.90
+"""How alike two masked messages of one type must be to count as one (1 is equal)."""
+
+MANY_VALUES = 5
+"""From this many different words in one place on, the place is data (names, hosts) and no longer tells causes apart."""
+
+
+def find_causes(report: RunReport, *, root: str = "") -> tuple[Cause, ...]:
+    """The root causes of everything in ``report`` that is not green, the one that unblocks most tests first.
+
+    Paths in texts below ``root`` are shown relative to it. A test whose call and tear-down failed for two reasons is in
+    two causes. Lost tests have the shard that did not report them as their cause.
+    """
+    groups = _merge_fixtures(_merge_near(_group(_grievances(report, root))))
+    shards = {shard.shard for shard in report.shards}
+    causes = [_cause(group, shards, root) for group in groups]
+    return tuple(sorted(causes, key=lambda cause: (-len(cause.tests), cause.signature, cause.title)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Grievance:
+    """One failure of one test, or of one file that could not be collected."""
+
+    test_id: str
+    failure: Failure
+    signature: Signature
+    shard: str
+    configuration: str
+    outcome: Outcome
+    is_file: bool = False
+    started_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Group:
+    """The failures of one cause, and every signature that they have."""
+
+    signature: Signature
+    members: list[_Grievance] = field(default_factory=list)
+    aliases: set[str] = field(default_factory=set)
+
+
+def _grievances(report: RunReport, root: str) -> Iterable[_Grievance]:
+    for error in report.collection_errors:
+        yield _of_file(error, root)
+    for case in report.cases:
+        if case.outcome.is_green:
+            continue
+        attempt = case.attempts[-1]
+        for failure in attempt.failures or (_wordless(attempt),):
+            yield _of_test(case, attempt, failure, root)
+
+
+def _of_file(error: CollectionError, root: str) -> _Grievance:
+    return _Grievance(
+        error.path,
+        error.failure,
+        signature_of(error.failure, root=root),
+        error.shard,
+        error.configuration,
+        Outcome.ERROR,
+        is_file=True,
+    )
+
+
+def _of_test(case: Case, attempt: Attempt, failure: Failure, root: str) -> _Grievance:
+    signature = signature_of(failure, root=root)
+    if attempt.outcome in {Outcome.TIMED_OUT, Outcome.CRASHED} and not failure.chain:
+        signature = _of_ended(signature, attempt, case)
+    return _Grievance(
+        case.test_id, failure, signature, attempt.shard, case.configuration, attempt.outcome, started_at=attempt.started_at
+    )
+
+
+def _wordless(attempt: Attempt) -> Failure:
+    """What stands for a failure that nobody recorded: an outcome and a reason."""
+    return Failure(phase=Phase.CALL, type_name=attempt.outcome.value, message=attempt.reason or attempt.outcome.value)
+
+
+_STACK_FRAME = re.compile(r'^\s*File "([^"\n]+)", line \d+, in (\S+)', re.MULTILINE)
+_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|\\Lib\\|<frozen|\A<")
+
+
+def _of_ended(signature: Signature, attempt: Attempt, case: Case) -> Signature:
+    """A test that hung or took its process down: where it stood tells the cause, the message only that it ended."""
+    own = [place for place in _STACK_FRAME.findall(attempt.stacks) if not _LIBRARY.search(place[0])]
+    place = f"{own[-1][0]}:{own[-1][1]}" if own else case.test_id
+    return Signature(type_name=attempt.outcome.value, masked=signature.masked, hard=signature.hard, place=place)
+
+
+def _group(grievances: Iterable[_Grievance]) -> list[_Group]:
+    groups: dict[Signature, _Group] = {}
+    for grievance in grievances:
+        group = groups.get(grievance.signature)
+        if group is None:
+            group = groups[grievance.signature] = _Group(grievance.signature, aliases={grievance.signature.id})
+        group.members.append(grievance)
+    return list(groups.values())
+
+
+# Near-identical signatures.
+
+
+def _merge_near(groups: Sequence[_Group]) -> list[_Group]:
+    """Join signatures of one type, one set of hard tokens and one place whose messages differ only in data."""
+    buckets: dict[tuple[str, tuple[str, ...], str], list[_Group]] = {}
+    for group in groups:
+        signature = group.signature
+        buckets.setdefault((signature.type_name, signature.hard, signature.place), []).append(group)
+    merged: list[_Group] = []
+    for bucket in buckets.values():
+        bucket.sort(key=lambda group: (-len(group.members), group.signature.id))
+        merged.extend(_merge_bucket(bucket))
+    return merged
+
+
+def _merge_bucket(bucket: list[_Group]) -> list[_Group]:
+    kept: list[_Group] = []
+    data = _data_places(bucket)
+    for group in bucket:
+        words = group.signature.masked.split(" ")
+        twin = next((other for other in kept if _is_near(words, other.signature.masked.split(" "), data)), None)
+        if twin is None:
+            kept.append(group)
+        else:
+            twin.members.extend(group.members)
+            twin.aliases |= group.aliases
+    return kept
+
+
+def _data_places(bucket: Sequence[_Group]) -> set[tuple[str, ...]]:
+    """Message shapes with one open place that is filled with many different words: there, words are data."""
+    if len(bucket) < MANY_VALUES:
+        return set()
+    fillings: Counter[tuple[str, ...]] = Counter()
+    for group in bucket:
+        words = group.signature.masked.split(" ")
+        fillings.update(_with_hole(words, index) for index in range(len(words)))
+    return {shape for shape, count in fillings.items() if count >= MANY_VALUES}
+
+
+def _with_hole(words: Sequence[str], index: int) -> tuple[str, ...]:
+    return (*words[:index], "\0", *words[index + 1 :])
+
+
+def _is_near(words: Sequence[str], others: Sequence[str], data: set[tuple[str, ...]]) -> bool:
+    if len(words) == len(others):
+        different = [index for index, (word, other) in enumerate(zip(words, others, strict=True)) if word != other]
+        if len(different) == 1 and _with_hole(words, different[0]) in data:
+            return True
+        return all(_is_data(words[index]) and _is_data(others[index]) for index in different)
+    matcher = SequenceMatcher(None, words, others, autojunk=False)
+    if matcher.ratio() < NEAR:
+        return False
+    return all(
+        all(map(_is_data, words[first:last])) and all(map(_is_data, others[other_first:other_last]))
+        for kind, first, last, other_first, other_last in matcher.get_opcodes()
+        if kind != "equal"
+    )
+
+
+def _is_data(word: str) -> bool:
+    """Whether a word is something that was filled in: it holds a mask or a digit, or is no word at all."""
+    return "<" in word or any(character.isdigit() for character in word) or not any(character.isalpha() for character in word)
+
+
+# Fixtures.
+
+
+def _merge_fixtures(groups: Sequence[_Group]) -> list[_Group]:
+    """Join what one fixture raised with one type and the same hard tokens, however its words differ."""
+    merged: dict[tuple[object, ...], _Group] = {}
+    rest: list[_Group] = []
+    for group in groups:
+        fixture = _fixture_of_all(group)
+        if fixture is None:
+            rest.append(group)
+            continue
+        key = (fixture, group.signature.type_name, group.signature.hard)
+        twin = merged.get(key)
+        if twin is None:
+            merged[key] = group
+        else:
+            twin.members.extend(group.members)
+            twin.aliases |= group.aliases
+            if group.signature.id < twin.signature.id:
+                twin.signature = group.signature
+    return [*merged.values(), *rest]
+
+
+_FIXTURE = re.compile(
+    r"@(?:pytest|pytest_asyncio|anyio)\.fixture(\([^)]*\))?[^\n]*\n(?:[> ]?\s*@[^\n]*\n)*[> ]?\s*(?:async )?def (\w+)\(",
+    re.MULTILINE,
+)
+_SCOPE = re.compile(r"""scope\s*=\s*["'](\w+)["']""")
+
+
+def _fixture(failure: Failure) -> tuple[str, str, str] | None:
+    """Name, scope and path of the fixture that raised; out of the traceback's source lines where nobody recorded it."""
+    if failure.fixture:
+        return failure.fixture, failure.fixture_scope or "function", failure.fixture_path or ""
+    if failure.phase not in {Phase.SETUP, Phase.TEARDOWN} or "fixture" not in failure.text:
+        return None
+    found = _FIXTURE.findall(failure.text)
+    if not found:
+        return None
+    arguments, name = found[-1]
+    scope = _SCOPE.search(arguments)
+    return name, scope[1] if scope else "function", ""
+
+
+def _fixture_of_all(group: _Group) -> tuple[str, str, str] | None:
+    fixtures = {_fixture(member.failure) for member in group.members}
+    return next(iter(fixtures)) if len(fixtures) == 1 else None
+
+
+# The cause as it is shown.
+
+
+def _cause(group: _Group, shards: set[str], root: str) -> Cause:
+    members = sorted(group.members, key=lambda member: (member.configuration, member.test_id, member.outcome))
+    example = members[0]
+    tests = tuple(dict.fromkeys(member.test_id for member in members))
+    hit = tuple(sorted({member.shard for member in members}))
+    seen = [member.started_at for member in members if member.started_at]
+    is_error = [member.is_file or member.failure.phase is not Phase.CALL or member.outcome in _ERRORS for member in members]
+    return Cause(
+        signature=group.signature.id,
+        title=_title(group, example, root),
+        tests=tests,
+        failures=is_error.count(False),
+        errors=is_error.count(True),
+        example=example.failure,
+        example_test=example.test_id,
+        blocks=_blocks(members),
+        location=_location(example.failure, root),
+        shards=hit,
+        spread=_spread(tests, hit, shards),
+        command=_command(example),
+        rule=group.signature.rule,
+        first_seen=min(seen, default=0.0),
+        configurations=tuple(sorted({member.configuration for member in members})),
+        aliases=tuple(sorted(group.aliases - {group.signature.id})),
+    )
+
+
+_ERRORS = {Outcome.ERROR, Outcome.CRASHED, Outcome.LOST}
+
+
+def _title(group: _Group, example: _Grievance, root: str) -> str:
+    origin = root_of(example.failure)
+    message = next((line.strip() for line in origin.message.splitlines() if line.strip()), "")
+    said = f"{origin.type_name}: {message}" if message and origin.type_name not in {"", message} else message or origin.type_name
+    fixture = _fixture_of_all(group)
+    if all(member.is_file for member in group.members):
+        said = f"`{_broken_module(example, root)}` cannot be imported: {message or origin.type_name}"
+    elif fixture is not None:
+        said = f"fixture `{fixture[0]}` ({fixture[1]}): {said}"
+    elif example.outcome in {Outcome.TIMED_OUT, Outcome.CRASHED, Outcome.LOST}:
+        word = example.outcome.value.replace("_", " ")
+        said = message if message.startswith(word) else f"{word}: {message or origin.message}"
+    said = " ".join(said.split())
+    return said if len(said) <= LONGEST_TITLE else said[: LONGEST_TITLE - 1] + "…"
+
+
+_FROM_MODULE = re.compile(r"cannot import name .* from (?:partially initialized module )?'[^']+' .*?\(([^()\n]+)\)")
+
+
+def _broken_module(example: _Grievance, root: str) -> str:
+    """The file to mend: the module that lacks the name, else the innermost of ours that could not be executed."""
+    origin = root_of(example.failure)
+    if found := _FROM_MODULE.search(origin.message):
+        return relative(found[1], root)
+    frame = example.failure.frame or origin.frame
+    return relative(frame.path, root) if frame else example.test_id
+
+
+def _blocks(members: Sequence[_Grievance]) -> str:
+    files = len({member.test_id for member in members if member.is_file})
+    tests = len({(member.configuration, member.test_id) for member in members if not member.is_file})
+    parts = [f"{count} {noun}{'s' * (count != 1)}" for count, noun in ((files, "file"), (tests, "test")) if count]
+    return f"blocks {' and '.join(parts)}"
+
+
+def _location(failure: Failure, root: str) -> str:
+    frame = failure.frame or root_of(failure).frame
+    return f"{relative(frame.path, root)}:{frame.line}" if frame else ""
+
+
+def _spread(tests: Sequence[str], hit: Sequence[str], shards: set[str]) -> str:
+    """One test: its code. Every shard: what all machines share. One of several shards: that machine."""
+    if len(tests) == 1:
+        return "code"
+    if len(shards) > 1 and len(hit) == 1:
+        return "machine"
+    return "environment" if len(shards) > 1 and set(hit) >= shards else ""
+
+
+def _command(example: _Grievance) -> str:
+    path = example.test_id.partition("::")[0]
+    return f"python -m pytest {shlex.quote(example.test_id)}" if path.endswith(".py") else ""

@@ -235,7 +235,7 @@ def _account(plan: Plan, reports: Sequence[ShardReport], fields: _Fields) -> Non
     planned = {test_id: str(shard.ref) for shard in plan.shards for test_id in shard.test_ids}
     present = {report.shard for report in reports}
     foreign = {report.shard for report in reports if _is_foreign(report)}
-    for shard in plan.shards:
+    for shard in plan.filled:
         name = _shard_name(plan.configuration, str(shard.ref)).removeprefix("shard ")
         fields.expected_shards.append(name)
         if str(shard.ref) not in present and not foreign:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import websockets
@@ -27,6 +27,9 @@ from agent_platform.simulator import SignedIn
 
 DEADLINE_S = 15.0
 """How long a test waits for anything at most."""
+
+Message = dict[str, Any]
+"""A message as it came over the wire."""
 
 TERMINAL = ("agent_completed", "agent_error")
 
@@ -150,22 +153,22 @@ class Client:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
-        self.received: list[dict[str, object]] = []
+        self.received: list[Message] = []
         """Every message of this connection so far."""
-        self._unread: list[dict[str, object]] = []
+        self._unread: list[Message] = []
 
     async def send(self, message: Mapping[str, object]) -> None:
         """Send one message."""
         await self.connection.send(json.dumps(message))
 
-    async def receive(self) -> dict[str, object]:
+    async def receive(self) -> Message:
         """The next message from the socket; TimeoutError after the deadline."""
         async with asyncio.timeout(DEADLINE_S):
-            message: dict[str, object] = json.loads(await self.connection.recv())
+            message: Message = json.loads(await self.connection.recv())
         self.received.append(message)
         return message
 
-    async def next(self, kind: str, **fields: object) -> dict[str, object]:
+    async def next(self, kind: str, **fields: object) -> Message:
         """The next message of this type with these fields; others are kept for later calls."""
         wanted = {"type": kind, **fields}
         for message in self._unread:
@@ -184,11 +187,11 @@ class Client:
         await self.send({"type": "run.start", "agent": agent, "input": agent_input, "ref": ref})
         return str((await self.next("run_accepted", ref=ref))["run_id"])
 
-    async def events(self, run_id: str) -> list[dict[str, object]]:
+    async def events(self, run_id: str) -> list[Message]:
         """The run's events up to and with the terminal one, in the order they came."""
         while not (events := self._events_of(run_id)) or events[-1]["type"] not in TERMINAL:
             await self.receive()
         return events
 
-    def _events_of(self, run_id: str) -> list[dict[str, object]]:
+    def _events_of(self, run_id: str) -> list[Message]:
         return [message for message in self.received if "seq" in message and message["run_id"] == run_id]

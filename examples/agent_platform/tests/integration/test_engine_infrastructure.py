@@ -49,7 +49,7 @@ async def test_a_run_writes_its_row_and_events(live: LiveServer, witness: Witnes
     assert events == await witness.events(run_id)
     assert RESEARCHED == await witness.trace(run_id)
     failed = UserExecutionContext(user_id=ada.user_id)
-    with pytest.raises(RuntimeError, match="half way"):
+    with pytest.raises(RuntimeError, match="half way"):  # noqa: PT012 - the block is the unit of work
         async with live.platform.database.session() as session:
             await insert_run(session, failed, agent="research", agent_input={})
             raise RuntimeError("half way")
@@ -128,9 +128,7 @@ async def test_a_run_survives_the_loss_of_redis(tmp_path: Path, redis_server: Re
 
 
 @pytest.mark.service("redis", "database", "http", "websocket")
-async def test_latency_is_measured(
-    live: LiveServer, witness: Witness, record_property: Callable[[str, object], None]
-) -> None:
+async def test_latency_is_measured(live: LiveServer, witness: Witness, record_property: Callable[[str, object], None]) -> None:
     """Median run, p95 event delay and the pings of both services are measured on real work and reported."""
     ada = await live.sign_in("ada@example.com")
     arrivals: dict[object, float] = {}

@@ -10,13 +10,13 @@ from witness import Trace, Witness
 
 from agent_platform.agents import REMEMBER, Agent, AgentRegistry, Job
 from agent_platform.errors import ToolFailedError
-from agent_platform.testing import LiveServer, create_test_app
+from agent_platform.testing import LiveServer, Message, create_test_app
 from agent_platform.tools import Tool, ToolCall
 
 RESEARCHED = Trace(row="succeeded", state="succeeded", seqs=list(range(1, 11)))
 
 
-def tool_events(events: list[dict[str, object]]) -> list[dict[str, object]]:
+def tool_events(events: list[Message]) -> list[Message]:
     """Those that open or close a call."""
     return [event for event in events if str(event["type"]).startswith("tool_")]
 
@@ -40,7 +40,8 @@ async def test_tool_events_bracket_each_call(live: LiveServer, witness: Witness)
         {"key": "note"},
         {"value": f"spring tides by {ada.user_id}"},
     ]
-    assert [("ok", result) for result in results] == [(event["payload"]["status"], event["payload"]["result"]) for event in closed]
+    assert ["ok"] * 3 == [event["payload"]["status"] for event in closed]
+    assert results == [event["payload"]["result"] for event in closed]
     assert RESEARCHED == await witness.trace(run_id)
     assert events == await witness.events(run_id)
 

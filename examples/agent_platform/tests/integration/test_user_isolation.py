@@ -16,7 +16,7 @@ from agent_platform.testing import DEADLINE_S, LiveServer, create_test_app
 from agent_platform.tools import Tool, ToolCall, UserMemory
 
 RESEARCH_EVENTS = 10
-"""started, 2 × thinking, 3 × (executing, completed), completed."""
+"""started, thinking twice, three times (executing, completed), completed."""
 
 RESEARCHED = Trace(row="succeeded", state="succeeded", seqs=list(range(1, RESEARCH_EVENTS + 1)))
 
@@ -52,7 +52,8 @@ async def test_five_users_at_once_see_and_leave_nothing_foreign(live: LiveServer
     users = [await live.sign_in(f"user{number}@example.com") for number in range(5)]
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(live.ws(user.token)) for user in users]
-        runs = await asyncio.gather(*(client.start("research", topic=user.email) for client, user in zip(clients, users, strict=True)))
+        starts = [client.start("research", topic=user.email) for client, user in zip(clients, users, strict=True)]
+        runs = await asyncio.gather(*starts)
         await asyncio.gather(*(client.events(run_id) for client, run_id in zip(clients, runs, strict=True)))
     await live.settled()
     for user, client, run_id in zip(users, clients, runs, strict=True):
@@ -116,7 +117,7 @@ async def test_sessions_show_only_what_is_committed(live: LiveServer, witness: W
     row = await witness.row(kept.run_id)
     assert row is not None
     assert ada.user_id == row["user_id"]
-    with pytest.raises(RuntimeError, match="half way"):
+    with pytest.raises(RuntimeError, match="half way"):  # noqa: PT012 - the block is the unit of work
         async with live.platform.database.session() as adas:
             await insert_run(adas, lost, agent="research", agent_input={})
             raise RuntimeError("half way")
@@ -162,11 +163,11 @@ async def test_a_closed_engine_leaves_nothing_of_its_user(live: LiveServer, witn
     ada = await live.sign_in("ada@example.com")
     engine = await live.platform.factory.create_for_user(context_of(ada))
     run = await engine.start("sleeper", {})
-    assert (engine,) == live.platform.factory.engines
+    assert [engine] == list(live.platform.factory.engines)
     assert {run.context.run_id} == live.platform.bridge.open_runs
     assert 1 == await witness.leases("engines", ada.user_id)
     await live.platform.factory.close_engine(engine, reason="the user left")
-    assert () == live.platform.factory.engines
+    assert [] == list(live.platform.factory.engines)
     assert set() == live.platform.bridge.open_runs
     assert {} == engine.live_runs
     assert 0 == await witness.leases("engines", ada.user_id)

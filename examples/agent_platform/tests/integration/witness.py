@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from redis.asyncio import Redis
 from sqlalchemy import select
@@ -42,13 +42,13 @@ class Witness:
         """The full name of a key."""
         return ":".join((self._prefix, *parts))
 
-    async def row(self, run_id: str) -> dict[str, object] | None:
+    async def row(self, run_id: str) -> dict[str, Any] | None:
         """The run's row."""
         async with self._engine.connect() as connection:
             found = (await connection.execute(select(RUNS).where(RUNS.c.id == run_id))).one_or_none()
         return None if found is None else found._asdict()
 
-    async def rows(self, user_id: str) -> list[dict[str, object]]:
+    async def rows(self, user_id: str) -> list[dict[str, Any]]:
         """The user's rows."""
         async with self._engine.connect() as connection:
             found = await connection.execute(select(RUNS).where(RUNS.c.user_id == user_id))
@@ -59,7 +59,7 @@ class Witness:
         async with self._engine.connect() as connection:
             return set((await connection.execute(select(USERS.c.email))).scalars())
 
-    async def events(self, run_id: str) -> list[dict[str, object]]:
+    async def events(self, run_id: str) -> list[dict[str, Any]]:
         """The run's stored events."""
         query = select(RUN_EVENTS.c.body).where(RUN_EVENTS.c.run_id == run_id).order_by(RUN_EVENTS.c.seq)
         async with self._engine.connect() as connection:
@@ -72,14 +72,14 @@ class Witness:
 
     async def traces(self, user_id: str) -> list[Trace]:
         """What each of the user's runs left."""
-        return [await self.trace(str(row["id"])) for row in await self.rows(user_id)]
+        return [await self.trace(row["id"]) for row in await self.rows(user_id)]
 
     async def trace(self, run_id: str) -> Trace:
         """What the run left in both."""
         row = await self.row(run_id)
         state = await self.state(run_id)
-        seqs = [int(str(event["seq"])) for event in await self.events(run_id)]
-        return Trace(row=None if row is None else str(row["status"]), state=state.get("status"), seqs=seqs)
+        seqs = [event["seq"] for event in await self.events(run_id)]
+        return Trace(row=None if row is None else row["status"], state=state.get("status"), seqs=seqs)
 
     async def memory(self, user_id: str, key: str) -> str | None:
         """What the user's agents remember under ``key``."""

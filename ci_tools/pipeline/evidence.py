@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_tools.errors import CIToolsError, DecodeError, UsageError
-from ci_tools.model.codec import loads
+from ci_tools.model.codec import dumps, loads
 from ci_tools.model.journal import WorkerStarted, parse_event
 from ci_tools.model.report import ShardReport
 from ci_tools.model.shard import Plan, ShardRef
@@ -58,7 +58,8 @@ def gather(folders: Sequence[Path], *, junit: Sequence[Path] = (), plans: Sequen
         paths.append(path)
     distinct = {path.resolve(): path for path in paths}
     inputs = tuple(sorted((_input(path, base) for path in distinct.values()), key=lambda item: item.path))
-    return Evidence(reports=tuple(reports), plans=tuple(dict.fromkeys(found_plans.values())), inputs=inputs)
+    different = {dumps(plan): plan for plan in found_plans.values()}
+    return Evidence(reports=tuple(reports), plans=tuple(different.values()), inputs=inputs)
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -14,6 +14,7 @@ from ci_tools.pipeline.evidence import Evidence, gather
 from ci_tools.pipeline.judge import Facts, judge_evidence
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish
+from ci_tools.policy.rules import RULES
 from ci_tools.reports.junit import write_junit
 from ci_tools.reports.merge import merge as merge_reports
 
@@ -37,12 +38,8 @@ def gate(request: GateRequest, console: Console) -> Verdict:
     project = open_project(request.root, request.environ)
     output = request.output or project.artifacts / "gate"
     evidence = _gather(request, project, output)
-    facts = Facts(
-        folder=output,
-        profile=request.profile,
-        policy=project.policy(request.profile),
-        problems=_needs_problems(request),
-    )
+    failed, problems = _needs(request)
+    facts = Facts(policy=project.policy(request.profile), profile=request.profile, failed_jobs=failed, problems=problems)
     judgement = judge_evidence(project, evidence, facts)
     publish(project, judgement, Publication(folder=output), console)
     return judgement.verdict
@@ -71,10 +68,10 @@ def _told(report: RunReport, output: Path) -> str:
     return f"{output / 'report.json'}: {len(report.cases)} test(s) from {len(report.shards)} report(s): {counts or 'nothing'}"
 
 
-def _needs_problems(request: GateRequest) -> tuple[str, ...]:
-    """What GitHub says of the jobs before: cancelled and skipped are no success, and a failed job needs its failed tests."""
+def _needs(request: GateRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What GitHub says of the jobs before: those that failed, and those that were cancelled or skipped, which is no success."""
     if not request.needs_variable:
-        return ()
+        return (), ()
     text = request.environ.get(request.needs_variable, "")
     try:
         needs = json.loads(text)
@@ -83,5 +80,16 @@ def _needs_problems(request: GateRequest) -> tuple[str, ...]:
         what = f"{request.needs_variable} is {text[:80]!r}, expected GitHub's `needs` as JSON"
         raise UsageError(what, hint="set it with `env: {NEEDS: ${{ toJSON(needs) }}}`") from error
     if not results:
-        return ("the gate needs no job: nothing was asked",)
-    return tuple(f"job {job} ended as {result}" for job, result in sorted(results.items()) if result != "success")
+        return (), ("the gate needs no job: nothing was asked",)
+    told = {job: f"job {job} ended as {result}" for job, result in sorted(results.items()) if result != "success"}
+    failed = tuple(text for job, text in told.items() if results[job] == "failure")
+    return failed, tuple(text for text in told.values() if text not in failed)
+
+
+def explain(rule_id: str) -> str:
+    """What a rule asks, what a breach means and what to do; UsageError names the rules that there are."""
+    for rule in RULES:
+        if rule.id == rule_id:
+            doc = "\n".join(line.strip() for line in rule.doc.strip().splitlines())
+            return f"{rule.id}: {doc}\n\nA breach makes the verdict {rule.breach} (exit code {int(rule.exit_code)})."
+    raise UsageError(f"{rule_id!r} is not a rule", hint=f"rules: {', '.join(rule.id for rule in RULES)}")

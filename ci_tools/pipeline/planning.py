@@ -67,9 +67,7 @@ def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
 
 def _describe(plan: Plan, path: Path, *, is_long: bool) -> str:
     tests = sum(len(shard.test_ids) for shard in plan.shards)
-    lines = [
-        f"{path}: {tests} test(s) in {len(plan.filled)} shard(s), configuration {plan.configuration}, {plan.expected_digest[:19]}"
-    ]
+    lines = [f"{path}: {tests} test(s) in {len(plan.filled)} shard(s), configuration {plan.configuration}"]
     if is_long:
         lines += [
             f"  shard {shard.ref}: {len(shard.test_ids)} test(s) in {len(shard.units)} unit(s), predicted {shard.predicted_s:.1f} s"

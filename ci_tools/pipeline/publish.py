@@ -10,6 +10,7 @@ from ci_tools.host import github
 from ci_tools.host.files import write_text
 from ci_tools.model.codec import dumps
 from ci_tools.model.report import RunReport, ShardReport
+from ci_tools.model.shard import ShardRef
 from ci_tools.model.verdict import Verdict
 from ci_tools.pipeline.judge import Judgement
 from ci_tools.pipeline.plan import load_timings
@@ -32,6 +33,7 @@ class Publication:
     keeps_timings: bool = False
     pytest_s: float = 0.0
     started_at: float = 0.0
+    shard: ShardRef | None = None
 
 
 def shard_name(report: ShardReport) -> str:

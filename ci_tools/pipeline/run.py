@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,12 +21,14 @@ from ci_tools.host.files import write_text
 from ci_tools.host.runs import create_run_folder, finish_run_folder, new_run_id, prune_runs
 from ci_tools.host.signals import Interrupted, Interruption, interruptible
 from ci_tools.model.codec import dumps
-from ci_tools.model.report import ShardReport, WorkerExit
+from ci_tools.model.policy import Policy
+from ci_tools.model.report import WorkerExit
 from ci_tools.model.service import Provenance, ServiceSpec
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.verdict import Verdict
 from ci_tools.model.worker import WorkerOrder
-from ci_tools.pipeline.judge import Facts, judge_reports
+from ci_tools.pipeline.evidence import gather
+from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.plan import load_plan, make_plan, plan_name
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish, write_shard
@@ -44,8 +47,8 @@ class RunRequest:
     """What ``ci-tools run`` was asked for.
 
     ``shard`` runs one slice; without it all ``shards`` slices run here, one after another. ``plan_path`` takes a plan that
-    was made before. ``paths`` (files, folders, test IDs) replace the configured ones. ``workers`` is the number of pytest-xdist workers inside a shard (0: one a processor, None: as
-    configured). Empty ``configurations`` runs all that are declared. ``started_at`` is when the person began to wait.
+    was made before. ``paths`` (files, folders, test IDs) replace the configured ones. ``workers`` is the number of
+    pytest-xdist workers inside a shard (0: one a processor, None: as configured). Empty ``configurations`` runs all that are declared. ``started_at`` is when the person began to wait.
     """
 
     root: Path
@@ -72,8 +75,8 @@ class _Run:
     run_id: str
     folder: Path
     interruption: Interruption
+    started_at: float
     plans: list[Plan] = field(default_factory=list)
-    reports: list[ShardReport] = field(default_factory=list)
     errors: list[CIToolsError] = field(default_factory=list)
     interrupted_by: str = ""
     pytest_s: float = 0.0
@@ -94,7 +97,15 @@ def run(request: RunRequest, console: Console) -> Verdict:
         run_id = new_run_id(request.environ)
         name = run_id if request.shard is None else f"{run_id}-shard-{request.shard.slug}"
         folder = create_run_folder(project.artifacts, name)
-        state = _Run(project=project, request=request, console=console, run_id=run_id, folder=folder, interruption=interruption)
+        state = _Run(
+            project=project,
+            request=request,
+            console=console,
+            run_id=run_id,
+            folder=folder,
+            interruption=interruption,
+            started_at=request.started_at or time.time(),
+        )
         state.private.mkdir(mode=0o700)
         try:
             for configuration in configurations:
@@ -105,29 +116,44 @@ def run(request: RunRequest, console: Console) -> Verdict:
             state.interrupted_by = interrupted.name
         except CIToolsError as error:
             state.errors.append(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not cost what the tests have said
+            write_text(folder / "fault.txt", traceback.format_exc())
+            state.errors.append(CIToolsError(f"fault of ci-tools: {error!r}", hint=f"report it with {folder / 'fault.txt'}"))
         finally:
             process.end_descendants(1.0)
             shutil.rmtree(state.private, ignore_errors=True)
-        facts = Facts(
-            run_id=run_id,
-            folder=folder,
-            profile=request.profile,
-            policy=policy,
-            errors=tuple(state.errors),
-            interrupted_by=state.interrupted_by,
-            shard=request.shard,
-            started_at=request.started_at or time.time(),
-        )
-        judgement = judge_reports(project, state.plans, state.reports, facts)
-        publish(
-            project,
-            judgement,
-            Publication(folder=folder, keeps_timings=_keeps_timings(state), pytest_s=state.pytest_s),
-            console,
-        )
+        judgement = _judge(state, policy)
+        publish(project, judgement, _publication(state), console)
         finish_run_folder(folder)
     prune_runs(project.artifacts, keep=project.config.keep_runs)
     return judgement.verdict
+
+
+def _judge(state: _Run, policy: Policy) -> Judgement:
+    evidence = gather([state.folder], base=state.folder)
+    return judge_evidence(
+        state.project,
+        evidence,
+        Facts(
+            policy=policy,
+            profile=state.request.profile,
+            run_id=state.run_id,
+            shard=state.request.shard,
+            errors=tuple(state.errors),
+            interrupted_by=state.interrupted_by,
+            duration_s=time.time() - state.started_at,
+        ),
+    )
+
+
+def _publication(state: _Run) -> Publication:
+    return Publication(
+        folder=state.folder,
+        keeps_timings=_keeps_timings(state),
+        pytest_s=state.pytest_s,
+        started_at=state.started_at,
+        shard=state.request.shard,
+    )
 
 
 def _count(request: RunRequest) -> int:
@@ -276,7 +302,6 @@ def _run_shard(
             started_at=started_at,
             duration_s=duration_s,
         )
-        state.reports.append(report)
         write_shard(folder, report)
         _keep_output(state.private, folder)
 

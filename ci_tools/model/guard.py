@@ -19,11 +19,13 @@ class GuardPolicy:
 
     ``timeout_s`` is the budget of one test where pytest-timeout's own mark, option or ini key gives none; 0 means none.
     ``grace_s`` is how long a test that was asked to end gets before its worker is ended.
+    ``teardown_s`` is the budget of tear-down after its test timed out.
     ``silence_s`` is how long a worker may say nothing before the supervisor ends it (0: derived from ``timeout_s``).
     """
 
     timeout_s: float = 60.0
     grace_s: float = 2.0
+    teardown_s: float = 10.0
     silence_s: float = 0.0
     exit_s: float = 10.0
     leaks: Mapping[str, GuardMode] = field(default_factory=lambda: {"task": GuardMode.ERROR})

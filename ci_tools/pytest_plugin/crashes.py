@@ -10,6 +10,7 @@ from ci_tools.errors import DecodeError
 from ci_tools.model.journal import (
     Event,
     ExitRequested,
+    SessionFinished,
     TestFinished,
     TestsCollected,
     TestStarted,
@@ -20,6 +21,7 @@ from ci_tools.model.journal import (
 from ci_tools.model.shard import digest_of
 from ci_tools.pytest_plugin.journal import STACKS_SUFFIX, Journal
 from ci_tools.pytest_plugin.selection import REFUSED_KEY
+from ci_tools.pytest_plugin.stacks import trim_dump
 
 
 class Crashes:
@@ -30,6 +32,9 @@ class Crashes:
         self._folder = folder
         self._has_listed = False
         self._refusal = ""
+        self._workers: set[str] = set()
+        self._crashed: set[str] = set()
+        self._stuck: dict[str, str] = {}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -45,8 +50,11 @@ class Crashes:
     def pytest_testnodedown(self, node: object, error: object) -> None:
         """Write down that a worker died, with the test that its own journal says it was running."""
         worker = str(node.gateway.id)  # type: ignore[attr-defined] # pytest-xdist's WorkerController
+        self._workers.add(worker)
         output = getattr(node, "workeroutput", None) or {}
         self._refusal = self._refusal or str(output.get(REFUSED_KEY, ""))
+        if error:
+            self._crashed.add(worker)
         if error and self._journal is not None:
             events = self._events_of(worker)
             self._journal.write(WorkerCrashed(at=time.time(), worker=worker, test_id=_open_test(events), message=str(error)))
@@ -59,10 +67,25 @@ class Crashes:
         if verdict:
             report.longrepr = f"{report.longrepr}\n{verdict}"
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """After pytest-xdist has ended its workers: one that hung on its way out makes the run red.
+
+        pytest-xdist itself kills such a worker and says nothing.
+        """
+        for worker in sorted(self._workers - self._crashed):
+            events = self._events_of(worker)
+            if events and not isinstance(events[-1], SessionFinished):
+                self._stuck[worker] = _verdict(events) or self._stacks_of(worker) or "it was killed"
+        if self._stuck and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say why nothing was run."""
+        """Say why nothing was run, and which worker did not end."""
         if self._refusal:
             terminalreporter.write_line(f"ERROR: {self._refusal}", red=True)
+        for worker, verdict in self._stuck.items():
+            terminalreporter.write_line(f"ERROR: worker {worker} did not end after its last test\n{verdict}", red=True)
 
     def _events_of(self, worker: str) -> list[Event]:
         text = self._newest(f"journal-*-{worker}-*.jsonl")
@@ -72,7 +95,7 @@ class Crashes:
             return []
 
     def _stacks_of(self, worker: str) -> str:
-        return self._newest(f"journal-*-{worker}-*{STACKS_SUFFIX}").strip()
+        return trim_dump(self._newest(f"journal-*-{worker}-*{STACKS_SUFFIX}"))
 
     def _newest(self, pattern: str) -> str:
         # An earlier generation of the shard may have had a worker of the same name.
@@ -98,7 +121,8 @@ def _verdict(events: Sequence[Event]) -> str:
     for event in reversed(events):
         match event:
             case TimedOut(ended_worker=True):
-                return f"timed out after {event.timeout_s:g} s in {event.phase} of {event.test_id}\n{event.stacks}"
+                place = f"{event.phase} of {event.test_id}" if event.test_id else "the worker's exit"
+                return f"timed out after {event.timeout_s:g} s in {place}\n{event.stacks}"
             case ExitRequested():
                 return f"os._exit({event.code}) was called in {event.test_id}\n{event.stacks}"
             case _:

@@ -1,5 +1,6 @@
 """The installation: everything of ours in one pytest process, put together and taken apart in one place."""
 
+import atexit
 import contextlib
 import os
 import platform
@@ -18,11 +19,19 @@ from ci_tools.pytest_plugin.assignment import CONTROLLER, Assignment, is_debuggi
 from ci_tools.pytest_plugin.crashes import Crashes
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.journal import Journal, journal_name
-from ci_tools.pytest_plugin.phases import Guard, Phases
+from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.leaks.tasks import KIND as TASK
+from ci_tools.pytest_plugin.leaks.tasks import TaskGuard
+from ci_tools.pytest_plugin.ownership import Ownership
+from ci_tools.pytest_plugin.phases import Phases
 from ci_tools.pytest_plugin.position import Position
 from ci_tools.pytest_plugin.recording import Recording
 from ci_tools.pytest_plugin.selection import Listing, Selection
+from ci_tools.pytest_plugin.timeout import Timeouts
+
+_XDIST_EXIT_S = 5.0
 
 
 class Installation:
@@ -32,10 +41,13 @@ class Installation:
         self.assignment = assignment
         self._config = config
         self._pid = os.getpid()
+        self._is_xdist_worker = hasattr(config, "workerinput")
         self._terminal = os.dup(2)  # pytest captures later; what a guard says at the end must be seen
         self._exit_status: int | None = None
         self._recording: Recording | None = None
         self._exits: ExitGuard | None = None
+        self._guards: tuple[Guard, ...] = ()
+        self._timeouts: Timeouts | None = None
         order = assignment.order
         self._journal: Journal | None = None
         if order.guard.is_journal_on and not order.collect_to and order.journal_dir != os.devnull:
@@ -64,6 +76,8 @@ class Installation:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Note pytest's exit status, after every other plugin has had its say."""
+        if self._timeouts is not None:
+            self._timeouts.begin_finish()
         try:
             return (yield)
         finally:
@@ -75,27 +89,57 @@ class Installation:
             return
         if self._exits is not None:
             self._exits.remove()
+        for guard in reversed(self._guards):
+            guard.remove()
         if self._exit_status is not None:
             if self._recording is not None:
                 self._recording.end_session(self._exit_status)
             elif self._journal is not None:
                 self._journal.write(SessionFinished(at=time.time(), exit_status=self._exit_status, finished=0))
+        if self._timeouts is not None:
+            # pytest-xdist's controller kills a worker that does not exit in 10 s and says nothing: be first.
+            exit_s = self.assignment.order.guard.exit_s
+            self._timeouts.begin_exit(min(exit_s, _XDIST_EXIT_S) if self._is_xdist_worker else exit_s)
+            atexit.register(self._timeouts.tidy)
 
     def say(self, text: str) -> None:
-        """Write to the real standard error, past pytest's capture; a closed one takes nothing."""
+        """Write to the real standard error, past pytest's capture; a closed one takes nothing.
+
+        A pytest-xdist worker stays silent: its controller shows what its journal says.
+        """
+        if self._is_xdist_worker:
+            return
         with contextlib.suppress(OSError):
             os.write(self._terminal, (text.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"))
 
     def _watch(self) -> None:
         plugins = self._config.pluginmanager
+        policy = self.assignment.order.guard
         position = Position()
         project = Project(self._config.rootpath)
-        lists_tests = not hasattr(self._config, "workerinput")
-        self._recording = recording = Recording(self._journal, position, project, lists_tests=lists_tests)
+        self._recording = recording = Recording(self._journal, position, project, lists_tests=not self._is_xdist_worker)
         guards: tuple[Guard, ...] = ()
         if not is_debugging(self._config):
-            self._exits = ExitGuard(recording, position, self.say)
-            self._exits.install()
+            self._exits = exits = ExitGuard(recording, position, self.say)
+            ownership = Ownership(project)
+            self._timeouts = timeouts = Timeouts(
+                policy,
+                position=position,
+                recording=recording,
+                ownership=ownership,
+                exits=exits,
+                journal=self._journal,
+                say=self.say,
+            )
+            findings = Findings(recording, policy.leaks)
+            # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
+            guards = (ownership, timeouts, findings)
+            if findings.is_on(TASK):
+                guards += (TaskGuard(ownership, findings, project),)
+            self._guards = guards
+            exits.install()
+            timeouts.start()
+            plugins.register(timeouts, "ci_tools_timeouts")
         plugins.register(recording, "ci_tools_recording")
         plugins.register(Phases(position, recording, project, guards), "ci_tools_phases")
 

@@ -1,36 +1,14 @@
 """Phases: the one place that follows a test from phase to phase and tells the guards."""
 
 from collections.abc import Generator
-from typing import Protocol
 
 import pytest
 
 from ci_tools.model.case import Phase
 from ci_tools.pytest_plugin.failures import Project, RaisingFixture, blame_fixture
+from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.position import Position, test_id_of
 from ci_tools.pytest_plugin.recording import Recording
-
-
-class Guard(Protocol):
-    """What a guard is told. Every method runs in the main thread, inside the phase it names."""
-
-    def begin_test(self, item: pytest.Item) -> None:
-        """An execution's set-up is about to begin."""
-
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
-        """A phase begins."""
-
-    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
-        """A phase is over: the exception that it shall end with, ``error`` itself where the guard has nothing to say."""
-
-    def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
-        """A fixture's set-up begins."""
-
-    def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
-        """A fixture's set-up is over; ``is_up`` when it gave a value."""
-
-    def finish_fixture(self, fixturedef: pytest.FixtureDef[object]) -> None:
-        """A fixture has been torn down."""
 
 
 class Phases:
@@ -57,6 +35,7 @@ class Phases:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Begin an execution and its set-up."""
+        __tracebackhide__ = True
         self._position.execution = self._recording.begin(item).number
         for guard in self._guards:
             guard.begin_test(item)
@@ -65,11 +44,13 @@ class Phases:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """The test itself."""
+        __tracebackhide__ = True
         return (yield from self._around(item, Phase.CALL))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """Tear-down, of wider fixtures too after the last test that needs them."""
+        __tracebackhide__ = True
         return (yield from self._around(item, Phase.TEARDOWN))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -103,6 +84,7 @@ class Phases:
             guard.finish_fixture(fixturedef)
 
     def _around(self, item: pytest.Item, phase: Phase) -> Generator[None, object, object]:
+        __tracebackhide__ = True
         self._position.enter(phase)
         for guard in self._guards:
             guard.begin_phase(item, phase)
@@ -118,6 +100,4 @@ class Phases:
         self._position.leave()
         if outcome is None:
             return result
-        if outcome is error or error is None:
-            raise outcome
-        raise outcome from error
+        raise outcome

@@ -4,8 +4,8 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
-from types import FrameType
+from collections.abc import Iterable, Iterator
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 LONGEST_STACKS = 200_000
 """Characters of stacks that one event carries."""
 _DEEPEST_CHAIN = 50
-_MACHINERY = re.compile(r"[\\/](_pytest|pluggy|execnet|xdist|pytest_timeout\.py|ci_tools[\\/]pytest_plugin)([\\/]|$)")
+_MACHINERY = re.compile(r"[\\/](_pytest|pluggy|execnet|xdist|pytest_timeout\.py|ci_tools[\\/]pytest_plugin)([\\/\"]|$)")
 
 
 def render_stacks(loops: Iterable["asyncio.AbstractEventLoop"] = ()) -> str:
-    """All threads, the current one last, and all asyncio tasks with their await chains; never raises."""
+    """All threads but the calling one, and the tasks of these loops with their await chains; never raises."""
     parts = []
     try:
         parts.append(_render_threads())
@@ -36,17 +36,23 @@ def render_current() -> str:
     return "\n".join(_render_frame(sys._getframe(1)))  # noqa: SLF001 - documented, and the only way to a frame
 
 
+def trim_dump(text: str) -> str:
+    """What faulthandler wrote, without the frames of pytest."""
+    lines = [line for line in text.splitlines() if not (line.startswith("  File") and _MACHINERY.search(line))]
+    return "\n".join(lines).strip()
+
+
 def _render_threads() -> str:
     current = threading.get_ident()
     threads = {thread.ident: thread for thread in threading.enumerate()}
-    frames = sys._current_frames()  # noqa: SLF001 - documented for exactly this
     lines = []
-    for ident, frame in sorted(frames.items(), key=lambda pair: pair[0] == current):
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - documented for exactly this
+        if ident == current:
+            continue
         thread = threads.get(ident)
         name = thread.name if thread else "not started by Python"
         kind = ", daemon" if thread and thread.daemon else ""
-        here = ", wrote this" if ident == current else ""
-        lines.append(f"--- thread {name} ({ident}{kind}{here})")
+        lines.append(f"--- thread {name} ({ident}{kind})")
         lines += _render_frame(frame)
     return "\n".join(lines)
 
@@ -81,20 +87,25 @@ def _render_tasks(loops: Iterable["asyncio.AbstractEventLoop"]) -> str:
 
 def await_chain(awaitable: object) -> list[str]:
     """Each coroutine that waits for the next one, outermost first: ``in serve (app.py:12)``."""
-    lines: list[str] = []
-    while awaitable is not None and len(lines) < _DEEPEST_CHAIN:
-        frame = (
-            getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None) or getattr(awaitable, "ag_frame", None)
-        )
-        if frame is not None:
-            code = frame.f_code
-            lines.append(f"in {code.co_qualname} ({code.co_filename}:{frame.f_lineno})")
-        awaitable = (
-            getattr(awaitable, "cr_await", None)
-            or getattr(awaitable, "gi_yieldfrom", None)
-            or getattr(awaitable, "ag_await", None)
-        )
-    return lines
+    return [f"in {frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})" for frame in _await_frames(awaitable)]
+
+
+def await_codes(awaitable: object) -> list[CodeType]:
+    """The code of each coroutine in the chain."""
+    return [frame.f_code for frame in _await_frames(awaitable)]
+
+
+def _await_frames(awaitable: object) -> Iterator[FrameType]:
+    for _ in range(_DEEPEST_CHAIN):
+        for prefix, waits_for in (("cr", "cr_await"), ("gi", "gi_yieldfrom"), ("ag", "ag_await")):
+            if hasattr(awaitable, waits_for):
+                frame = getattr(awaitable, f"{prefix}_frame")
+                if frame is not None:
+                    yield frame
+                awaitable = getattr(awaitable, waits_for)
+                break
+        else:
+            return
 
 
 def _waits_for(task: "asyncio.Task[object]") -> str:

@@ -1,7 +1,7 @@
 """A test under anyio's plugin starts a raw asyncio task.
 
 kind: task
-outcome: error
+outcome: failed
 """
 
 import asyncio

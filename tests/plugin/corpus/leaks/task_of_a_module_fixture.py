@@ -3,7 +3,6 @@
 kind: task
 outcome: error
 owner: fixture server (module)
-order: last
 """
 
 import asyncio
@@ -31,9 +30,3 @@ async def test_user(server: None) -> None:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_offender(server: None) -> None:
     """Is the last to use the fixture."""
-
-
-@pytest.mark.asyncio
-async def test_innocent() -> None:
-    """An innocent neighbour on the same kind of loop."""
-    await asyncio.sleep(0)

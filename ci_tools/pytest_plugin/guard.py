@@ -1,0 +1,31 @@
+"""A guard: watches one test from inside the process."""
+
+import pytest
+
+from ci_tools.model.case import Phase
+
+
+class Guard:
+    """What a guard is told. Every method runs in the main thread, inside the phase it names; by default it does nothing."""
+
+    def begin_test(self, item: pytest.Item) -> None:
+        """An execution's set-up is about to begin."""
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """A phase begins."""
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """A phase is over: the exception that it shall end with, ``error`` itself where the guard has nothing to say."""
+        return error
+
+    def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+        """A fixture's set-up begins."""
+
+    def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
+        """A fixture's set-up is over; ``is_up`` when it gave a value."""
+
+    def finish_fixture(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """A fixture has been torn down."""
+
+    def remove(self) -> None:
+        """The session is over: put back what was patched."""

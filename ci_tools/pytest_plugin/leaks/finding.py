@@ -1,0 +1,74 @@
+"""Findings: what the leak guards found in one phase, as one readable failure."""
+
+import time
+from collections.abc import Mapping
+
+import pytest
+
+from ci_tools.model.case import Leak, Phase
+from ci_tools.model.guard import GuardMode
+from ci_tools.model.journal import LeakFound
+from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.recording import Recording
+
+
+class LeakError(pytest.fail.Exception):  # type: ignore[misc,name-defined] # public, but only an attribute
+    """Something outlived the test or fixture that made it."""
+
+
+class LeakWarning(pytest.PytestWarning):
+    """The same, where the configuration says ``warn``."""
+
+
+class Findings(Guard):
+    """Collects leaks and turns them into the phase's failure, or a warning, by the mode of their kind."""
+
+    def __init__(self, recording: Recording, modes: Mapping[str, GuardMode]) -> None:
+        self._recording = recording
+        self._modes = modes
+        self._errors: list[str] = []
+        self._warnings: list[str] = []
+
+    def is_on(self, kind: str) -> bool:
+        """Whether this kind is looked for at all."""
+        return self._modes.get(kind, GuardMode.OFF) is not GuardMode.OFF
+
+    def add(self, leak: Leak, note: str = "") -> None:
+        """Keep a leak for the end of the phase; ``note`` is what containing it showed."""
+        mode = self._modes.get(leak.kind, GuardMode.OFF)
+        if mode is GuardMode.OFF:
+            return
+        execution = self._recording.execution
+        self._recording.write(LeakFound(at=time.time(), test_id=execution.test_id if execution else "", leak=leak))
+        (self._errors if mode is GuardMode.ERROR else self._warnings).append(render_leak(leak, note))
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """Fail or warn for what this phase left; a failure that is there already keeps its place and gets a note."""
+        if not self._errors and not self._warnings:
+            return error
+        errors, warned = "\n".join(self._errors), "\n".join(self._warnings)
+        count = len(self._errors)
+        self._errors, self._warnings = [], []
+        if warned:
+            try:
+                item.warn(LeakWarning(warned))
+            except LeakWarning as raised:  # the suite's filters turn warnings into errors
+                return error or raised
+        if not errors:
+            return error
+        if error is not None:
+            error.add_note(errors)
+            return error
+        return LeakError(f"{count} leak{'s' if count > 1 else ''}\n{errors}", pytrace=False)
+
+
+def render_leak(leak: Leak, note: str = "") -> str:
+    """One line with what and where, then how it came to be and the remedy."""
+    where = f", made at {leak.created.path}:{leak.created.line} in {leak.created.function}" if leak.created else ""
+    lines = [f"leak ({leak.kind}): {leak.what}{where}", f"  owner: {leak.owner}"]
+    if note:
+        lines.append(f"  note:  {note}")
+    if leak.created_stack:
+        lines.append("  made:  " + leak.created_stack.replace("\n", "\n         "))
+    lines.append(f"  hint:  {leak.hint}")
+    return "\n".join(lines)

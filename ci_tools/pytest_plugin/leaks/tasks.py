@@ -1,0 +1,205 @@
+"""Asyncio tasks that outlive the test or fixture that made them: named with where they were made, then ended."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.ownership import Owner, Ownership, TaskRecord, frames_of_site
+from ci_tools.pytest_plugin.reach import holder_of
+from ci_tools.pytest_plugin.stacks import await_chain
+
+if TYPE_CHECKING:
+    import asyncio
+
+KIND = "task"
+SETTLE_S = 0.02
+"""A task that is about to end may end: asked only where one is alive."""
+CONTAIN_S = 0.3
+"""A cancelled task gets this long before it is said to swallow its cancellation."""
+
+_HINT = "await it, or cancel it and await it, before its owner ends (asyncio.TaskGroup does both)"
+_Found = tuple["asyncio.Task[Any]", TaskRecord, Owner]
+
+
+class TaskGuard(Guard):
+    """Looks at tasks when their owner's life ends, and before a loop is closed: closing cancels them without a word."""
+
+    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
+        self._ownership = ownership
+        self._findings = findings
+        self._project = project
+        self._original: Any = None
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Look before every closing of a loop."""
+        if self._original is None and self._ownership.is_installed:
+            self._install()
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down nothing of the test may be left, nor of the fixtures that ended with it."""
+        if phase is Phase.TEARDOWN and self._original is not None:
+            owners = [owner for owner in (self._ownership.test, *self._ownership.ended) if owner is not None and owner.tasks]
+            if owners:
+                self._look(owners, loop=None)
+                self._look_for_destroyed(owners)
+        return error
+
+    def remove(self) -> None:
+        """Put asyncio back as it was."""
+        if self._original is not None:
+            import asyncio  # noqa: PLC0415 - loaded already
+
+            asyncio.Runner.close = self._original  # type: ignore[method-assign] # put back what was there
+            self._original = None
+
+    def _install(self) -> None:
+        import asyncio  # noqa: PLC0415 - loaded already
+
+        self._original = original = asyncio.Runner.close
+        before = self._before_close
+
+        def close(runner: asyncio.Runner) -> None:
+            loop = getattr(runner, "_loop", None)  # get_loop() would make one
+            if loop is not None:
+                before(loop)
+            original(runner)
+
+        asyncio.Runner.close = close  # type: ignore[method-assign,assignment] # the moment before its tasks are cancelled silently
+
+    def _before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
+        if loop.is_closed() or loop.is_running():
+            return
+        test = self._ownership.test
+        owners = [*self._ownership.ended, *([test] if test is not None and not test.is_over else [])]
+        # A fixture that is still up may have tasks here: closing the loop under them is not their fault.
+        self._look([owner for owner in owners if owner.tasks], loop=loop)
+
+    def _look(self, owners: Sequence[Owner], loop: "asyncio.AbstractEventLoop | None") -> None:
+        found = self._pending(owners, loop)
+        if not found:
+            return
+        _let_settle([task for task, _, _ in found])
+        found = [(task, record, owner) for task, record, owner in self._pending(owners, loop) if not self._is_held(task)]
+        if not found:
+            return
+        leaks = [self._leak(_describe(task), record, owner) for task, record, owner in found]
+        stubborn = _contain([task for task, _, _ in found])
+        for (task, _, owner), leak in zip(found, leaks, strict=True):
+            owner.tasks = [record for record in owner.tasks if record.ref() is not task]
+            self._findings.add(leak, "it swallows its cancellation" if task in stubborn else "")
+
+    def _look_for_destroyed(self, owners: Sequence[Owner]) -> None:
+        for owner in owners:
+            for record in tuple(owner.destroyed()):
+                name = getattr(record.coro, "__qualname__", repr(record.coro))
+                what = f"asyncio task of {name} was destroyed before it was done: its loop was closed with the task in its queue"
+                self._findings.add(self._leak(what, record, owner))
+                record.coro.close()
+
+    def _pending(self, owners: Iterable[Owner], loop: "asyncio.AbstractEventLoop | None") -> list[_Found]:
+        import asyncio  # noqa: PLC0415 - loaded already
+
+        try:
+            current = asyncio.current_task()
+        except RuntimeError:
+            current = None
+        return [
+            (task, record, owner)
+            for owner in owners
+            for task, record in owner.pending()
+            if task is not current and (loop is None or task.get_loop() is loop)
+        ]
+
+    def _is_held(self, task: "asyncio.Task[Any]") -> bool:
+        """Whether a living fixture's value still holds the task: a session's pool may make one inside a test."""
+        values = [owner.value for owner in self._ownership.fixtures.values() if owner.value is not None]
+        return bool(holder_of(task, values))
+
+    def _leak(self, what: str, record: TaskRecord, owner: Owner) -> Leak:
+        created, stack = frames_of_site(record.site, self._project)
+        return Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT)
+
+
+def _describe(task: "asyncio.Task[Any]") -> str:
+    coro = task.get_coro()
+    chain = await_chain(coro)
+    now = chain[-1] if chain else ""
+    return f"asyncio task {task.get_name()!r} of {getattr(coro, '__qualname__', repr(coro))} is still pending {now}".rstrip()
+
+
+def _let_settle(tasks: Sequence["asyncio.Task[Any]"]) -> None:
+    _wait(tasks, SETTLE_S)
+
+
+def _contain(tasks: Sequence["asyncio.Task[Any]"]) -> set["asyncio.Task[Any]"]:
+    """Cancel the tasks; those that swallow it are taken out of asyncio's books and never collected."""
+    for task in tasks:
+        _cancel(task)
+    _wait(tasks, CONTAIN_S)
+    stubborn = {task for task in tasks if not task.done()}
+    for task in stubborn:
+        _retire(task)
+    return stubborn
+
+
+def _cancel(task: "asyncio.Task[Any]") -> None:
+    loop = task.get_loop()
+    if loop.is_closed():
+        return
+    if loop.is_running():  # in another thread: only this call wakes it
+        loop.call_soon_threadsafe(task.cancel)
+    else:
+        task.cancel()
+
+
+def _wait(tasks: Sequence["asyncio.Task[Any]"], timeout_s: float) -> None:
+    """Let the loops of these tasks turn until they are done or time is up."""
+    import asyncio  # noqa: PLC0415 - loaded already
+
+    deadline = time.monotonic() + timeout_s
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Task[Any]]] = {}
+    for task in tasks:
+        by_loop.setdefault(task.get_loop(), []).append(task)
+    for loop, group in by_loop.items():
+        left_s = max(0.0, deadline - time.monotonic())
+        if loop.is_closed():
+            continue
+        if loop.is_running():
+            _wait_elsewhere(group, left_s)
+        elif _is_no_loop_running():
+            loop.run_until_complete(asyncio.wait(group, timeout=left_s))
+
+
+def _wait_elsewhere(tasks: Sequence["asyncio.Task[Any]"], timeout_s: float) -> None:
+    import threading  # noqa: PLC0415 - needed for a loop in another thread only
+
+    pause = threading.Event()
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline and not all(task.done() for task in tasks):
+        pause.wait(0.002)
+
+
+def _is_no_loop_running() -> bool:
+    import asyncio  # noqa: PLC0415 - loaded already
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
+
+
+def _retire(task: "asyncio.Task[Any]") -> None:
+    """Let nobody wait for a task that never ends, and never collect it: its coroutine may spin for ever when closed."""
+    import asyncio  # noqa: PLC0415 - loaded already
+    import ctypes  # noqa: PLC0415 - for the rarest case
+
+    if hasattr(asyncio.tasks, "_unregister_task"):
+        asyncio.tasks._unregister_task(task)  # noqa: SLF001 - documented under "Extending"
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))

@@ -1,0 +1,270 @@
+"""Ownership: every asyncio task knows the test or fixture that made it, and where.
+
+One context variable holds the owner; a task inherits it with its context. So a task that a session's pool makes while
+a test runs is the pool's, and a thing is a leak only when its owner's life is over. Making a task costs a walk to the
+nearest frame of the project, kept as (code, instruction) pairs that are decoded only for a report.
+"""
+
+import contextvars
+import sys
+import threading
+import weakref
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ci_tools.model.case import Frame, Phase
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+Site = tuple[tuple[CodeType, int], ...]
+"""Where something was made: (code, instruction) pairs, innermost first."""
+
+_DEEPEST_WALK = 60
+_KEPT_FRAMES = 3
+_PRUNE_FROM = 256
+
+
+@dataclass(slots=True, eq=False)
+class TaskRecord:
+    """One task: where it was made, and whether it was made for ``run_until_complete``.
+
+    The coroutine is kept and the task is not. A suspended coroutine keeps its task from being collected unnoticed (asyncio
+    itself holds only weak references); a finished task goes at once, with its exception.
+    """
+
+    ref: "weakref.ref[asyncio.Task[Any]]"
+    coro: Any
+    site: Site
+    is_root: bool
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the coroutine has still something to do."""
+        return getattr(self.coro, "cr_frame", None) is not None or getattr(self.coro, "gi_frame", None) is not None
+
+
+@dataclass(slots=True, eq=False)
+class Owner:
+    """A test or a fixture, and what it made. ``value`` is what a living fixture gave."""
+
+    name: str
+    scope: str
+    is_over: bool = False
+    tasks: list[TaskRecord] = field(default_factory=list)
+    value: object = None
+    prune_at: int = _PRUNE_FROM
+
+    @property
+    def label(self) -> str:
+        """For people: the test ID, or ``fixture pool (session)``."""
+        return self.name if self.scope == "test" else f"fixture {self.name} ({self.scope})"
+
+    def add(self, record: TaskRecord) -> None:
+        """Keep a record; records of tasks that are gone are dropped now and then."""
+        self.tasks.append(record)
+        if len(self.tasks) >= self.prune_at:
+            self.tasks = [kept for kept in self.tasks if kept.is_unfinished]
+            self.prune_at = max(_PRUNE_FROM, 2 * len(self.tasks))
+
+    def pending(self) -> "Iterator[tuple[asyncio.Task[Any], TaskRecord]]":
+        """The tasks that are not done, with their records."""
+        for record in self.tasks:
+            if record.is_unfinished:
+                task = record.ref()
+                if task is not None and not task.done():
+                    yield task, record
+
+    def destroyed(self) -> "Iterator[TaskRecord]":
+        """The records of tasks that went before they were done: their loop was closed with them still in its queue."""
+        for record in self.tasks:
+            if record.is_unfinished and record.ref() is None:
+                yield record
+
+
+FLOATING = Owner(name="whoever runs", scope="floating")
+"""Owner of a task that serves test after test (anyio's runner): what is made below it belongs to the current owner."""
+
+_OWNER: contextvars.ContextVar[Owner | None] = contextvars.ContextVar("ci_tools_owner", default=None)
+
+
+class Ownership(Guard):
+    """Follows who runs, and patches asyncio so that its tasks are recorded."""
+
+    def __init__(self, project: Project) -> None:
+        self.loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        self.test: Owner | None = None
+        self.fixtures: dict[int, Owner] = {}
+        self.ended: list[Owner] = []
+        self._project = project
+        self._running: list[Owner] = []
+        self._main_thread = threading.main_thread()
+        self._original: Any = None
+        self._is_asyncio = False
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether asyncio is patched: it is once somebody has loaded it."""
+        return self._is_asyncio
+
+    # A guard
+
+    def begin_test(self, item: pytest.Item) -> None:
+        """A new owner: this execution of this test."""
+        self.test = Owner(name=item.nodeid, scope="test")
+        self._running = [self.test]
+        _OWNER.set(self.test)
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Patch asyncio as soon as somebody has loaded it."""
+        if not self._is_asyncio and "asyncio" in sys.modules:
+            self.install()
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down nobody runs; the leak guards have looked by then."""
+        if phase is Phase.TEARDOWN:
+            if self.test is not None:
+                self.test.is_over = True
+            self._running = []
+            self.ended.clear()
+            _OWNER.set(None)
+        return error
+
+    def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+        """A new owner: this fixture, until it is finished."""
+        owner = Owner(name=fixturedef.argname, scope=fixturedef.scope)
+        self.fixtures[id(fixturedef)] = owner
+        self._running.append(owner)
+        _OWNER.set(owner)
+
+    def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
+        """What runs next belongs to whoever asked for the fixture."""
+        owner = self._running.pop()
+        owner.value = value
+        if not is_up:
+            self._retire(fixturedef)
+        _OWNER.set(self._running[-1] if self._running else None)
+
+    def finish_fixture(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """The fixture's life is over."""
+        self._retire(fixturedef)
+
+    def _retire(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        owner = self.fixtures.pop(id(fixturedef), None)
+        if owner is not None:
+            owner.is_over = True
+            owner.value = None
+            if owner.tasks:
+                self.ended.append(owner)
+
+    # Making tasks
+
+    def install(self) -> None:
+        """Record tasks from now on."""
+        import asyncio  # noqa: PLC0415 - loaded already: otherwise there is nothing to patch
+
+        self._is_asyncio = True
+        original: Any = asyncio.BaseEventLoop.create_task
+        self._original = original  # any loop of the standard library
+        note, adopt = self._note, self._adopt
+
+        def create_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature grows with each version
+            if options.get("context") is None:
+                adopted = adopt(coro)
+                if adopted is not None:
+                    options["context"] = adopted
+            task = original(loop, coro, **options)
+            note(loop, task, coro, options.get("context"))
+            return task
+
+        asyncio.BaseEventLoop.create_task = create_task  # type: ignore[method-assign,assignment] # the place where every loop makes its tasks
+
+    def remove(self) -> None:
+        """Put asyncio back as it was."""
+        if self._is_asyncio:
+            import asyncio  # noqa: PLC0415 - as above
+
+            asyncio.BaseEventLoop.create_task = self._original  # type: ignore[method-assign] # as above
+            self._is_asyncio = False
+        _OWNER.set(None)
+
+    def _adopt(self, coro: object) -> contextvars.Context | None:
+        """Another context for a task whose inherited owner says nothing."""
+        code = getattr(coro, "cr_code", None)
+        if code is not None and code.co_name == "_run_tests_and_fixtures":  # anyio's runner: one task for many tests
+            owner: Owner | None = FLOATING
+        elif _OWNER.get() is FLOATING:
+            owner = self._current()
+        else:
+            return None
+        context = contextvars.copy_context()
+        context.run(_OWNER.set, owner)
+        return context
+
+    def _current(self) -> Owner | None:
+        if threading.current_thread() is self._main_thread and self._running:
+            return self._running[-1]
+        return None
+
+    def _note(
+        self,
+        loop: "asyncio.AbstractEventLoop",
+        task: "asyncio.Task[Any]",
+        coro: object,
+        context: contextvars.Context | None,
+    ) -> None:
+        owner = _OWNER.get() if context is None else context.get(_OWNER)
+        if owner is None or owner.is_over:
+            # A thread's own tasks belong to nobody here: a server in a thread works for test after test.
+            owner = self._current()
+            if owner is None:
+                return
+        if owner is FLOATING:
+            return
+        if loop not in self.loops:
+            self.loops.add(loop)
+        owner.add(TaskRecord(weakref.ref(task), coro, self._site(), not loop.is_running()))
+
+    def _site(self) -> Site:
+        frame = sys._getframe(3)  # noqa: SLF001 - documented; past _note, create_task
+        holds = self._project.holds
+        kept: list[tuple[CodeType, int]] = []
+        own = 0
+        for _ in range(_DEEPEST_WALK):
+            code = frame.f_code
+            if holds(code.co_filename):
+                kept.append((code, frame.f_lasti))
+                own += 1
+                if own == _KEPT_FRAMES:
+                    break
+            elif not kept:
+                kept.append((code, frame.f_lasti))
+            back = frame.f_back
+            if back is None:
+                break
+            frame = back
+        return tuple(kept)
+
+
+def frames_of_site(site: Site, project: Project) -> tuple[Frame | None, str]:
+    """The nearest frame of the project (else the nearest at all), and the short stack as text, outermost first."""
+    frames = [
+        (Frame(path=project.relative(code.co_filename), line=_line_of(code, lasti), function=code.co_qualname), code.co_filename)
+        for code, lasti in site
+    ]
+    own = [frame for frame, filename in frames if project.holds(filename)]
+    stack = "\n".join(f"{frame.path}:{frame.line} in {frame.function}" for frame, _ in reversed(frames))
+    return (own[0] if own else frames[0][0] if frames else None), stack
+
+
+def _line_of(code: CodeType, lasti: int) -> int:
+    for start, end, line in code.co_lines():
+        if start <= lasti < end and line is not None:
+            return line
+    return code.co_firstlineno

@@ -1,0 +1,153 @@
+"""The watchdog: a thread that polls one deadline, and a dead man's switch for when threads no longer run.
+
+The deadline is one attribute, written by the main thread. The watchdog acts on it in stages: ask, ask again, end the
+process. A C call that keeps the interpreter's lock stops the watchdog too; so it rewinds faulthandler's C timer twice
+a second, and where nobody rewinds it, that timer writes the stacks to a file and ends the process.
+"""
+
+import contextlib
+import faulthandler
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+POLL_S = 0.05
+_REWIND_S = 0.5
+_SWITCH_SLACK_S = 1.0
+"""The switch fires this much after the watchdog would have ended the process itself."""
+_TOO_LATE_S = 1.0
+"""A switch that stands is good enough for a new deadline unless it fires more than this after it should."""
+
+STAGES = 3
+"""Ask, ask again, end."""
+
+
+@dataclass(slots=True, eq=False)
+class Deadline:
+    """One budget: when it is over (monotonic), how long it was, and how far the watchdog has gone with it."""
+
+    at: float
+    timeout_s: float
+    grace_s: float
+    what: str = ""
+    stage: int = 0
+    next_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The first stage comes when the budget is over, each further one half a grace later."""
+        self.next_at = self.at
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the watchdog has acted on it."""
+        return self.stage > 0
+
+
+class Watchdog:
+    """Watches over one deadline at a time. ``act`` is called in the watchdog's thread, with the stage from 1 to ``STAGES``."""
+
+    def __init__(self, act: Callable[[Deadline, int], None], leave: Callable[[], None], stacks_path: Path | None) -> None:
+        self.deadline: Deadline | None = None
+        self._act = act
+        self._leave = leave
+        self._exit_deadline: Deadline | None = None
+        self._stacks_path = stacks_path
+        self._stacks: TextIO | None = None
+        self._fires_at = 0.0
+        self._is_stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to watch."""
+        if self._stacks_path is not None:
+            with contextlib.suppress(OSError):
+                self._stacks = self._stacks_path.open("w", encoding="utf-8")
+        threading.Thread(target=self._run, name="ci-tools watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        """Watch no more, and take the switch away."""
+        self.deadline = None
+        self._is_stopped.set()
+        with self._lock:
+            self._cancel_switch()
+            if self._stacks is not None:
+                self._stacks.close()
+                self._stacks = None
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove the file of stacks if nothing was written to it."""
+        if self._stacks_path is not None:
+            with contextlib.suppress(OSError):
+                if self._stacks_path.stat().st_size == 0:
+                    self._stacks_path.unlink()
+
+    def watch(self, deadline: Deadline) -> None:
+        """Watch this one from now on."""
+        self.deadline = deadline
+        fires_at = _switch_time(deadline)
+        # Between two polls the code under test can take the interpreter's lock for good; arming for each test would
+        # start a thread each time.
+        if not self._fires_at or fires_at + _TOO_LATE_S < self._fires_at:
+            with self._lock:
+                self._set_switch(fires_at)
+
+    def rest(self) -> None:
+        """Watch nothing until the next deadline comes."""
+        self.deadline = None
+
+    def allow_anything(self) -> None:
+        """Watch nothing, and be sure that the switch does not fire either: this test has no deadline."""
+        self.deadline = None
+        with self._lock:
+            self._cancel_switch()
+
+    def watch_exit(self, timeout_s: float, grace_s: float) -> None:
+        """From now on only the interpreter's way out counts: its clock starts when the main thread is done."""
+        self._exit_deadline = Deadline(at=0.0, timeout_s=timeout_s, grace_s=grace_s, what="the interpreter's exit")
+        self.deadline = None
+
+    def _run(self) -> None:
+        rewind_at = 0.0
+        while not self._is_stopped.wait(POLL_S):
+            now = time.monotonic()
+            if self._exit_deadline is not None and self.deadline is None and not threading.main_thread().is_alive():
+                self._exit_deadline.at = self._exit_deadline.next_at = now + self._exit_deadline.timeout_s
+                self.deadline = self._exit_deadline
+            deadline = self.deadline
+            if now >= rewind_at:
+                rewind_at = now + _REWIND_S
+                self._rewind(deadline)
+            if deadline is not None and now >= deadline.next_at and self.deadline is deadline:
+                deadline.stage += 1
+                deadline.next_at = now + deadline.grace_s / (STAGES - 1)
+                self._act(deadline, deadline.stage)
+                if deadline.stage >= STAGES:
+                    self._leave()
+
+    def _rewind(self, deadline: Deadline | None) -> None:
+        with self._lock:
+            if self._is_stopped.is_set() or self.deadline is not deadline:
+                return
+            if deadline is None:
+                self._cancel_switch()
+            else:
+                self._set_switch(_switch_time(deadline))
+
+    def _set_switch(self, fires_at: float) -> None:
+        if self._stacks is not None:
+            left_s = max(0.1, fires_at - time.monotonic())
+            faulthandler.dump_traceback_later(left_s, exit=True, file=self._stacks)
+            self._fires_at = fires_at
+
+    def _cancel_switch(self) -> None:
+        if self._fires_at:
+            faulthandler.cancel_dump_traceback_later()
+            self._fires_at = 0.0
+
+
+def _switch_time(deadline: Deadline) -> float:
+    return max(deadline.at, time.monotonic()) + deadline.grace_s * STAGES / (STAGES - 1) + _SWITCH_SLACK_S

@@ -1,0 +1,79 @@
+"""Every leak of the corpus is found by name and place, and nobody innocent is accused."""
+
+from pathlib import Path
+
+import pytest
+from suites import CORPUS, SuiteRun, keys_of, made_line, run_suite, write_suite
+
+from ci_tools.model.case import Outcome
+
+LEAKS = {path.stem: path for path in sorted((CORPUS / "leaks").glob("*.py"))}
+BENIGN = {path.stem: path for path in sorted((CORPUS / "benign").glob("*.py"))}
+VARIANTS = {
+    "function loops": ("function", ()),
+    "session loops": ("session", ()),
+    "function loops, xdist": ("function", ("-n", "2")),
+    "session loops, xdist by file": ("session", ("-n", "2", "--dist", "loadfile")),
+}
+
+
+@pytest.fixture(name="run", scope="module", params=list(VARIANTS))
+def _run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SuiteRun:
+    loop_scope, arguments = VARIANTS[request.param]
+    folder = tmp_path_factory.mktemp("corpus")
+    files = {f"test_{path.stem}.py": path.read_text(encoding="utf-8") for path in (*LEAKS.values(), *BENIGN.values())}
+    write_suite(folder, files, loop_scope=loop_scope)
+    return run_suite(folder, "-q", *arguments, timeout_s=120)
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_leak_is_found_where_it_was_made(run: SuiteRun, name: str) -> None:
+    """The offender goes red for the stated reason: kind, file, line and owner are named."""
+    path = LEAKS[name]
+    keys = keys_of(path)
+    found = [event.leak for event in run.leaks if event.test_id.startswith(f"test_{name}.py::")]
+    places = [(leak.kind, leak.created.path, leak.created.line) for leak in found if leak.created is not None]
+    assert places == [(keys["kind"], f"test_{name}.py", made_line(path))] * int(keys.get("count", "1")), run.output
+    assert {leak.owner for leak in found} == {keys.get("owner", _offender(run, name))}
+    assert run.outcomes[_offender(run, name)] is Outcome(keys["outcome"])
+    assert keys.get("says", "") in run.output
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_the_neighbour_of_a_leak_is_innocent(run: SuiteRun, name: str) -> None:
+    """The test after the offender passes, and the offender is the only red one in its file."""
+    red = {test_id for test_id, outcome in _of_file(run, name).items() if outcome is not Outcome.PASSED}
+    assert red == {_offender(run, name)}
+
+
+@pytest.mark.parametrize("name", BENIGN)
+def test_a_well_behaved_test_is_not_accused(run: SuiteRun, name: str) -> None:
+    """What only looks suspicious stays green."""
+    outcomes = _of_file(run, name)
+    assert set(outcomes.values()) == {Outcome.PASSED}, run.output
+
+
+def test_the_run_ends_by_itself(run: SuiteRun) -> None:
+    """No leak keeps the process from its end, and nothing is left running."""
+    assert (run.returncode, run.left_behind) == (1, ())
+    assert run.end_markers == len(run.journals)
+
+
+def _of_file(run: SuiteRun, name: str) -> dict[str, Outcome]:
+    return {test_id: outcome for test_id, outcome in run.outcomes.items() if test_id.startswith(f"test_{name}.py::")}
+
+
+def _offender(run: SuiteRun, name: str) -> str:
+    offenders = [test_id for test_id in _of_file(run, name) if "offender" in test_id]
+    assert len(offenders) == 1
+    return offenders[0]
+
+
+def test_a_corpus_file_is_whole() -> None:
+    """Each leak of the corpus says what must be found and marks one line."""
+    incomplete = [path.name for path in LEAKS.values() if not {"kind", "outcome"} <= set(keys_of(path)) or not _has_mark(path)]
+    assert incomplete == []
+
+
+def _has_mark(path: Path) -> bool:
+    return path.read_text(encoding="utf-8").count("# made here") == 1

@@ -1,0 +1,168 @@
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from ci_tools.cli import parse
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import workflow_rules
+from workflow_rules import GITHUB, ROOT, Files
+
+
+@pytest.fixture(name="files")
+def _files() -> Files:
+    return workflow_rules.load()
+
+
+@pytest.mark.parametrize("rule", workflow_rules.RULES, ids=lambda rule: rule.__name__)
+def test_our_workflows_keep(rule: Callable[[Files], list[str]], files: Files) -> None:
+    """Each rule finds no breach in this repository's workflows and actions."""
+    assert rule(files) == []
+
+
+FAULTS = {
+    "gate_needs_every_job": [
+        ("workflows/ci.yml", "needs: [lint, tests, integration]", "needs: [lint, integration]"),
+        ("workflows/ci.yml", "if: ${{ always() }}", "if: ${{ !cancelled() }}"),
+        ("workflows/integration.yml", "needs: ${{ toJSON(needs) }}", "needs: ${{ toJSON(github) }}"),
+    ],
+    "every_job_is_bounded": [
+        ("workflows/ci.yml", "    timeout-minutes: 30\n", ""),
+        ("workflows/ci.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-latest"),
+        ("workflows/ci.yml", "macos-15, windows-2025]", "macos-latest, windows-2025]"),
+        ("workflows/ci.yml", '"ubuntu-24.04", "macos-15"]', '"ubuntu-latest"]'),
+        ("workflows/ci.yml", "    permissions:\n      contents: read # check out the code\n    steps", "    steps"),
+    ],
+    "no_permission_by_default": [
+        ("workflows/ci.yml", "\npermissions: {}\n", "\npermissions: read-all\n"),
+        ("workflows/ci.yml", "contents: read # check out the code", "contents: write"),
+    ],
+    "services_run_on_linux_only": [
+        ("workflows/integration.yml", "${{ startsWith(matrix.system, 'ubuntu') && inputs.redis-image || '' }}", "redis:8"),
+        ("workflows/integration.yml", "startsWith(matrix.system, 'ubuntu') && ", ""),
+    ],
+    "actions_are_pinned": [
+        ("workflows/ci.yml", "@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "@v7"),
+        ("workflows/ci.yml", "@3d3c42e5aac5ba805825da76410c181273ba90b1", "@" + "0" * 40),
+        ("workflows/ci.yml", "$/.github/actions/gate", "$/.github/actions/gone"),
+    ],
+    "artifacts_carry_every_axis": [
+        ("workflows/integration.yml", "-${{ matrix.shard.slug }}", ""),
+        (
+            "workflows/integration.yml",
+            "          overwrite: true # a re-run of this shard",
+            "          retries: 1 # a re-run of this shard",
+        ),
+    ],
+    "no_expression_in_run": [("workflows/integration.yml", '--shards "$SHARDS"', "--shards ${{ inputs.shards }}")],
+    "checkouts_keep_no_token": [("workflows/ci.yml", "persist-credentials: false", "persist-credentials: true")],
+    "main_is_never_cancelled": [
+        ("workflows/ci.yml", "cancel-in-progress: ${{ github.event_name == 'pull_request' }}", "cancel-in-progress: true"),
+        ("workflows/ci.yml", "|| github.sha }}", "|| github.ref }}"),
+        ("workflows/integration.yml", "\npermissions: {}\n", "\npermissions: {}\nconcurrency: {group: x}\n"),
+    ],
+    "forks_get_nothing": [("workflows/ci.yml", "  pull_request:\n", "  pull_request_target:\n")],
+    "inputs_are_used": [
+        (
+            "workflows/integration.yml",
+            "      project:\n",
+            "      unused:\n        description: x\n        type: string\n      project:\n",
+        ),
+        ("actions/gate/action.yml", "    description: The needs context of the job as JSON, that is toJSON(needs).\n", ""),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "old", "new"),
+    [(rule, *fault) for rule, faults in FAULTS.items() for fault in faults],
+    ids=[f"{rule}-{number}" for rule, faults in FAULTS.items() for number, _ in enumerate(faults, start=1)],
+)
+def test_a_planted_fault_is_found(rule: str, path: str, old: str, new: str, files: Files) -> None:
+    """Each rule does find its fault, planted into the real files."""
+    text = files.texts[path]
+    assert old in text, "the fault no longer fits the file: plant it anew"
+    planted = text.replace(old, new, 1) if rule != "services_run_on_linux_only" else text.replace(old, new)
+    files.texts[path] = planted
+    (files.workflows if path.startswith("workflows/") else files.actions)[path] = yaml.safe_load(planted)
+    assert getattr(workflow_rules, rule)(files) != []
+
+
+def test_every_rule_has_a_planted_fault() -> None:
+    """No rule is there that nothing has ever broken."""
+    assert sorted(FAULTS) == sorted(rule.__name__ for rule in workflow_rules.RULES)
+
+
+def test_every_command_line_is_one_of_ours(files: Files) -> None:
+    """Each ``ci-tools`` line of a workflow or action parses with today's command line."""
+    calls = workflow_rules.tool_calls(files)
+    assert {words[0] for _, words in calls} >= {"plan", "run", "gate"}
+    for where, words in calls:
+        try:
+            parse(words)
+        except SystemExit:
+            pytest.fail(f"{where}: ci-tools {' '.join(words)} does not parse")
+
+
+def test_the_gate_action_builds_a_command_line_of_ours() -> None:
+    """Whatever inputs are given, the action's script makes a command that parses."""
+    gate = script("gate", "gate")
+    for reports, plan, profile in (("", "", ""), ("shards", "plan/plan.json", "release")):
+        words = gate.command(reports, plan, profile)
+        assert words[0] == "ci-tools"
+        assert parse(words[1:]).needs == "CI_NEEDS"
+
+
+def test_setup_installs_nothing_without_a_hash_but_what_was_asked_for() -> None:
+    """The lock is installed with hashes, ci-tools without dependencies, and the result is checked."""
+    install = script("setup", "install")
+    lock, toolkit, check = install.commands("", "")
+    assert lock[-3:] == ["--require-hashes", "--requirement", str(ROOT / "requirements" / "setup.txt")]
+    assert {"--no-deps", "--no-build-isolation", str(ROOT)} <= set(toolkit)
+    assert check[-2:] == ["check", "--disable-pip-version-check"]
+    commands = install.commands("locks/all.txt", "\n-e\n .[tests] \n")
+    assert commands[0][-1] == "locks/all.txt"
+    assert commands[1][-2:] == ["-e", ".[tests]"]
+
+
+def test_the_guide_lists_every_input(files: Files) -> None:
+    """The tables of docs/guide/github.md hold the inputs and outputs of the workflow and the actions, with their defaults."""
+    guide = (ROOT / "docs" / "guide" / "github.md").read_text(encoding="utf-8")
+    declared = {
+        "workflows/integration.yml": workflow_rules.triggers(files.workflows["workflows/integration.yml"])["workflow_call"],
+        **files.actions,
+    }
+    for path, item in declared.items():
+        section = guide.split(f"`.github/{path}`", 1)[1].split("\n## ", 1)[0]
+        rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", section, re.MULTILINE))
+        expected = {
+            name: f"`{spec['default']}`" if str(spec.get("default", "")) else "" for name, spec in item.get("inputs", {}).items()
+        }
+        expected |= dict.fromkeys(item.get("outputs", {}), "output")
+        required = {name for name, spec in item.get("inputs", {}).items() if spec.get("required")}
+        assert rows == expected | dict.fromkeys(required, "required"), path
+
+
+def test_dependabot_watches_every_folder_of_actions() -> None:
+    """Every folder with pinned actions is updated, with a cooldown."""
+    config = yaml.safe_load((GITHUB / "dependabot.yml").read_text(encoding="utf-8"))
+    folders = {folder for update in config["updates"] for folder in update.get("directories", [])}
+    assert folders == {"/", "/.github/actions/*"}
+    assert [update["cooldown"]["default-days"] >= 7 for update in config["updates"]] == [True, True]
+
+
+def script(action: str, name: str) -> ModuleType:
+    """A script of an action as a module."""
+    spec = importlib.util.spec_from_file_location(f"action_{action}", GITHUB / "actions" / action / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

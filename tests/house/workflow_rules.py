@@ -1,0 +1,264 @@
+"""What this project demands of its own workflows, as functions: a set of parsed files in, sentences about breaches out."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+GITHUB = ROOT / ".github"
+PINNED_LABELS = {"ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "windows-2025"}
+ENVIRONMENT = {"PROJECT": ".", "SHARD": "1/2", "SHARDS": "2", "PROFILE": "default", "KIND": "redis"}
+"""What the variables of our `run:` lines stand for when they are parsed."""
+
+Tree = dict[Any, Any]
+
+
+@dataclass(slots=True)
+class Files:
+    """Workflows and actions by path, parsed and as text."""
+
+    workflows: dict[str, Tree] = field(default_factory=dict)
+    actions: dict[str, Tree] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def jobs(self) -> Iterator[tuple[str, str, Tree]]:
+        """Every job with the path of its workflow and its ID."""
+        for path, workflow in self.workflows.items():
+            for name, job in workflow["jobs"].items():
+                yield path, name, job
+
+    def steps(self) -> Iterator[tuple[str, Tree]]:
+        """Every step of jobs and composite actions, with where it stands."""
+        for path, name, job in self.jobs():
+            for step in job.get("steps", []):
+                yield f"{path}:{name}", step
+        for path, action in self.actions.items():
+            for step in action["runs"].get("steps", []):
+                yield path, step
+
+
+def load() -> Files:
+    """The files of this repository."""
+    files = Files()
+    for path in sorted([*GITHUB.glob("workflows/*.yml"), *GITHUB.glob("actions/*/action.yml")]):
+        name = path.relative_to(GITHUB).as_posix()
+        text = path.read_text(encoding="utf-8")
+        files.texts[name] = text
+        (files.workflows if name.startswith("workflows/") else files.actions)[name] = yaml.safe_load(text)
+    return files
+
+
+def triggers(workflow: Tree) -> Tree:
+    """The ``on:`` of a workflow; YAML 1.1 reads that key as true."""
+    found = workflow[True] if True in workflow else workflow["on"]
+    return found if isinstance(found, dict) else dict.fromkeys([found] if isinstance(found, str) else found)
+
+
+def _needs(job: Tree) -> list[str]:
+    needs = job.get("needs", [])
+    return [needs] if isinstance(needs, str) else list(needs)
+
+
+def gate_needs_every_job(files: Files) -> list[str]:
+    """Where a workflow has a gate, it is never skipped, and every other job is among those it needs directly."""
+    found = []
+    for path, workflow in files.workflows.items():
+        jobs = workflow["jobs"]
+        if "gate" not in jobs:
+            continue
+        gate = jobs["gate"]
+        after = {name for name, job in jobs.items() if "gate" in _needs(job)}
+        found += [f"{path}: gate does not need {name}" for name in jobs if name not in {"gate", *_needs(gate), *after}]
+        if re.sub(r"[\s${}]", "", str(gate.get("if"))) != "always()":
+            found.append(f"{path}: gate has if: {gate.get('if')!r}, expected always(): a skipped gate counts as passed")
+        handed = [step for step in gate.get("steps", []) if "toJSON(needs)" in str(step.get("with", {}).get("needs", ""))]
+        if not handed:
+            found.append(f"{path}: gate judges no needs")
+    return found
+
+
+def every_job_is_bounded(files: Files) -> list[str]:
+    """Each job has permissions of its own and, where it runs steps, a timeout and a pinned runner label."""
+    found = []
+    for path, name, job in files.jobs():
+        if "permissions" not in job:
+            found.append(f"{path}:{name} has no permissions")
+        if "uses" in job:
+            continue
+        if "timeout-minutes" not in job:
+            found.append(f"{path}:{name} has no timeout-minutes")
+        found += [
+            f"{path}:{name} runs on {label!r}, expected one of {sorted(PINNED_LABELS)}"
+            for label in _labels(files, path, job)
+            if label not in PINNED_LABELS
+        ]
+    return found
+
+
+def _labels(files: Files, path: str, job: Tree) -> list[str]:
+    label = job["runs-on"]
+    axis = re.fullmatch(r"\$\{\{ matrix\.(\w+) \}\}", label)
+    if not axis:
+        return [label]
+    values = job["strategy"]["matrix"][axis[1]]
+    if isinstance(values, list):
+        return values
+    given = re.fullmatch(r"\$\{\{ fromJSON\(inputs\.([\w-]+)\) \}\}", values)
+    if not given:
+        return [values]
+    defaults = [triggers(files.workflows[path])["workflow_call"]["inputs"][given[1]]["default"]]
+    callers = [job["with"].get(given[1]) for _, _, job in files.jobs() if str(job.get("uses", "")).endswith(f".github/{path}")]
+    return [label for text in [*defaults, *filter(None, callers)] for label in yaml.safe_load(text)]
+
+
+def no_permission_by_default(files: Files) -> list[str]:
+    """Nothing is granted at the top of a workflow, and every grant of a job says what it is for."""
+    found = [
+        f"{path}: top-level permissions are {workflow.get('permissions')!r}, expected none"
+        for path, workflow in files.workflows.items()
+        if workflow.get("permissions") != {}
+    ]
+    for path, text in files.texts.items():
+        grants = re.findall(r"^ +(?:[a-z]+(?:-[a-z]+)*): (?:read|write)\b(.*)$", text, re.MULTILINE)
+        found += [f"{path}: a grant without a reason" for rest in grants if "#" not in rest]
+    return found
+
+
+def services_run_on_linux_only(files: Files) -> list[str]:
+    """A job with services runs on Ubuntu alone, or its images are empty elsewhere."""
+    found = []
+    for path, name, job in files.jobs():
+        labels = [] if "uses" in job else [str(job["runs-on"])]
+        if all(label.startswith("ubuntu") for label in labels):
+            continue
+        found += [
+            f"{path}:{name}: service {service} has image {spec['image']!r}, expected: empty unless the system is Linux"
+            for service, spec in job.get("services", {}).items()
+            if not re.fullmatch(r"\$\{\{ startsWith\(matrix\.system, 'ubuntu'\) && .+ \|\| '' \}\}", spec["image"])
+        ]
+    return found
+
+
+def actions_are_pinned(files: Files) -> list[str]:
+    """Foreign actions stand at one full commit everywhere, with its version behind; own ones are named by ``$/`` and exist."""
+    found = []
+    pins: dict[str, set[str]] = {}
+    for path, text in files.texts.items():
+        for used, comment in re.findall(r"^[ -]+uses: (\S+)(.*)$", text, re.MULTILINE):
+            if used.startswith("$/"):
+                target = ROOT / used[2:]
+                if not (target.is_file() or (target / "action.yml").is_file()):
+                    found.append(f"{path}: {used} does not exist")
+                continue
+            name, _, reference = used.partition("@")
+            pins.setdefault(name, set()).add(reference + comment)
+            if not re.fullmatch(r"[0-9a-f]{40}", reference) or not re.fullmatch(r" # v\d+\.\d+\.\d+", comment):
+                found.append(f"{path}: {used}{comment} is not pinned to a commit with its version behind")
+    return found + [f"{name} stands at {sorted(found_at)}" for name, found_at in pins.items() if len(found_at) > 1]
+
+
+def artifacts_carry_every_axis(files: Files) -> list[str]:
+    """Two jobs of a matrix never write an artifact of one name, and a re-run replaces its own; nothing missing is uploaded."""
+    found = []
+    for path, name, job in files.jobs():
+        axes = list(job.get("strategy", {}).get("matrix", {}))
+        for step in job.get("steps", []):
+            if not str(step.get("uses", "")).startswith("actions/upload-artifact@"):
+                continue
+            given = step["with"]
+            found += [
+                f"{path}:{name}: artifact {given['name']!r} lacks the axis {axis}"
+                for axis in axes
+                if f"matrix.{axis}" not in given["name"]
+            ]
+            if given.get("if-no-files-found") != "error" or given.get("overwrite") is not True:
+                found.append(f"{path}:{name}: artifact {given['name']!r} lacks if-no-files-found: error or overwrite: true")
+    return found
+
+
+def no_expression_in_run(files: Files) -> list[str]:
+    """Values reach a script by its environment: an expression in the text would be code."""
+    return [f"{where}: expression in run: {step['run']!r}" for where, step in files.steps() if "${{" in step.get("run", "")]
+
+
+def checkouts_keep_no_token(files: Files) -> list[str]:
+    """No checkout leaves the job's token in the work tree."""
+    return [
+        f"{where}: checkout keeps its credentials"
+        for where, step in files.steps()
+        if str(step.get("uses", "")).startswith("actions/checkout@")
+        and step.get("with", {}).get("persist-credentials") is not False
+    ]
+
+
+def main_is_never_cancelled(files: Files) -> list[str]:
+    """Only a pull request's older run is cancelled; every other event has a group of its own; a called workflow has none."""
+    found = []
+    for path, workflow in files.workflows.items():
+        concurrency = workflow.get("concurrency")
+        if set(triggers(workflow)) == {"workflow_call"}:
+            if concurrency:
+                found.append(f"{path}: a called workflow shares its caller's group and would be cancelled as a deadlock")
+        elif "pull_request" in triggers(workflow):
+            if "github.sha" not in str(concurrency and concurrency["group"]):
+                found.append(f"{path}: its group is not one for each commit")
+            if (concurrency or {}).get("cancel-in-progress") != "${{ github.event_name == 'pull_request' }}":
+                found.append(f"{path}: cancels more than pull requests")
+    return found
+
+
+def forks_get_nothing(files: Files) -> list[str]:
+    """No workflow runs a fork's code with a token or secret: no pull_request_target anywhere."""
+    return [
+        f"{path}: on {name}"
+        for path, workflow in files.workflows.items()
+        for name in triggers(workflow)
+        if name == "pull_request_target"
+    ]
+
+
+def inputs_are_used(files: Files) -> list[str]:
+    """Every input of a callable workflow or an action has a description and is used in it."""
+    found = []
+    callable_ = {path: triggers(workflow).get("workflow_call") for path, workflow in files.workflows.items()}
+    declared = {path: (call or {}).get("inputs", {}) for path, call in callable_.items()} | {
+        path: action.get("inputs", {}) for path, action in files.actions.items()
+    }
+    for path, inputs in declared.items():
+        for name, spec in inputs.items():
+            if not spec.get("description"):
+                found.append(f"{path}: input {name} has no description")
+            if not re.search(rf"inputs\.{re.escape(name)}\b", files.texts[path]):
+                found.append(f"{path}: input {name} is not used")
+    return found
+
+
+def tool_calls(files: Files) -> list[tuple[str, list[str]]]:
+    """Every ``ci-tools`` command line of a ``run:``, its variables replaced by what they stand for, without the program."""
+    found = []
+    for where, step in files.steps():
+        for line in step.get("run", "").replace("\\\n", " ").splitlines():
+            if line.strip().startswith("ci-tools "):
+                words = shlex.split(re.sub(r"\$\{?(\w+)\}?", lambda match: ENVIRONMENT[match[1]], line))
+                found.append((where, words[1:]))
+    return found
+
+
+RULES: tuple[Callable[[Files], list[str]], ...] = (
+    gate_needs_every_job,
+    every_job_is_bounded,
+    no_permission_by_default,
+    services_run_on_linux_only,
+    actions_are_pinned,
+    artifacts_carry_every_axis,
+    no_expression_in_run,
+    checkouts_keep_no_token,
+    main_is_never_cancelled,
+    forks_get_nothing,
+    inputs_are_used,
+)

@@ -8,6 +8,7 @@ collection, on every machine.
 
 import heapq
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,6 +25,8 @@ CUT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 cuts spread better and import more."""
 CLOSE = 1.01
 """Times the bound: closer than this a plan is not worth another import."""
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")  # as in repr(object())
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def partition(
         timings_digest=digest(timings),
         broken_files=tuple(sorted(collected.broken)),
         notes=_notes(shards, costs, twice),
-        facts=_facts(files, shards, costs, max(processes, 1)),
+        facts={**_facts(files, shards, costs, max(processes, 1)), "groups": str(len(set(collected.groups.values())))},
     )
 
 
@@ -347,6 +350,12 @@ def _notes(shards: Sequence[Shard], costs: Estimates, twice: int) -> tuple[str, 
         notes.append(f"the suite has {filled} separable piece(s) for {len(shards)} shards: nothing is planned for {which}")
     if twice:
         notes.append(f"{twice} test ID(s) were collected more than once: each is planned once")
+    addresses = sorted(test_id for test_id in costs.test_us if "0x" in test_id and _ADDRESS.search(test_id))
+    if addresses:
+        notes.append(
+            f"{len(addresses)} test ID(s) hold a memory address and change with every process, so no shard can be given them:"
+            f" give their parametrize ids= (first: {addresses[0]})"
+        )
     if costs.renamed:
         notes.append(f"{len(costs.renamed)} test(s) have the timings of a vanished test of the same name (renamed file)")
     if costs.foreign_configuration:

@@ -263,3 +263,12 @@ def test_processes_divide_the_prediction() -> None:
     ids = tuple(f"a.py::test_{i}" for i in range(8))
     plan = partition(collected_of({"a.py": ids}), from_pairs((i, 1.0) for i in ids), 1, commit="abc", processes=4)
     assert plan.shards[0].predicted_s == 2.0
+
+
+def test_memory_addresses_are_named() -> None:
+    """Test IDs that change with every process are said, with the remedy."""
+    ids = ("a.py::test[<object object at 0x7f3a5c0e1b70>]", "a.py::test[0xdeadbeef]")
+    plan = partition(collected_of({"a.py": ids}), Timings.empty(), 1, commit="abc")
+    (note,) = plan.notes
+    assert note.startswith("1 test ID(s) hold a memory address")
+    assert "ids=" in note

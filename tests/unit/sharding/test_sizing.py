@@ -1,0 +1,88 @@
+import pytest
+
+from ci_tools.errors import UsageError
+from ci_tools.model.worker import Collected
+from ci_tools.sharding.explanation import render_explanation
+from ci_tools.sharding.sizing import size_for
+from ci_tools.sharding.static import partition
+from ci_tools.sharding.timings import Timings, from_pairs
+
+
+def suite(**seconds: float) -> tuple[Collected, Timings]:
+    """Tests named by keyword in one file each, with their seconds."""
+    paths = {f"{name}.py": (f"{name}.py::t",) for name in seconds}
+    timings = from_pairs((f"{name}.py::t", value) for name, value in seconds.items())
+    return Collected(test_ids=tuple(ids[0] for ids in paths.values()), paths=paths), timings
+
+
+EVEN = suite(**{f"t{n}": 10.0 for n in range(60)})
+
+
+@pytest.mark.parametrize(("target_s", "count"), [(700.0, 1), (330.0, 2), (130.0, 6), (40.0, 60)])
+def test_the_smallest_number_that_does_it(target_s: float, count: int) -> None:
+    """Ten minutes of tests with 30 s overhead need as many shards as the target asks for, not one more."""
+    size = size_for(*EVEN, target_s=target_s)
+    assert (size.count, size.reached) == (count, True)
+    assert size.predicted_s <= target_s
+
+
+def test_the_longest_test_caps() -> None:
+    """Where the longest test takes more than the target, the answer is the fewest shards that are as fast, and says why."""
+    size = size_for(*suite(long=92.0, **{f"t{n}": 10.0 for n in range(18)}), target_s=60.0)
+    assert (size.count, size.reached, size.predicted_s) == (3, False, 122.0)
+    assert "the longest test, long.py::t with 92.0 s, caps you at N = 3: more shards are not faster" in size.reasons
+
+
+def test_the_largest_number_is_respected() -> None:
+    """With at most four shards the target is missed, and that is said."""
+    size = size_for(*EVEN, target_s=60.0, maximum=4)
+    assert (size.count, size.reached) == (4, False)
+    assert size.reasons[-1] == "the target is not reached: the largest number allowed is 4"
+
+
+def test_processes_inside_a_shard_count() -> None:
+    """Two pytest-xdist workers in each shard halve the number of shards."""
+    assert size_for(*EVEN, target_s=130.0, processes=2).count == 3
+
+
+def test_no_time_is_a_usage_error() -> None:
+    """A target below the overhead can't be reached by any number."""
+    with pytest.raises(UsageError, match="pass before the first test"):
+        size_for(*EVEN, target_s=30.0)
+    with pytest.raises(UsageError, match="largest number"):
+        size_for(*EVEN, maximum=0)
+
+
+def test_an_empty_suite_needs_one() -> None:
+    """Without tests the answer is one shard."""
+    assert size_for(*suite()).count == 1
+
+
+def test_explanation() -> None:
+    """A plan is explained with spread, bound, imports, unknown tests and every shard."""
+    collected, timings = suite(a=3.0, b=2.0, c=1.0)
+    collected = Collected(
+        test_ids=(*collected.test_ids, "d.py::t"), paths={**collected.paths, "d.py": ("d.py::t",)}, broken={"e.py": "no"}
+    )
+    assert render_explanation(partition(collected, timings, 2, commit="")).splitlines() == [
+        "4 test(s) in 5 file(s), 2 of 2 shard(s) filled, configuration default",
+        "predicted: 8.0 s of tests and 0.0 s of imports; heaviest shard 4.0 s, lightest 4.0 s, 1.00 times the bound",
+        "bound:     4.0 s, a fair part of the tests; the longest one takes 3.0 s: a.py::t",
+        "imports:   5 for 5 file(s): every shard that runs a part of a file imports it",
+        "unknown:   1 test(s) without timings, their durations are guessed",
+        "shard 1/2: 4.0 s, 2 test(s) (2 timed) in 3 file(s): a.py 3.0 s, c.py 1.0 s, e.py 0.0 s",
+        "shard 2/2: 4.0 s, 2 test(s) (1 timed) in 2 file(s): b.py 2.0 s, d.py 2.0 s",
+        "broken:    e.py could not be collected; its shard reports the error",
+    ]
+
+
+def test_explanation_of_nothing() -> None:
+    """A plan without tests is explained too."""
+    collected, timings = suite()
+    assert "nothing to spread" in render_explanation(partition(collected, timings, 2, commit=""))
+
+
+def test_explanation_of_a_long_test() -> None:
+    """Where one test sets the bound it is named."""
+    text = render_explanation(partition(*suite(a=50.0, b=1.0), 2, commit=""))
+    assert "set by the longest test: a.py::t" in text

@@ -33,6 +33,11 @@ class Interruption:
         """Whether a signal has come."""
         return self._number is not None
 
+    @property
+    def name(self) -> str:
+        """The signal's name; empty when none has come."""
+        return signal.Signals(self._number).name if self._number is not None else ""
+
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """While active a signal is only noted; on the way out it is raised. For code that asks ``is_asked`` itself."""

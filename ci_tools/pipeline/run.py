@@ -298,7 +298,7 @@ def _run_shard(
             plan_digest=plan.expected_digest,
             exits=exits,
             services=services,
-            interrupted_by="interrupt" if state.interruption.is_asked() else "",
+            interrupted_by=state.interruption.name,
             started_at=started_at,
             duration_s=duration_s,
         )

@@ -34,6 +34,7 @@ def _render(verdict: Verdict, report: RunReport, detail: Detail, artifact: str) 
     left = LeftOut()
     parts = (
         sections.render_head(verdict, report),
+        sections.render_errors(verdict, detail),
         sections.render_causes(verdict, detail, left),
         sections.render_rules(verdict, detail, left),
         sections.render_troubles(report, detail, left),

@@ -15,6 +15,7 @@ MARKS = {Decision.PASSED: "✅", Decision.FAILED: "❌", Decision.INCOMPLETE: "�
 """Never green for anything but passed."""
 
 _LINE_BYTES = 400
+_ERROR_BYTES = 2_000
 _SLOWEST = 10
 _SHORT_COMMIT = 12
 
@@ -183,6 +184,14 @@ def troubles_of(report: RunReport) -> tuple[tuple[str, Sequence[str]], ...]:
         ("Contradictions between reports and plan", report.problems),
         ("Odd but harmless", report.warnings),
     )
+
+
+def render_errors(verdict: Verdict, detail: Detail) -> str:
+    """What went wrong around the tests: it stands before the causes, since no test can be blamed for it."""
+    if not verdict.errors:
+        return ""
+    told = (fence(truncate_middle(error.what, max(detail.example_bytes, _ERROR_BYTES))) for error in verdict.errors)
+    return "\n\n".join(["## What went wrong around the tests", *told])
 
 
 def render_troubles(report: RunReport, detail: Detail, left: LeftOut) -> str:

@@ -9,7 +9,7 @@ from ci_tools.model.case import Outcome
 from ci_tools.model.report import RunReport
 from ci_tools.model.verdict import Cause, Decision, Verdict
 from ci_tools.summary import findings
-from ci_tools.summary.escape import one_line
+from ci_tools.summary.escape import one_line, visible
 from ci_tools.summary.quantities import render_count, render_duration
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
@@ -25,6 +25,7 @@ def render_verdict(verdict: Verdict, report: RunReport, *, width: int = 100, col
     paint = _Paint(on=color)
     lines = [
         "",
+        *_errors(verdict, paint),
         *_causes(verdict, width, paint),
         *_rules(verdict, width, paint),
         *_names("lost (planned, never reported)", [findings.name_of(case) for case in findings.lost(report)], width, paint),
@@ -50,6 +51,15 @@ def _last(verdict: Verdict, report: RunReport, width: int, paint: "_Paint") -> l
     if report.interrupted_by:
         facts.insert(0, f"interrupted by {report.interrupted_by}")
     return [head, paint(fit(" · ".join(facts), width), "dim")]
+
+
+def _errors(verdict: Verdict, paint: "_Paint") -> list[str]:
+    """What went wrong around the tests stands whole and first: no test can say it."""
+    lines = []
+    for error in verdict.errors:
+        first, *rest = visible(error.what).splitlines() or [""]
+        lines += [paint(f"error: {first}", "red", "bold"), *rest, ""]
+    return lines
 
 
 def _causes(verdict: Verdict, width: int, paint: "_Paint") -> list[str]:

@@ -4,7 +4,7 @@ A pure function of the *set* of inputs: their order, repetition and grouping cha
 makes a test pass: a test counts where it was planned, and results of it from elsewhere are strays that prove nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ci_tools.errors import UsageError
@@ -146,7 +146,7 @@ def _distinct(shards: Iterable[ShardReport]) -> tuple[list[ShardReport], set[str
     """Each report once; two are the same when they are equal but for where they were read."""
     kept: dict[tuple[object, ...], ShardReport] = {}
     repeated: set[str] = set()
-    for report in sorted(shards, key=lambda item: (_key(item), item.digest, item.source)):
+    for report in sorted(_labelled(shards), key=lambda item: (_key(item), item.digest, item.source)):
         # A foreign file has no identity but its bytes: the same bytes under another name are the same file.
         identity: tuple[object, ...] = (FOREIGN, report.digest) if _is_foreign(report) and report.digest else _key(report)
         twin = kept.get(identity)
@@ -157,6 +157,31 @@ def _distinct(shards: Iterable[ShardReport]) -> tuple[list[ShardReport], set[str
         else:
             kept[(*identity, _content(report))] = report
     return list(kept.values()), repeated
+
+
+def _labelled(shards: Iterable[ShardReport]) -> Iterator[ShardReport]:
+    """Different foreign files of one name (a ``junit.xml`` in each of many folders) get labels of their own."""
+    reports = list(shards)
+    digests: dict[str, set[str]] = {}
+    for report in reports:
+        if _is_foreign(report):
+            digests.setdefault(report.source, set()).add(report.digest)
+    for report in reports:
+        label = f"{FOREIGN}{report.source}"
+        if not _is_foreign(report) or not report.source or not report.digest:
+            yield report
+        else:
+            yield _as_shard(report, label if len(digests[report.source]) == 1 else f"{label} ({report.digest[:8]})")
+
+
+def _as_shard(report: ShardReport, label: str) -> ShardReport:
+    if report.shard == label:
+        return report
+    cases = tuple(
+        replace(case, attempts=tuple(replace(attempt, shard=label) for attempt in case.attempts)) for case in report.cases
+    )
+    errors = tuple(replace(error, shard=label) for error in report.collection_errors)
+    return replace(report, shard=label, cases=cases, collection_errors=errors)
 
 
 def _content(report: ShardReport) -> str:

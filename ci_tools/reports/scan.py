@@ -69,6 +69,7 @@ class RawCase:
     suite: RawSuite
     results: list[Result] = field(default_factory=list)
     properties: dict[str, str] = field(default_factory=dict)
+    outputs: list[Result] = field(default_factory=list)
     is_cut: bool = False
     is_made: bool = False
 
@@ -89,10 +90,15 @@ class Scan:
 
 
 OnCase = Callable[[RawCase], None]
+OnPlain = Callable[[RawSuite, Mapping[str, str], str], None]
 
 FINAL = {"failure", "error", "skipped"}
 INTERIM = {"rerunFailure", "rerunError", "flakyFailure", "flakyError"}
 _RESULTS = FINAL | INTERIM
+_FEW = 3
+"""Attributes of a plain case: name, classname, time. With more of them (a status, a file) a case is looked at closely."""
+
+_OUTPUTS = {"system-out", "system-err"}
 _CONTAINERS = {"testsuites", "testsuite"}
 # What attribute values say when no child says it. Everything else is left to the children.
 BAD_WORDS = frozenset(
@@ -108,18 +114,24 @@ _SURROGATE = re.compile(
     rb"&#(?:[xX]0*[dD][89a-fA-F][0-9a-fA-F]{2}|0*5(?:529[6-9]|5[3-9]\d\d|6\d{3}|7[0-2]\d\d|73[0-3]\d|734[0-3]));"
 )
 
+_USUAL_TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}").fullmatch
+
 
 class _RefusalError(Exception):
     """The file is not read any further; its text is the reason."""
 
 
-def scan(path: Path, on_case: OnCase, *, limits: Limits = LIMITS) -> Scan:
+def scan(
+    path: Path, on_case: OnCase, *, limits: Limits = LIMITS, keeps_output: bool = False, on_plain: OnPlain | None = None
+) -> Scan:
     """Give every case of ``path`` to ``on_case`` in the file's order; what went wrong stands in the result.
 
+    What tests printed is read over unless ``keeps_output``. ``on_plain`` takes, if given, the suite, the attributes and
+    their values in one text of a case with nothing inside and few attributes: a plain pass, and faster.
     Never raises for what the file holds. A file with a DOCTYPE is refused: reports need none, attacks do.
     """
     found = Scan()
-    target = _Target(found, on_case, limits)
+    target = _Target(found, on_case, limits, keeps_output=keeps_output, on_plain=on_plain)
     parser = etree.XMLParser(
         target=target,  # type: ignore[arg-type] # the stubs ask for bytes, which lxml never gives
         recover=True,
@@ -200,13 +212,18 @@ def _first_line(error: Exception) -> str:
 class _Target:
     """What the parser calls. Namespaces are dropped: some producers set one and nobody means anything by it."""
 
-    def __init__(self, found: Scan, on_case: OnCase, limits: Limits) -> None:
+    def __init__(self, found: Scan, on_case: OnCase, limits: Limits, *, keeps_output: bool, on_plain: OnPlain | None) -> None:
+        self.keeps_output = keeps_output
         self.found = found
         self.on_case = on_case
         self.limits = limits
         self.is_at_end = False
-        self.tags: list[str] = []
+        self.on_plain = on_plain
+        self.depth = 0
         self.suites: list[RawSuite] = []
+        self.suite = RawSuite("", "", 0, {})
+        self.plain: Mapping[str, str] | None = None
+        self.is_between = True
         self.case: RawCase | None = None
         self.case_depth = 0
         self.result: Result | None = None
@@ -216,25 +233,19 @@ class _Target:
         self.top_tests = 0
         self.has_top_tests = False
 
-    # The four calls of lxml's parser target interface.
+    # The calls of lxml's parser target interface. A case with nothing in it is by far the most frequent element: it is
+    # kept as its bare attributes until it turns out to have children.
 
     def doctype(self, name: str | None, public_id: str | None, url: str | None) -> None:  # noqa: ARG002 - lxml's signature
         raise _RefusalError(f"has a DOCTYPE ({name}): refused, a test report needs none")
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag[0] == "{":
-            tag = tag.rpartition("}")[2]
-        tags = self.tags
-        tags.append(tag)
-        if tag == "testcase":
-            self._start_case(attributes)
-        elif self.result is not None:
-            if len(tags) > self.limits.depth:
-                raise _RefusalError(f"is nested deeper than {self.limits.depth} elements")
-        elif self.case is not None:
-            self._start_in_case(tag, attributes)
+        self.depth += 1
+        if tag == "testcase" and self.is_between:
+            self.plain = attributes
+            self.is_between = False
         else:
-            self._start_outside(tag, attributes)
+            self._start(tag, attributes)
 
     def data(self, text: str) -> None:
         result = self.result
@@ -244,21 +255,23 @@ class _Target:
         if room > 0:
             result.texts.append(text[:room])
             result.chars += len(text)
-        elif room <= 0:
+        if room < len(text):
             self._warn(f"holds a text of more than {self.limits.text_chars} characters: the rest is left out")
 
     def end(self, tag: str) -> None:
-        tags = self.tags
-        if not tags:
-            return
-        tag = tags.pop()
-        if self.result is not None:
-            if len(tags) < self.result_depth:
+        self.depth -= 1
+        plain = self.plain
+        if plain is not None:
+            self.plain = None
+            self.is_between = True
+            self._plain_case(plain)
+        elif self.result is not None:
+            if self.depth < self.result_depth:
                 self.result = None
         elif self.case is not None:
-            if len(tags) < self.case_depth:
+            if self.depth < self.case_depth:
                 self._end_case()
-        elif tag in _CONTAINERS and self.suites and len(tags) < self.suites[-1].depth:
+        elif self.suites and self.depth < self.suites[-1].depth and tag.rpartition("}")[2] in _CONTAINERS:
             self._end_suite()
 
     def close(self) -> None:
@@ -266,6 +279,9 @@ class _Target:
 
     def finish(self) -> None:
         """Hand over what was still open when the file ended."""
+        if self.plain is not None:
+            plain, self.plain = self.plain, None
+            self._start_case(plain, self.depth)
         if self.case is not None:
             self.case.is_cut = True
             self._end_case()
@@ -277,25 +293,53 @@ class _Target:
 
     # What they mean.
 
-    def _start_case(self, attributes: Mapping[str, str]) -> None:
-        if len(self.tags) > self.limits.depth:
+    def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self.depth > self.limits.depth:
             raise _RefusalError(f"is nested deeper than {self.limits.depth} elements")
+        tag = tag.rpartition("}")[2]
+        if self.plain is not None:
+            plain, self.plain = self.plain, None
+            self._start_case(plain, self.depth - 1)
+        if tag == "testcase":
+            self._start_case(attributes, self.depth)
+        elif self.result is not None:
+            pass
+        elif self.case is not None:
+            self._start_in_case(tag, attributes)
+        else:
+            self._start_outside(tag, attributes)
+
+    def _plain_case(self, attributes: Mapping[str, str]) -> None:
+        texts = "".join(attributes.values())
+        if self.on_plain is None or self.is_at_end or len(attributes) > _FEW or len(texts) > self.limits.attribute_chars:
+            self._start_case(attributes, self.depth + 1)
+            self._end_case()
+            return
+        self.found.cases += 1
+        if self.found.cases > self.limits.cases:
+            self._refuse_cases()
+        suite = self.suite
+        suite.cases += 1
+        self.on_plain(suite, attributes, texts)
+
+    def _start_case(self, attributes: Mapping[str, str], depth: int) -> None:
         if self.case is not None:
             # A case inside a case: the outer one is given as far as it was read.
             self.result = None
             self._end_case()
-        if self.found.cases >= self.limits.cases:
-            raise _RefusalError(f"holds more than {self.limits.cases} cases: the rest is not read")
         self.found.root = self.found.root or "testcase"
-        suite = self.suites[-1] if self.suites else RawSuite("", "", 0, {})
         values = self._cut(attributes)
-        self.case = RawCase(values.get("name", ""), values.get("classname", ""), values, suite)
-        self.case_depth = len(self.tags)
+        self.case = RawCase(values.get("name", ""), values.get("classname", ""), values, self.suite)
+        self.case_depth = depth
+        self.is_between = False
+
+    def _refuse_cases(self) -> None:
+        raise _RefusalError(f"holds more than {self.limits.cases} cases: the rest is not read")
 
     def _start_in_case(self, tag: str, attributes: Mapping[str, str]) -> None:
         case = self.case
         assert case is not None  # noqa: S101 - the caller looked
-        depth = len(self.tags)
+        depth = self.depth
         if tag in _RESULTS or (depth == self.case_depth + 1 and _FAILURE_LIKE.search(tag)):
             if tag not in _RESULTS:
                 self._warn(f"holds <{tag}>, read as a failure")
@@ -306,19 +350,20 @@ class _Target:
             case.results.append(self.result)
         elif tag == "property":
             self._property(case.properties, attributes)
-        elif depth > self.limits.depth:
-            raise _RefusalError(f"is nested deeper than {self.limits.depth} elements")
+        elif self.keeps_output and tag in _OUTPUTS:
+            self.result = Result(tag)
+            self.result_depth = depth
+            case.outputs.append(self.result)
 
     def _start_outside(self, tag: str, attributes: Mapping[str, str]) -> None:
-        depth = len(self.tags)
-        if depth > self.limits.depth:
-            raise _RefusalError(f"is nested deeper than {self.limits.depth} elements")
+        depth = self.depth
         if tag in _CONTAINERS:
             if not self.found.root:
                 self.found.root, self.found.root_name = tag, attributes.get("name") or ""
             self.found.suites += tag == "testsuite"
             values = self._cut(attributes)
-            self.suites.append(RawSuite(values.get("name", ""), tag, depth, values))
+            self.suite = RawSuite(values.get("name", ""), tag, depth, values)
+            self.suites.append(self.suite)
         elif not self.found.root and depth == 1:
             raise _RefusalError(f"has the root <{tag[:80]}>, expected <testsuites> or <testsuite>")
         elif tag == "property" and self.suites:
@@ -332,7 +377,8 @@ class _Target:
         suite = self.suites[-1]
         name = f"<{tag} of the suite>"
         self.case = RawCase(name, suite.name, {}, suite, is_made=True)
-        self.case_depth = len(self.tags)
+        self.case_depth = self.depth
+        self.is_between = False
         self.result = Result(tag, values.get("type", ""), values.get("message", ""))
         self.result_depth = self.case_depth
         self.case.results.append(self.result)
@@ -341,13 +387,16 @@ class _Target:
         case = self.case
         assert case is not None  # noqa: S101 - the caller looked
         self.case = self.result = None
+        self.is_between = True
         self.found.cases += 1
-        bad = sum(result.kind in {"failure", "error"} for result in case.results)
-        if not bad and says_bad(case.attributes):
-            bad = 1
-        for suite in self.suites:
-            suite.cases += not case.is_made
-            suite.bad += bad
+        if self.found.cases > self.limits.cases:
+            self._refuse_cases()
+        suite = case.suite
+        suite.cases += not case.is_made
+        if case.results:
+            suite.bad += sum(result.kind in {"failure", "error"} for result in case.results) or says_bad(case.attributes)
+        elif says_bad(case.attributes):
+            suite.bad += 1
         if self.is_at_end:
             self.late.append(case)
         else:
@@ -355,6 +404,10 @@ class _Target:
 
     def _end_suite(self) -> None:
         suite = self.suites.pop()
+        self.suite = self.suites[-1] if self.suites else RawSuite("", "", 0, {})
+        if self.suites:
+            self.suites[-1].cases += suite.cases
+            self.suites[-1].bad += suite.bad
         declared_tests = parse_count(suite.attributes.get("tests"))
         declared_bad = sum(parse_count(suite.attributes.get(name)) or 0 for name in ("failures", "errors"))
         where = f"<{suite.tag}> {suite.name!r}" if suite.name else f"<{suite.tag}>"
@@ -381,14 +434,12 @@ class _Target:
         else:
             self._warn(f"holds more than {self.limits.properties} properties in one place: the rest is left out")
 
-    def _cut(self, attributes: Mapping[str, str]) -> dict[str, str]:
-        values = dict(attributes)
+    def _cut(self, attributes: Mapping[str, str]) -> Mapping[str, str]:
         most = self.limits.attribute_chars
-        for name, value in values.items():
-            if len(value) > most:
-                values[name] = value[:most]
-                self._warn(f"holds an attribute of more than {most} characters: the rest is left out")
-        return values
+        if not attributes or max(map(len, attributes.values())) <= most:
+            return attributes
+        self._warn(f"holds an attribute of more than {most} characters: the rest is left out")
+        return {name: value[:most] for name, value in attributes.items()}
 
     def _warn(self, text: str) -> None:
         if text not in self.warned:
@@ -427,9 +478,13 @@ def parse_seconds(text: str | None) -> float | None:
 
     Empty is 0. None for what is no time: negative, not finite, words.
     """
-    if text is None or not text.strip():
+    if text is None:
         return 0.0
+    if _USUAL_TIME(text):
+        return float(text)
     plain = text.strip()
+    if not plain:
+        return 0.0
     plain = plain.replace(",", "") if "." in plain else plain.replace(",", ".", 1)
     if not re.fullmatch(r"\d{1,15}(\.\d*)?([eE][+-]?\d{1,2})?|\.\d+", plain):
         return None

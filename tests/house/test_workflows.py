@@ -114,7 +114,7 @@ def test_every_command_line_is_one_of_ours(files: Files) -> None:
 def test_the_gate_action_builds_a_command_line_of_ours() -> None:
     """Whatever inputs are given, the action's script makes a command that parses."""
     gate = script("gate", "gate")
-    for reports, plan, profile in (("", "", ""), ("shards", "plan/plan.json", "release")):
+    for reports, plan, profile in (("shards", "", ""), ("shards", "plan/plan.json", "release")):
         words = gate.command(reports, plan, profile)
         assert words[0] == "ci-tools"
         assert parse(words[1:]).needs == "CI_NEEDS"

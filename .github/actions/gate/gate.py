@@ -1,16 +1,60 @@
-"""Turns the inputs of the action into one ``ci-tools gate``; its exit code is the step's."""
+"""One answer from what GitHub says of the jobs before; with reports, ``ci-tools gate`` judges those and the jobs together.
 
+Standard library only: a gate over jobs alone needs nothing installed, and cannot fail for want of a package index.
+"""
+
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+EXIT_CODES = {"passed": 0, "failed": 10, "incomplete": 11, "error": 2}
+"""As ci-tools' own: a job that failed said no; one that was cancelled or skipped said nothing."""
+
+
+class Answer(NamedTuple):
+    """The verdict, its headline, and one line for each job: its ID, its result and whether that is good enough."""
+
+    verdict: str
+    headline: str
+    jobs: tuple[tuple[str, str, bool], ...] = ()
+
+
+def decide(needs: str, allowed_skips: str = "") -> Answer:
+    """Passed only if every job succeeded, or was skipped and its ID is among the allowed skips.
+
+    ``allowed_skips`` holds IDs of jobs separated by white space or commas.
+    """
+    try:
+        results = {str(job): str(told["result"]) for job, told in json.loads(needs).items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Answer("error", f"ERROR the input needs is {needs[:80]!r}, expected toJSON(needs)")
+    allowed = set(allowed_skips.replace(",", " ").split())
+    if unknown := sorted(allowed - set(results)):
+        return Answer("error", f"ERROR allowed-skips names {', '.join(unknown)}, which the gate does not need")
+    if not results:
+        return Answer("error", "ERROR the gate needs no job: nothing was asked")
+    jobs = tuple(
+        (job, result, result == "success" or (result == "skipped" and job in allowed)) for job, result in results.items()
+    )
+    bad = [(job, result) for job, result, is_good in jobs if not is_good]
+    if not bad:
+        return Answer("passed", f"PASS {len(jobs)}/{len(jobs)} jobs", jobs)
+    verdict = "failed" if any(result == "failure" for _, result in bad) else "incomplete"
+    told = ", ".join(f"{job}: {result}" for job, result in bad)
+    word = "FAIL" if verdict == "failed" else "INCOMPLETE"
+    return Answer(verdict, f"{word} {len(jobs) - len(bad)}/{len(jobs)} jobs – {told}", jobs)
 
 
 def command(reports: str, plan: str, profile: str) -> list[str]:
-    """The command line; inputs that were left empty are left out."""
+    """The command line that judges reports; inputs that were left empty are left out."""
     return [
         "ci-tools",
         "gate",
-        *([reports] if reports else []),
+        reports,
         *(["--plan", plan] if plan else []),
         *(["--profile", profile] if profile else []),
         "--needs",
@@ -20,6 +64,29 @@ def command(reports: str, plan: str, profile: str) -> list[str]:
     ]
 
 
+def main(environ: Mapping[str, str]) -> int:
+    """The exit code of the step; summary, outputs and annotation are written on the way."""
+    reports = environ.get("INPUT_REPORTS", "")
+    if reports:
+        return subprocess.run(
+            command(reports, environ.get("INPUT_PLAN", ""), environ.get("INPUT_PROFILE", "")), check=False
+        ).returncode
+    answer = decide(environ.get("CI_NEEDS", ""), environ.get("INPUT_ALLOWED_SKIPS", ""))
+    sys.stdout.write(f"{answer.headline}\n")
+    if answer.verdict != "passed":
+        sys.stdout.write(f"::error title={answer.verdict}::{answer.headline.replace('%', '%25')}\n")
+    rows = "".join(f"| `{job}` | {result} | {'yes' if is_good else '**no**'} |\n" for job, result, is_good in answer.jobs)
+    table = f"\n| job | result | good |\n| --- | --- | --- |\n{rows}" if rows else ""
+    _append(environ, "GITHUB_STEP_SUMMARY", f"# {answer.headline}\n{table}")
+    _append(environ, "GITHUB_OUTPUT", f"verdict={answer.verdict}\nheadline={answer.headline}\n")
+    return EXIT_CODES[answer.verdict]
+
+
+def _append(environ: Mapping[str, str], variable: str, text: str) -> None:
+    if path := environ.get(variable):
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+
 if __name__ == "__main__":
-    given = (os.environ.get(f"INPUT_{name}", "") for name in ("REPORTS", "PLAN", "PROFILE"))
-    sys.exit(subprocess.run(command(*given), check=False).returncode)
+    sys.exit(main(os.environ))

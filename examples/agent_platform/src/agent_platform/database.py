@@ -52,7 +52,7 @@ RUN_EVENTS = Table(
     UniqueConstraint("run_id", "seq"),
 )
 
-_POOL_SIZE = 5
+_POOL_SIZE = 4
 _BUSY_TIMEOUT_MS = 5000
 _POOL_TIMEOUT_S = 5.0
 
@@ -66,7 +66,7 @@ def open_engine(settings: Settings) -> AsyncEngine:
         settings.database_url,
         connect_args=arguments,
         pool_size=_POOL_SIZE,
-        max_overflow=_POOL_SIZE,
+        max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_S,
     )
     if engine.dialect.name == "sqlite":

@@ -25,7 +25,7 @@ from agent_platform.server import PlatformServer
 from agent_platform.settings import Settings
 from agent_platform.simulator import SignedIn
 
-DEADLINE_S = 15.0
+DEADLINE_S = 10.0
 """How long a test waits for anything at most."""
 
 Message = dict[str, Any]
@@ -185,7 +185,10 @@ class Client:
         """Start an agent; its run's ID."""
         ref = new_id()
         await self.send({"type": "run.start", "agent": agent, "input": agent_input, "ref": ref})
-        return str((await self.next("run_accepted", ref=ref))["run_id"])
+        while (answer := await self.receive()).get("ref") != ref:
+            self._unread.append(answer)
+        assert answer["type"] == "run_accepted", f"the run was refused: {answer}"
+        return str(answer["run_id"])
 
     async def events(self, run_id: str) -> list[Message]:
         """The run's events up to and with the terminal one, in the order they came."""

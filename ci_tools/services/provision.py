@@ -4,16 +4,30 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Isolation, Provenance, ServiceKind, ServiceSpec
 from ci_tools.model.worker import Slot
-from ci_tools.services.adopted import adopted_redis
+from ci_tools.services import databases
+from ci_tools.services.adopted_postgres import adopted_postgres
+from ci_tools.services.adopted_redis import adopted_redis
 from ci_tools.services.discovery import discover_redis
-from ci_tools.services.redis import DEFAULT_PORT, RedisServer, redis_endpoint
+from ci_tools.services.postgres import DEFAULT_PORT as DEFAULT_POSTGRES_PORT
+from ci_tools.services.postgres import PostgresServer, find_installation
+from ci_tools.services.redis import DEFAULT_PORT as DEFAULT_REDIS_PORT
+from ci_tools.services.redis import RedisServer, redis_endpoint
+
+DATABASE = "ci_tools_{number}"
+"""What a worker's own database of a PostgreSQL of ours is called."""
 
 __all__ = ["Provision", "ServiceError", "provide"]
+
+
+class _Server(Protocol):
+    def start(self) -> Endpoint: ...
+
+    def stop(self) -> None: ...
 
 
 class Provision:
@@ -75,7 +89,7 @@ def _provide_one(
         case ServiceKind.REDIS:
             return _provide_redis(spec, stack, environ=environ, folder=folder, slots=slots)
         case ServiceKind.POSTGRES:
-            raise ServiceError("postgres cannot be provided yet")
+            return _provide_postgres(spec, stack, environ=environ, folder=folder, slots=slots)
 
 
 def _provide_redis(
@@ -87,21 +101,21 @@ def _provide_redis(
         return adopted.endpoints(slots)
     tried = ["adopted: CI_TOOLS_REDIS_URL is not set"]
     binary = discover_redis(spec, environ=environ, tried=tried)
-    count = slots if spec.isolation is Isolation.SERVER else 1
+    count = slots if spec.chosen_isolation is Isolation.SERVER else 1
     servers = [
         RedisServer(
             spec,
             binary,
             log=folder / f"redis-{number}.log",
             tried=tried,
-            port=(spec.port or DEFAULT_PORT) if number == 1 else None,
+            port=(spec.port or DEFAULT_REDIS_PORT) if number == 1 else None,
         )
         for number in range(1, count + 1)
     ]
     for server in servers:
         stack.callback(server.stop)
     endpoints = _start_together(servers)
-    match spec.isolation:
+    match spec.chosen_isolation:
         case Isolation.SERVER:
             return tuple(endpoints)
         case Isolation.SHARED:
@@ -114,7 +128,39 @@ def _provide_redis(
             )
 
 
-def _start_together(servers: Sequence[RedisServer]) -> list[Endpoint]:
+def _provide_postgres(
+    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path, slots: int
+) -> tuple[Endpoint, ...]:
+    adopted = adopted_postgres(spec, environ)
+    if adopted is not None:
+        stack.callback(adopted.close)
+        return adopted.endpoints(slots)
+    tried = ["adopted: CI_TOOLS_POSTGRES_URL is not set"]
+    installation = find_installation(spec, environ=environ, tried=tried)
+    count = slots if spec.chosen_isolation is Isolation.SERVER else 1
+    servers = [
+        PostgresServer(
+            spec,
+            installation,
+            log=folder / f"postgres-{number}.log",
+            tried=tried,
+            port=(spec.port or DEFAULT_POSTGRES_PORT) if number == 1 else None,
+        )
+        for number in range(1, count + 1)
+    ]
+    for server in servers:
+        stack.callback(server.stop)
+    endpoints = _start_together(servers)
+    match spec.chosen_isolation:
+        case Isolation.SERVER:
+            return tuple(databases.clone(one, DATABASE.format(number=1)) for one in endpoints)
+        case Isolation.SHARED:
+            return (databases.clone(endpoints[0], DATABASE.format(number=1)),) * slots
+        case Isolation.DATABASE:
+            return tuple(databases.clone(endpoints[0], DATABASE.format(number=number)) for number in range(1, slots + 1))
+
+
+def _start_together(servers: Sequence[_Server]) -> list[Endpoint]:
     """Start all at once: most of a start is waiting. When one cannot, or we are interrupted, none is waited for."""
     if len(servers) == 1:
         return [servers[0].start()]

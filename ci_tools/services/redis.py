@@ -1,9 +1,11 @@
 """A Redis of our own: started, proved to be ours, killed and restarted on its port, stopped."""
 
+import functools
 import secrets
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -117,6 +119,7 @@ class RedisServer:
             self._process = None
 
     def _start_on(self, reservation: ports.Reservation) -> Endpoint:
+        began = time.perf_counter()
         socket_path = ""
         try:
             home = new_home()
@@ -125,9 +128,9 @@ class RedisServer:
             self._write_config(home, reservation.port, socket_path)
         except OSError as error:
             raise cannot_start("redis", error, str(self._binary.path)) from error
-        launched = launch(
-            self._plan(home, reservation.port), lambda: self._probe(reservation.port, socket_path), stopping=self._stopping
-        )
+        plan = self._plan(home, reservation.port)
+        probe = functools.partial(self._probe, reservation.port, socket_path)
+        launched = launch(plan, probe, stopping=self._stopping, began=began)
         version = version_of(launched.answer)
         if not fits(version, self._spec.version):
             launched.process.end(0)

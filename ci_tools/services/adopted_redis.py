@@ -87,7 +87,7 @@ class AdoptedRedis:
 
     def endpoints(self, slots: int) -> tuple[Endpoint, ...]:
         """One endpoint a slot: a leased database each, or one for all when they share."""
-        if self._spec.isolation is Isolation.SHARED:
+        if self._spec.chosen_isolation is Isolation.SHARED:
             return (self._endpoint(self._lease_one()),) * slots
         return tuple(self._endpoint(self._lease_one()) for _ in range(slots))
 

@@ -10,7 +10,7 @@ import redis
 
 from ci_tools.errors import ExitCode, ServiceError
 from ci_tools.model.service import Isolation, Provider, ServiceKind, ServiceSpec
-from ci_tools.services import adopted
+from ci_tools.services import adopted_redis as adopted
 from ci_tools.services.provision import Provision, provide
 from ci_tools.services.redis import RedisServer, start_redis
 

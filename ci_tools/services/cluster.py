@@ -1,0 +1,103 @@
+"""Cluster: the data folder of a PostgreSQL, copied from one that initdb made once for the same program."""
+
+import hashlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+
+from ci_tools.errors import ServiceError
+from ci_tools.host.process import start
+from ci_tools.services import readiness
+from ci_tools.services.account import Account
+from ci_tools.services.launch import sha256_of
+
+SUPERUSER = "postgres"
+INITDB_ARGUMENTS = ("-U", SUPERUSER, "-E", "UTF8", "--no-locale", "--no-sync", "-A", "trust")
+
+_INITDB_TIMEOUT_S = 120.0
+_LOCK_TIMEOUT_S = 150.0
+
+
+def cache_folder() -> Path:
+    """Where clusters are kept to be copied; this user's own."""
+    return platformdirs.user_cache_path("ci-tools", appauthor=False) / "postgres"
+
+
+def prepare(data: Path, *, folder: Path, account: Account | None) -> bool:
+    """Put a fresh cluster at ``data``, whose parent exists. ``folder`` holds initdb. Whether it came from the cache.
+
+    Raises ServiceError when initdb fails, OSError when there is no room.
+    """
+    cached = cache_folder() / _key(folder)
+    is_cached = (cached / "PG_VERSION").exists()
+    if is_cached:
+        _copy(cached, data)
+        if account is not None:
+            account.own(data)
+        return True
+    cached.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with FileLock(f"{cached}.lock", timeout=_LOCK_TIMEOUT_S):
+        if (cached / "PG_VERSION").exists():
+            return prepare(data, folder=folder, account=account)
+        _initdb(data, folder=folder, account=account)
+        _store(data, cached)
+    return False
+
+
+def _key(folder: Path) -> str:
+    """What a cluster depends on: the program and initdb's arguments."""
+    words = (sha256_of(_initdb_in(folder)), sha256_of(_postgres_in(folder)), *INITDB_ARGUMENTS)
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
+
+
+def _initdb(data: Path, *, folder: Path, account: Account | None) -> None:
+    log = data.parent / "initdb.log"
+    process = start(
+        [str(_initdb_in(folder)), "-D", str(data), *INITDB_ARGUMENTS],
+        env={"LC_ALL": "C", "PATH": os.defpath, **_system_environment()},
+        cwd=data.parent,
+        output=log,
+        user=account.user if account else None,
+        group=account.group if account else None,
+    )
+    with process:
+        returncode = process.wait(_INITDB_TIMEOUT_S)
+    if returncode != 0:
+        state = f"exit code {returncode}" if returncode is not None else f"no end within {_INITDB_TIMEOUT_S:g} s"
+        raise ServiceError(
+            f"postgres has no data folder: initdb failed ({state})",
+            details=[f"started: {' '.join(process.argv)}", *(f"log:     {line}" for line in readiness.log_tail(log))],
+            hint="the log's last line says why; `services.postgres.path` can name another installation",
+        )
+
+
+def _store(data: Path, cached: Path) -> None:
+    """Keep a copy, whole or not at all."""
+    part = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}")
+    try:
+        _copy(data, part)
+        part.rename(cached)
+    except OSError:
+        shutil.rmtree(part, ignore_errors=True)  # no room for a cache is no reason to fail: the cluster itself is there
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy contents only: PostgreSQL looks at the mode of the folder, not of the files, and a stat less is time."""
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+
+
+def _system_environment() -> dict[str, str]:
+    """What Windows programs do not start without."""
+    return {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP") if os.name == "nt" and name in os.environ}
+
+
+def _initdb_in(folder: Path) -> Path:
+    return folder / ("initdb.exe" if os.name == "nt" else "initdb")
+
+
+def _postgres_in(folder: Path) -> Path:
+    return folder / ("postgres.exe" if os.name == "nt" else "postgres")

@@ -1,0 +1,284 @@
+"""A PostgreSQL of our own: started from a copied cluster, proved to be ours, with databases cloned from templates."""
+
+import os
+import secrets
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from ci_tools.errors import ConfigError, ServiceError
+from ci_tools.host import ports
+from ci_tools.model.service import Endpoint, Provenance, ServiceKind, ServiceSpec
+from ci_tools.services import account, databases, pgwire
+from ci_tools.services.cluster import SUPERUSER, prepare
+from ci_tools.services.discovery import fits
+from ci_tools.services.home import new_home
+from ci_tools.services.installation import Installation, discover_postgres, runnable
+from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
+
+if TYPE_CHECKING:
+    from ci_tools.host.process import GuardedProcess
+
+DEFAULT_PORT = 5433
+"""Preferred when the spec names none: 5432 is where a developer's own server usually is."""
+
+MAINTENANCE_DATABASE = "postgres"
+STOP_GRACE_S = 5.0
+
+_MEMORY_BYTES = 1 << 30
+_HAS_UNIX_SOCKETS = sys.platform != "win32"
+_TAKEN_PORT = ("could not create any TCP/IP sockets", "Address already in use")
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "jit": "off",
+    "logging_collector": "off",
+    # In the data folder and not in /dev/shm, where a killed server would leave it.
+    "dynamic_shared_memory_type": "windows" if sys.platform == "win32" else "mmap",
+}
+_TRUST_IN_HOME = "local all all trust\n"
+_PASSWORD_RULE = f"host all all {ports.LOOPBACK}/32 scram-sha-256\n"
+_TRUST_UNTIL_PASSWORD_IS_SET = f"host all all {ports.LOOPBACK}/32 trust\n"
+_OURS = frozenset(
+    (
+        *("port", "listen_addresses", "unix_socket_directories", "cluster_name"),
+        *("data_directory", "hba_file", "config_file", "include"),
+    )
+)
+
+
+class PostgresServer:
+    """A server under a guard. Its password and port stay the same over ``kill`` and ``restart``; its data do not."""
+
+    def __init__(
+        self, spec: ServiceSpec, installation: Installation, *, log: Path, tried: Iterable[str] = (), port: int | None = None
+    ) -> None:
+        _check_options(spec)
+        self._spec = spec
+        self._account = account.unprivileged()
+        self._installation = installation
+        self._log = log
+        self._tried = tuple(tried)
+        self._preferred_port = port
+        self._password = secrets.token_urlsafe(24)
+        self._process: GuardedProcess | None = None
+        self._held: ports.Reservation | None = None
+        self._endpoint: Endpoint | None = None
+        self._stopping = threading.Event()
+
+    def __enter__(self) -> Self:
+        if self._process is None:
+            self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The maintenance database, as of the last start. ServiceError before the first one."""
+        if self._endpoint is None:
+            raise ServiceError("this PostgreSQL was never started", hint="call start() first")
+        return self._endpoint
+
+    @property
+    def url(self) -> str:
+        """The URL of the maintenance database with its password."""
+        return self.endpoint.url
+
+    def start(self) -> Endpoint:
+        """Start on the preferred port, or on another when a stranger has it. ServiceError when it is not ready in time."""
+        self._stopping.clear()
+        for reservation in ports.reservations(self._preferred_port, self._spec.port_range):
+            with reservation:
+                try:
+                    return self._start_on(reservation)
+                except PortTakenError:
+                    continue
+        asked = f"{self._spec.port_range[0]}-{self._spec.port_range[1]}" if self._spec.port_range else "any"
+        raise ServiceError(
+            f"no port for postgres on {ports.LOOPBACK}: all of {asked} are taken",
+            hint="widen `port_range` of the service, or end the programs that hold these ports",
+        )
+
+    def kill(self) -> None:
+        """End the server as a crash would, as far as its clients see: at once. The port stays ours, and refuses.
+
+        It is PostgreSQL's own immediate shutdown: SIGKILL would leave shared memory behind.
+        """
+        if self._process is not None:
+            self._process.end(STOP_GRACE_S)
+            self._process = None
+            self._held = ports.reserve(self.endpoint.port)
+
+    def restart(self) -> Endpoint:
+        """Kill it if it runs, and start it anew, empty, on the same port with the same password."""
+        port = self.endpoint.port
+        self.kill()
+        held, self._held = self._held or ports.reserve(port), None
+        if held is None:
+            raise ServiceError(f"port {port} was taken while postgres was down", hint="restart sooner, or start a new server")
+        with held:
+            try:
+                return self._start_on(held)
+            except PortTakenError as error:
+                raise ServiceError(f"port {port} was taken while postgres was down", hint="start a new server") from error
+
+    def stop(self) -> None:
+        """End the server and remove its folder; twice is the same as once. From another thread it ends a start as well."""
+        self._stopping.set()
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+        if self._process is not None:
+            self._process.end(STOP_GRACE_S)
+            self._process = None
+
+    def _start_on(self, reservation: ports.Reservation) -> Endpoint:
+        began = time.perf_counter()
+        port = reservation.port
+        home = self._new_home(port)
+        installation = self._installation
+        launched = launch(self._plan(home, port), lambda: self._probe(home, port), stopping=self._stopping, began=began)
+        version = launched.answer
+        if not fits(version, self._spec.version):
+            launched.process.end(STOP_GRACE_S)
+            raise ServiceError(
+                f"{installation.postgres} is version {version}, wanted {self._spec.version}",
+                hint="widen `version` of the service, or install one that fits",
+            )
+        self._process = launched.process
+        provenance = Provenance(
+            kind=ServiceKind.POSTGRES,
+            provider=installation.provider,
+            version=version,
+            reason="; ".join((installation.reason, *self._tried)),
+            path=str(installation.postgres),
+            sha256=launched.sha256,
+            host=ports.LOOPBACK,
+            port=port,
+            pid=launched.process.pid,
+            start_ms=launched.start_ms,
+        )
+        self._endpoint = databases.endpoint_of(
+            provenance,
+            user=SUPERUSER,
+            password=self._password,
+            database=MAINTENANCE_DATABASE,
+            socket_path=_socket_path(home, port),
+            url_variable=self._spec.url_variable,
+        )
+        return self._endpoint
+
+    def _new_home(self, port: int) -> Path:
+        """A home with a fresh cluster in it, configured for this start."""
+        home: Path | None = None
+        try:
+            home = new_home(in_memory_with_bytes=_MEMORY_BYTES)
+            if self._account is not None:
+                os.chown(home, self._account.user, self._account.group)
+            data = home / "data"
+            prepare(data, folder=self._installation.folder, account=self._account)
+            self._configure(data, home, port)
+        except BaseException as error:
+            if home is not None:
+                shutil.rmtree(home, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise cannot_start("postgres", error, str(self._installation.postgres)) from error
+            raise
+        return home
+
+    def _configure(self, data: Path, home: Path, port: int) -> None:
+        settings = {
+            **_SETTINGS,
+            **self._spec.options,
+            "port": str(port),
+            "listen_addresses": ports.LOOPBACK,
+            "cluster_name": home.name,
+            "unix_socket_directories": str(home) if _HAS_UNIX_SOCKETS else "",
+        }
+        with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.writelines(f"{name} = {pgwire.quote_text(value)}\n" for name, value in settings.items())
+        # Who is in the home is us: it is closed to every other account. Over TCP the password of this start is wanted.
+        rules = _TRUST_IN_HOME + _PASSWORD_RULE if _HAS_UNIX_SOCKETS else _TRUST_UNTIL_PASSWORD_IS_SET
+        (data / "pg_hba.conf").write_text(rules, encoding="utf-8")
+
+    def _plan(self, home: Path, port: int) -> Launch:
+        return Launch(
+            name="postgres",
+            argv=(str(self._installation.postgres), "-D", "data"),
+            home=home,
+            log=self._log,
+            where=f"{ports.LOOPBACK}:{port}",
+            timeout_s=self._spec.start_timeout_s,
+            end_signal="QUIT",
+            taken_port=_TAKEN_PORT,
+            tried=self._tried,
+            account=self._account,
+        )
+
+    def _probe(self, home: Path, port: int) -> str:
+        """The server's version, once it is ready and its password is set.
+
+        The unix socket lies in a folder that only this start knows, and a server opens it after it has bound its port:
+        who answers there is ours and has the port, so no stranger on that port is ever sent a byte.
+        """
+        target = pgwire.Target(
+            host=ports.LOOPBACK,
+            port=port,
+            user=SUPERUSER,
+            password="",
+            database=MAINTENANCE_DATABASE,
+            socket_path=_socket_path(home, port),
+        )
+        try:
+            with pgwire.connect(target) as connection:
+                if connection.value("SHOW cluster_name") != home.name:
+                    raise OSError(f"somebody else's server answers on port {port}")  # ours is about to say so in its log
+                verifier = pgwire.quote_text(pgwire.scram_verifier(self._password))
+                connection.query(f"ALTER ROLE {pgwire.quote_name(SUPERUSER)} PASSWORD {verifier}")
+                if not _HAS_UNIX_SOCKETS:
+                    (home / "data" / "pg_hba.conf").write_text(_PASSWORD_RULE, encoding="utf-8")
+                    connection.query("SELECT pg_reload_conf()")
+                return connection.value("SHOW server_version").split()[0]
+        except pgwire.PostgresError as error:
+            if error.code == pgwire.STARTING_UP:
+                raise OSError(str(error)) from error
+            raise ServiceError(
+                f"postgres on {ports.LOOPBACK}:{port} answered {error.code}: {error}", hint=f"its log is {self._log}"
+            ) from error
+
+
+def start_postgres(spec: ServiceSpec, *, environ: Mapping[str, str], folder: Path, name: str = "postgres") -> PostgresServer:
+    """A started server of the caller's own, on any free port, to be killed and restarted. Its log is ``folder/name.log``."""
+    tried: list[str] = []
+    installation = find_installation(spec, environ=environ, tried=tried)
+    server = PostgresServer(spec, installation, log=folder / f"{name}.log", tried=tried)
+    server.start()
+    return server
+
+
+def find_installation(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list[str]) -> Installation:
+    """The installation to start from, where the account it runs as may run it."""
+    return runnable(discover_postgres(spec, environ=environ, tried=tried), account.unprivileged())
+
+
+def _socket_path(home: Path, port: int) -> str:
+    return str(home / f".s.PGSQL.{port}") if _HAS_UNIX_SOCKETS else ""
+
+
+def _check_options(spec: ServiceSpec) -> None:
+    for name, value in spec.options.items():
+        if name.lower() in _OURS:
+            raise ConfigError(
+                f"option {name!r} of postgres is set by ci-tools itself", hint="remove it from the service's options"
+            )
+        if not name.replace(".", "_").isidentifier() or "\n" in value:
+            raise ConfigError(f"option {name!r} of postgres is no setting", hint="one option is one line of postgresql.conf")

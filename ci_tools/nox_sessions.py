@@ -20,6 +20,9 @@ STARTED_AT_VARIABLE = "CI_TOOLS_STARTED_AT"
 PARENT_VARIABLE = "CI_TOOLS_PARENT"
 """Tells ``ci-tools run`` the process ID of nox: when that process is gone, the run stops."""
 
+REPEAT_VARIABLE = "CI_TOOLS_REPEAT"
+"""Tells ``ci-tools run`` how the person came here, so that it prints the command that repeats a failing test."""
+
 _STARTED_AT = time.time()
 _STAMP = "ci-tools.stamp"
 _INTERRUPT_S = 8.0
@@ -54,7 +57,12 @@ def run_toolkit(session: nox.Session, *arguments: str, env: Mapping[str, str] | 
     session.run(
         "ci-tools",
         *arguments,
-        env={STARTED_AT_VARIABLE: repr(_STARTED_AT), PARENT_VARIABLE: str(os.getpid()), **(env or {})},
+        env={
+            STARTED_AT_VARIABLE: repr(_STARTED_AT),
+            PARENT_VARIABLE: str(os.getpid()),
+            REPEAT_VARIABLE: f"nox -s {session.name} --",
+            **(env or {}),
+        },
         interrupt_timeout=_INTERRUPT_S,
         terminate_timeout=_INTERRUPT_S,
     )

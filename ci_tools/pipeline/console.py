@@ -6,7 +6,7 @@ from typing import TextIO
 
 from ci_tools.model.case import Outcome
 from ci_tools.model.journal import Event, TestFinished, TestStarted, TimedOut
-from ci_tools.summary.escape import one_line
+from ci_tools.summary.escape import log_text, one_line
 from ci_tools.summary.progress import Progress, render_progress
 
 _LIVE_EVERY_S = 0.1
@@ -56,10 +56,10 @@ class Terminal:
                 self._in_flight.pop(event.test_id, None)
                 self._counts[event.outcome] = self._counts.get(event.outcome, 0) + 1
                 if not event.outcome.is_green:
-                    reason = f" – {one_line(event.reason)}" if event.reason else ""
-                    self.say(f"  {event.outcome.upper():<9} {one_line(event.test_id)} ({event.duration_s:.2f} s){reason}")
+                    reason = f" – {event.reason}" if event.reason else ""
+                    self.say(f"  {event.outcome.upper():<9} {_told(event.test_id)} ({event.duration_s:.2f} s){_told(reason)}")
             case TimedOut():
-                self.say(f"  hanging   {one_line(event.test_id)} in its {event.phase} after {event.timeout_s:g} s")
+                self.say(f"  hanging   {_told(event.test_id)} in its {event.phase} after {event.timeout_s:g} s")
             case _:
                 pass
         self._refresh(now)
@@ -89,3 +89,8 @@ class Terminal:
         if self._is_line_open:
             self._stream.write(_ERASE)
             self._is_line_open = False
+
+
+def _told(text: str) -> str:
+    """Text of tests on one line, in which a runner sees no command."""
+    return log_text(one_line(text))

@@ -13,7 +13,7 @@ from ci_tools.model.codec import loads
 from ci_tools.model.policy import DEFAULT_PROFILE, Baseline, Policy
 from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.model.shard import Plan, Shard, ShardRef
-from ci_tools.model.verdict import HouseError, Verdict
+from ci_tools.model.verdict import Cause, HouseError, Verdict
 from ci_tools.pipeline.evidence import Evidence
 from ci_tools.pipeline.project import Project
 from ci_tools.policy.judge import judge
@@ -64,12 +64,13 @@ def judge_evidence(project: Project, evidence: Evidence, facts: Facts) -> Judgem
         duration_s=facts.duration_s or report.duration_s,
         commit=report.commit or project.commit,
     )
+    causes = find_causes(report, root=str(project.root))
     verdict = judge(
         report,
         facts.policy,
         now=time.time(),
         profile=facts.profile or DEFAULT_PROFILE,
-        causes=find_causes(report, root=str(project.root)),
+        causes=tuple(_repeatable(cause, project.repeat) for cause in causes),
         baseline=load_baseline(project.root / BASELINE),
         inputs=evidence.inputs,
         errors=tuple(_house_error(error) for error in facts.errors),
@@ -92,6 +93,11 @@ def _only(plan: Plan, ref: ShardRef) -> Plan:
     """The plan as one of its shards sees it: the others are planned elsewhere."""
     shards = tuple(shard if shard.ref == ref else Shard(ref=shard.ref, units=()) for shard in plan.shards)
     return replace(plan, shards=shards)
+
+
+def _repeatable(cause: Cause, repeat: str) -> Cause:
+    """The cause with the command that brings its example's services along, by the door through which the person came."""
+    return replace(cause, command=cause.command.replace("python -m pytest", repeat, 1))
 
 
 def _is_green(report: RunReport) -> bool:

@@ -13,6 +13,9 @@ from ci_tools.errors import ConfigError, UsageError
 from ci_tools.model.journal import Event
 from ci_tools.model.policy import DEFAULT_PROFILE, Policy
 
+REPEAT_VARIABLE = "CI_TOOLS_REPEAT"
+"""Set by ``ci_tools.nox_sessions``: ``nox -s integration --``."""
+
 _GIT_TIMEOUT_S = 10.0
 
 
@@ -52,6 +55,11 @@ class Project:
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
+
+    @property
+    def repeat(self) -> str:
+        """The command by which the person came here: what stands before the arguments of ``ci-tools run``."""
+        return self.environ.get(REPEAT_VARIABLE, "") or "ci-tools run"
 
     def configuration(self, name: str) -> Configuration:
         """The configuration of this name; UsageError names those that there are."""

@@ -60,7 +60,7 @@ def publish(project: Project, judgement: Judgement, publication: Publication, co
     write_text(folder / "ctrf.json", render_ctrf(verdict, report))
     write_text(folder / "summary.html", render_html(verdict, report))
     _tell_github(project, verdict, report)
-    _tell_console(verdict, report, publication, console)
+    _tell_console(project, verdict, report, publication, console)
 
 
 def _publish_timings(project: Project, reports: tuple[ShardReport, ...], publication: Publication) -> None:
@@ -88,10 +88,10 @@ def _tell_github(project: Project, verdict: Verdict, report: RunReport) -> None:
     )
 
 
-def _tell_console(verdict: Verdict, report: RunReport, publication: Publication, console: Console) -> None:
+def _tell_console(project: Project, verdict: Verdict, report: RunReport, publication: Publication, console: Console) -> None:
     width = shutil.get_terminal_size((120, 24)).columns
-    with github.commands_stopped(sys.stdout, {}):
-        console.say(render_verdict(verdict, report, width=width, color=sys.stdout.isatty()))
+    with github.commands_stopped(sys.stdout, project.environ):
+        console.say(render_verdict(verdict, report, width=width, color=sys.stdout.isatty(), repeat=project.repeat))
     if publication.pytest_s:
         whole_s = time.time() - publication.started_at
         around_s = max(0.0, whole_s - publication.pytest_s)

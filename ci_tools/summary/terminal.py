@@ -19,8 +19,13 @@ _CAUSES = 10
 _NAMES = 10
 
 
-def render_verdict(verdict: Verdict, report: RunReport, *, width: int = 100, color: bool = False) -> str:
-    """The last lines of a run, none wider than ``width`` columns but commands, which stay whole to be copied."""
+def render_verdict(
+    verdict: Verdict, report: RunReport, *, width: int = 100, color: bool = False, repeat: str = "ci-tools run"
+) -> str:
+    """The last lines of a run, none wider than ``width`` columns but commands, which stay whole to be copied.
+
+    ``repeat`` is the command by which the person came here.
+    """
     width = max(width, _NARROWEST)
     paint = _Paint(on=color)
     lines = [
@@ -34,7 +39,7 @@ def render_verdict(verdict: Verdict, report: RunReport, *, width: int = 100, col
             "flaky (passed after a failed attempt)", [findings.name_of(case) for case in findings.flaky(report)], width, paint
         ),
         *_services(verdict, report, width, paint),
-        *_repeat(verdict, report, paint),
+        *_repeat(verdict, report, repeat, paint),
         "",
         *_last(verdict, report, width, paint),
     ]
@@ -117,7 +122,7 @@ def _services(verdict: Verdict, report: RunReport, width: int, paint: "_Paint") 
     return [paint(fit("services  " + ", ".join(told), width), "dim")] if told else []
 
 
-def _repeat(verdict: Verdict, report: RunReport, paint: "_Paint") -> list[str]:
+def _repeat(verdict: Verdict, report: RunReport, repeat: str, paint: "_Paint") -> list[str]:
     """Commands for the shards that are not green; those for tests stand at their causes."""
     if verdict.decision is Decision.PASSED:
         return []
@@ -127,7 +132,7 @@ def _repeat(verdict: Verdict, report: RunReport, paint: "_Paint") -> list[str]:
         if row.remark or any(count and not outcome.is_green for outcome, count in row.counts.items())
     ]
     commands = [
-        f"ci-tools run --shard {shlex.quote(one_line(shard))}" for shard in dict.fromkeys(bad) if "/" in shard and shard != "1/1"
+        f"{repeat} --shard {shlex.quote(one_line(shard))}" for shard in dict.fromkeys(bad) if "/" in shard and shard != "1/1"
     ]
     if not commands:
         return []

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from ci_tools.model.case import Outcome
 from ci_tools.model.journal import Event, TestFinished, TestStarted, TimedOut
-from ci_tools.summary.escape import log_text, one_line
+from ci_tools.summary.escape import one_line
 from ci_tools.summary.progress import Progress, render_progress
 
 _LIVE_EVERY_S = 0.1
@@ -92,5 +92,5 @@ class Terminal:
 
 
 def _told(text: str) -> str:
-    """Text of tests on one line, in which a runner sees no command."""
-    return log_text(one_line(text))
+    """Text of tests on one line, in which a runner sees no command: ``##[`` is one anywhere, ``::`` only at a line's start."""
+    return one_line(text).replace("##[", "## [")

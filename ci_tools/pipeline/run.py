@@ -48,7 +48,8 @@ class RunRequest:
 
     ``shard`` runs one slice; without it all ``shards`` slices run here, one after another. ``plan_path`` takes a plan that
     was made before. ``paths`` (files, folders, test IDs) replace the configured ones. ``workers`` is the number of
-    pytest-xdist workers inside a shard (0: one a processor, None: as configured). Empty ``configurations`` runs all that are declared. ``started_at`` is when the person began to wait.
+    pytest-xdist workers inside a shard (0: one a processor, None: as configured). Empty ``configurations`` runs all that are
+    declared. ``started_at`` is when the person began to wait.
     """
 
     root: Path

@@ -156,7 +156,7 @@ def _commit(folder: Path) -> None:
     for words in (
         ("init", "--quiet", "--initial-branch=main"),
         ("add", "--all", "--force"),
-        ("commit", "--quiet", "--message", "all"),
+        ("commit", "--quiet", "--allow-empty", "--message", "all"),
     ):
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
         subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)

@@ -135,6 +135,8 @@ def test_a_rerun_replaces_what_failed(host: Host) -> None:
     assert result.code == 0, result.tail()
     assert verdict(result)["decision"] == "passed"
     assert len(result.artifact_names()) == 5
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in result.artifacts.glob("*-shard-*/*/shard-*.json")]
+    assert [report["run_attempt"] for report in reports] == [2, 2, 2]
 
 
 @pytest.mark.slow

@@ -30,6 +30,9 @@ MAX_GENERATIONS = 100
 COLLECTION_S = 600.0
 """How long a worker may be silent before its first test: imports of a large suite say nothing."""
 
+SILENCE_S = 900.0
+"""How long a process may be silent in a test where nobody said: its own deadlines, a mark of ten minutes too, come first."""
+
 _LISTEN_S = 0.05
 _GRACE_S = 1.5  # an interrupted run is to be over within 3 s, and what is left behind takes its part of it
 _STRAYS_GRACE_S = 0.5
@@ -40,10 +43,14 @@ _USAGE_ERROR = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Monotonic ``deadline`` of the whole run; seconds of silence in a test, before the first one, and at exit."""
+    """Monotonic ``deadline`` of the whole run; seconds of silence in a test, before the first one, and at exit.
+
+    ``stopped_s`` is for the silence of a process that the system shows as stopped: it can't watch over itself.
+    """
 
     deadline: float
     silence_s: float
+    stopped_s: float
     collection_s: float
     exit_s: float
 
@@ -87,7 +94,7 @@ def supervise(
     Orders and the workers' output are written into ``folder``, journals into ``order.journal_dir``. ``command_for`` gives
     the command of a generation; the order's file is ``folder / order_name(order)``. ``deadline_s`` is for all generations
     together. A worker that says nothing for ``silence_s`` seconds within a test is ended and the test charged as timed_out;
-    0 takes the order's guard settings, and no bound where those set no timeout. When ``is_interrupted`` answers yes
+    0 takes the order's guard settings, else a time that no test of the suite should need. When ``is_interrupted`` answers yes
     everything is stopped within 3 s. Nothing that a worker started is left running. OSError when a worker cannot be started.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +102,8 @@ def supervise(
     process.become_subreaper()
     limits = Limits(
         deadline=time.monotonic() + deadline_s if deadline_s is not None else float("inf"),
-        silence_s=silence_s or _silence_s(order),
+        silence_s=silence_s or order.guard.silence_s or max(_patience_s(order), SILENCE_S),
+        stopped_s=silence_s or order.guard.silence_s or _patience_s(order),
         collection_s=collection_s,
         exit_s=order.guard.exit_s,
     )
@@ -115,12 +123,10 @@ def supervise(
             order = following
 
 
-def _silence_s(order: WorkerOrder) -> float:
+def _patience_s(order: WorkerOrder) -> float:
+    """What a test and its tear-down may take with every grace period; for ever where no timeout is set."""
     guard = order.guard
-    if guard.silence_s:
-        return guard.silence_s
-    # The plugin's own deadline, asked politely and then ended, comes first: this is for a process that cannot do even that.
-    return 2 * guard.timeout_s + 4 * guard.grace_s + 5 if guard.timeout_s else float("inf")
+    return 2 * guard.timeout_s + guard.teardown_s + 4 * guard.grace_s if guard.timeout_s else float("inf")
 
 
 def _run(
@@ -212,20 +218,33 @@ def _is_silent(generation: _Generation, worker: process.GuardedProcess, now: flo
         generation.messages.append(f"silent for {silent_s:.0f} s before its first test: it was ended\n{stacks}".rstrip())
         return True
     own = next((voice for voice in tail.voices.values() if voice.start and voice.start.pid == worker.pid), None)
-    if own is None or not own.runs_tests or now - own.heard < limits.silence_s:
-        # pytest-xdist's controller may say nothing as long as its workers do.
-        return own is not None and not own.runs_tests and now - tail.heard >= limits.silence_s + limits.exit_s
-    _silence(generation, own, worker.pid, now)
+    if own is None or not _is_past(limits, worker.pid, now - (own.heard if own.runs_tests else tail.heard)):
+        return False
+    if own.runs_tests:
+        _silence(generation, own, worker.pid, now)
+    else:  # pytest-xdist's controller may say nothing as long as its workers do
+        generation.messages.append(f"no process said anything for {now - tail.heard:.0f} s: all were ended")
     return True
+
+
+def _is_past(limits: Limits, pid: int, silent_s: float) -> bool:
+    if silent_s < limits.stopped_s:
+        return False
+    if silent_s >= limits.silence_s:
+        return True
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
 
 
 def _end_silent_workers(generation: _Generation, worker: process.GuardedProcess, now: float, limits: Limits) -> None:
     """End each pytest-xdist worker that is silent within a test; its controller starts another one."""
     for voice in generation.tail.voices.values():
         is_other = voice.start is not None and voice.start.pid != worker.pid and voice.runs_tests
-        if is_other and voice.flights and not voice.session and now - voice.heard >= limits.silence_s:
+        if is_other and voice.flights and not voice.session and not voice.flights.keys() <= generation.silenced.keys():
             pid = voice.start.pid if voice.start else 0
-            if voice.flights.keys() <= generation.silenced.keys():
+            if not _is_past(limits, pid, now - voice.heard):
                 continue
             _silence(generation, voice, pid, now)
             with contextlib.suppress(psutil.Error):

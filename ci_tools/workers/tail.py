@@ -55,11 +55,15 @@ class Flight:
 
 @dataclass(slots=True)
 class Voice:
-    """One process as its journal shows it. ``heard`` is the monotonic second of its latest event."""
+    """One process as its journal shows it. ``heard`` is the monotonic second of its latest sign of life.
+
+    That is an event, or a touch of the file: a process that watches over itself may say so without a line.
+    """
 
     path: Path
     heard: float
     offset: int = 0
+    seen: tuple[int, int] = (0, 0)
     rest: bytes = b""
     start: WorkerStarted | None = None
     session: SessionFinished | None = None
@@ -124,11 +128,16 @@ class Tail:
 
     def _read(self, voice: Voice) -> Iterator[Event]:
         try:
+            stat = voice.path.stat()
+            seen = stat.st_mtime_ns, stat.st_size  # two lines may be written within one tick of the file system's clock
+            if seen == voice.seen:
+                return
             with voice.path.open("rb") as stream:
                 stream.seek(voice.offset)
                 data = stream.read()
         except FileNotFoundError:
             return
+        voice.seen, voice.heard = seen, time.monotonic()
         voice.offset += len(data)
         *lines, voice.rest = (voice.rest + data).split(b"\n")
         for line in lines:
@@ -138,7 +147,6 @@ class Tail:
                 voice.unreadable += 1  # collecting the shard's report names it
                 continue
             if event is not None:
-                voice.heard = time.monotonic()
                 self._note(voice, event)
                 yield event
 

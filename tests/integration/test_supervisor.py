@@ -215,6 +215,27 @@ def test_a_silent_worker_is_ended(suite: Suite, processes: int) -> None:
     assert "said nothing" in run.reason("test_b")
 
 
+def test_a_stopped_worker_is_ended_before_a_silent_one(suite: Suite) -> None:
+    """Where nobody says how long silence may last, a process that the system shows as stopped gets its timeouts, no more."""
+    suite.write("test_x.py", THREE.format(body=STOPPED), *NAMES)
+    run = suite.run(guard=replace(GUARD, timeout_s=0.5, grace_s=0.1, teardown_s=0.5))
+    assert run.outcomes == {"test_a": P, "test_b": T, "test_c": P}
+
+
+def test_a_test_with_a_longer_timeout_of_its_own_is_left_alone(suite: Suite) -> None:
+    """A mark that gives one test more time than all others keeps the supervisor from ending it as silent."""
+    body = """
+    import pytest, threading
+
+    @pytest.mark.timeout(60)
+    def test_long():
+        threading.Event().wait(4)
+    """
+    suite.write("test_x.py", textwrap.dedent(body), "test_long")
+    run = suite.run(guard=replace(GUARD, timeout_s=0.5, grace_s=0.1, teardown_s=0.5))
+    assert run.outcomes == {"test_long": P}
+
+
 def test_a_silent_worker_shows_its_stack(suite: Suite) -> None:
     """The charge of a test that hangs without any deadline of its own holds the stack of its process."""
     suite.write("test_x.py", THREE.format(body="time.sleep(3600)"), *NAMES)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ci_tools import __version__
 from ci_tools.errors import CIToolsError, ExitCode, UsageError
+from ci_tools.model.service import ServiceKind
 from ci_tools.model.shard import ShardRef
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_merge(verbs)
     _add_gate(verbs)
     _add_verify(verbs)
+    _add_services(verbs)
     return parser
 
 
@@ -151,6 +153,16 @@ def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("verdict", type=Path, metavar="verdict.json")
 
 
+def _add_services(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "services", _services, "services that stand between commands: start, look, stop")
+    parser.add_argument("action", choices=["up", "down", "status", "env", "logs", "reap"], help="what to do")
+    parser.add_argument(
+        "kinds", nargs="*", type=ServiceKind, metavar="NAME", help="redis, postgres (default: what the project declares)"
+    )
+    parser.add_argument("--foreground", action="store_true", help="with up: stay, show the log, stop on Ctrl-C")
+    parser.add_argument("--shell", choices=["sh", "fish", "powershell", "github"], default="sh", help="with env: whose syntax")
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from ci_tools.pipeline.console import Terminal  # noqa: PLC0415 - `ci-tools --help` needs none of it
     from ci_tools.pipeline.run import RunRequest, run  # noqa: PLC0415 - as above
@@ -216,6 +228,30 @@ def _verify(arguments: argparse.Namespace) -> int:
     lines, is_sound = verify(arguments.verdict)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return int(ExitCode.PASSED if is_sound else ExitCode.FAILED)
+
+
+def _services(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline import standing  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    request = standing.ServicesRequest(root=_project(arguments), environ=dict(os.environ), kinds=tuple(arguments.kinds))
+    is_good = True
+    match arguments.action:
+        case "up" if arguments.foreground:
+            return standing.follow(request)
+        case "up":
+            told = standing.up(request)
+        case "down":
+            told = standing.down(request)
+        case "status":
+            told, is_good = standing.status(request)
+        case "env":
+            told = standing.env(request, arguments.shell)
+        case "logs":
+            told = standing.logs(request)
+        case _:
+            told = standing.reap()
+    sys.stdout.write(f"{told}\n")
+    return int(ExitCode.PASSED if is_good else ExitCode.SERVICE)
 
 
 def _gate_request(arguments: argparse.Namespace) -> "GateRequest":

@@ -28,12 +28,17 @@ def new_run_id(environ: Mapping[str, str]) -> str:
     return f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
-def create_run_folder(artifacts: Path, name: str) -> Path:
-    """A new empty folder ``artifacts/name`` (``name-2``, … where that exists), with ``latest`` pointing at it."""
+def prepare_artifacts(artifacts: Path) -> None:
+    """The artifacts folder, of which git sees nothing, whatever the project's own ignore file says."""
     artifacts.mkdir(parents=True, exist_ok=True)
     ignore = artifacts / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")
+
+
+def create_run_folder(artifacts: Path, name: str) -> Path:
+    """A new empty folder ``artifacts/name`` (``name-2``, … where that exists), with ``latest`` pointing at it."""
+    prepare_artifacts(artifacts)
     for number in range(1, 10_000):
         folder = artifacts / (name if number == 1 else f"{name}-{number}")
         try:

@@ -1,6 +1,7 @@
 """Turns the first signal that asks this process to end into an exception in its main thread."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -28,6 +29,7 @@ class Interruption:
     def __init__(self) -> None:
         self._number: int | None = None
         self._is_deferred = False
+        self._event = threading.Event()
 
     def is_asked(self) -> bool:
         """Whether a signal has come."""
@@ -37,6 +39,10 @@ class Interruption:
     def name(self) -> str:
         """The signal's name; empty when none has come."""
         return signal.Signals(self._number).name if self._number is not None else ""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether a signal comes within this time; it also raises, as any signal here."""
+        return self._event.wait(timeout_s)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -58,6 +64,7 @@ class Interruption:
         del frame
         if self._number is None:
             self._number = number
+            self._event.set()
             if not self._is_deferred:
                 raise Interrupted(number)
 

@@ -70,8 +70,8 @@ def _describe(plan: Plan, path: Path, *, is_long: bool) -> str:
     lines = [f"{path}: {tests} test(s) in {len(plan.filled)} shard(s), configuration {plan.configuration}"]
     if is_long:
         lines += [
-            f"  shard {shard.ref}: {len(shard.test_ids)} test(s) in {len(shard.units)} unit(s), predicted {shard.predicted_s:.1f} s"
-            for shard in plan.shards
+            f"  shard {one.ref}: {len(one.test_ids)} test(s) in {len(one.units)} unit(s), predicted {one.predicted_s:.1f} s"
+            for one in plan.shards
         ]
     lines += [f"  broken: {name}" for name in plan.broken_files]
     lines += [f"  note: {note}" for note in plan.notes]

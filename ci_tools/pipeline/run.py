@@ -32,6 +32,7 @@ from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.plan import load_plan, make_plan, plan_name
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish, write_shard
+from ci_tools.pipeline.standing import introduce
 from ci_tools.reports.journals import read_shard
 from ci_tools.services.provision import provide
 from ci_tools.sharding.static import orders_for
@@ -216,7 +217,7 @@ def _run_configuration(state: _Run, configuration: Configuration, plan: Plan) ->
             )
         )
         for provenance in provision.provenances:
-            state.console.say(_introduce(provenance))
+            state.console.say(introduce(provenance))
         slots_path = state.private / f"slots-{configuration.name}.json"
         write_text(slots_path, dumps(provision.slots))
         slots_path.chmod(0o600)
@@ -226,14 +227,6 @@ def _run_configuration(state: _Run, configuration: Configuration, plan: Plan) ->
 
 def _specs(project: Project, configuration: Configuration) -> tuple[ServiceSpec, ...]:
     return tuple(spec for spec in project.config.services if spec.kind in configuration.services)
-
-
-def _introduce(provenance: Provenance) -> str:
-    where = f"{provenance.host}:{provenance.port}"
-    return (
-        f"{provenance.kind} {provenance.version} on {where}, {provenance.provider}: {provenance.path or provenance.reason}"
-        f" ({provenance.start_ms:.0f} ms)"
-    )
 
 
 def _run_shard(

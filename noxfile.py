@@ -47,6 +47,23 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports", "--no-logo", env={"PYTHONPATH": "."})
     session.run("python", "requirements/compile.py", "--check")
+    session.run("towncrier", "build", "--draft", "--version", "0")
+    # Workflows: two linters (they disagree at times), the security audit, the schemas, and every action pinned.
+    session.run("jactionlint", "--no-hints")
+    session.run("actionlint")
+    session.run("zizmor", "--offline", "--no-progress", "--persona=pedantic", ".github")
+    workflows, actions = sorted(Path(".github/workflows").glob("*.yml")), sorted(Path(".github/actions").glob("*/action.yml"))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, workflows))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-actions", *map(str, actions))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    session.run("pinact", "run", "--fix=false", "--no-api")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Make the reference pages that the code knows best."""
+    nox_sessions.install_locked(session, "requirements/docs.txt", project=".")
+    session.run("python", "docs/generate.py")
 
 
 @nox.session

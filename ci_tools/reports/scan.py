@@ -469,7 +469,7 @@ def parse_count(text: str | None) -> int | None:
     """A count as producers write it (``3``, ``3.0``); None for everything else, and for negative ones."""
     if text is None:
         return None
-    match = re.fullmatch(r"\s*(\d{1,15})(?:\.0*)?\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,15})(?:\.0*)?\s*", text)
     return int(match[1]) if match else None
 
 
@@ -486,6 +486,6 @@ def parse_seconds(text: str | None) -> float | None:
     if not plain:
         return 0.0
     plain = plain.replace(",", "") if "." in plain else plain.replace(",", ".", 1)
-    if not re.fullmatch(r"\d{1,15}(\.\d*)?([eE][+-]?\d{1,2})?|\.\d+", plain):
+    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?|\.[0-9]+", plain):
         return None
     return float(plain)

@@ -167,9 +167,9 @@ def test_a_bad_line_elsewhere_makes_the_shard_corrupt(tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     report = read(tmp_path, ONE)
     assert outcomes(report) == {ONE: ["passed"]}
-    assert [
-        reason.partition(": ")[0] for reason in report.corrupt
-    ] == ["journal-1-of-1-w0-7.jsonl:3 holds a line that is not JSON"]
+    assert [reason.partition(": ")[0] for reason in report.corrupt] == [
+        "journal-1-of-1-w0-7.jsonl:3 holds a line that is not JSON"
+    ]
 
 
 def test_a_journal_without_its_first_line_is_corrupt(tmp_path: Path) -> None:

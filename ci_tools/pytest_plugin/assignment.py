@@ -71,6 +71,14 @@ def worker_name(config: pytest.Config) -> str:
     return CONTROLLER if config.pluginmanager.hasplugin("dsession") else MAIN
 
 
+def may_run_tests(early_config: pytest.Config) -> bool:
+    """Whether tests will run in this very process, as far as can be said before pytest-xdist is configured."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        return True
+    known = early_config.known_args_namespace
+    return not getattr(known, "numprocesses", None) and not getattr(known, "tx", None)
+
+
 def is_debugging(config: pytest.Config) -> bool:
     """Whether a person steps through the tests: every guard is off then."""
     return bool(config.getoption("usepdb", default=False) or config.getoption("trace", default=False))

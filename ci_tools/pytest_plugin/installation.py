@@ -8,18 +8,22 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ci_tools import __version__
+from ci_tools.model.guard import GuardMode
 from ci_tools.model.journal import SessionFinished, WorkerStarted
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.worker import ORDER_VARIABLE
+from ci_tools.pytest_plugin import fixtures
 from ci_tools.pytest_plugin.assignment import CONTROLLER, Assignment, is_debugging
 from ci_tools.pytest_plugin.crashes import Crashes
+from ci_tools.pytest_plugin.evidence import Evidence
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.failures import Project
-from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.fixtures import PROVISIONING
 from ci_tools.pytest_plugin.journal import Journal, journal_name
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.tasks import KIND as TASK
@@ -27,9 +31,14 @@ from ci_tools.pytest_plugin.leaks.tasks import TaskGuard
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.phases import Phases
 from ci_tools.pytest_plugin.position import Position
+from ci_tools.pytest_plugin.provisioning import Provisioning
 from ci_tools.pytest_plugin.recording import Recording
 from ci_tools.pytest_plugin.selection import Listing, Selection
+from ci_tools.pytest_plugin.slots import Claim
 from ci_tools.pytest_plugin.timeout import Timeouts
+
+if TYPE_CHECKING:
+    from ci_tools.pytest_plugin.guard import Guard
 
 _XDIST_EXIT_S = 5.0
 
@@ -37,9 +46,10 @@ _XDIST_EXIT_S = 5.0
 class Installation:
     """What this process got, by its assignment."""
 
-    def __init__(self, config: pytest.Config, assignment: Assignment) -> None:
+    def __init__(self, config: pytest.Config, assignment: Assignment, claim: Claim | None = None) -> None:
         self.assignment = assignment
         self._config = config
+        self._claim = claim
         self._pid = os.getpid()
         self._is_xdist_worker = hasattr(config, "workerinput")
         self._terminal = os.dup(2)  # pytest captures later; what a guard says at the end must be seen
@@ -118,7 +128,10 @@ class Installation:
         position = Position()
         project = Project(self._config.rootpath)
         self._recording = recording = Recording(self._journal, position, project, lists_tests=not self._is_xdist_worker)
-        guards: tuple[Guard, ...] = ()
+        provisioning = Provisioning(self._config.rootpath, self._claim)
+        self._config.stash[PROVISIONING] = provisioning
+        plugins.register(fixtures, "ci_tools_fixtures")
+        self._guards = (provisioning,)
         if not is_debugging(self._config):
             self._exits = exits = ExitGuard(recording, position, self.say)
             ownership = Ownership(project)
@@ -133,15 +146,17 @@ class Installation:
             )
             findings = Findings(recording, policy.leaks)
             # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
-            guards = (ownership, timeouts, findings)
+            guards: tuple[Guard, ...] = (provisioning, ownership, timeouts, findings)
             if findings.is_on(TASK):
                 guards += (TaskGuard(ownership, findings, project),)
+            if policy.evidence is not GuardMode.OFF:
+                guards += (Evidence(provisioning, recording, policy.evidence),)
             self._guards = guards
             exits.install()
             timeouts.start()
             plugins.register(timeouts, "ci_tools_timeouts")
         plugins.register(recording, "ci_tools_recording")
-        plugins.register(Phases(position, recording, project, guards), "ci_tools_phases")
+        plugins.register(Phases(position, recording, project, self._guards), "ci_tools_phases")
 
 
 def _started(config: pytest.Config, assignment: Assignment) -> WorkerStarted:

@@ -35,7 +35,6 @@ class Phases:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Begin an execution and its set-up."""
-        __tracebackhide__ = True
         self._position.execution = self._recording.begin(item).number
         for guard in self._guards:
             guard.begin_test(item)
@@ -44,13 +43,11 @@ class Phases:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """The test itself."""
-        __tracebackhide__ = True
         return (yield from self._around(item, Phase.CALL))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """Tear-down, of wider fixtures too after the last test that needs them."""
-        __tracebackhide__ = True
         return (yield from self._around(item, Phase.TEARDOWN))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -84,13 +81,12 @@ class Phases:
             guard.finish_fixture(fixturedef)
 
     def _around(self, item: pytest.Item, phase: Phase) -> Generator[None, object, object]:
-        __tracebackhide__ = True
         self._position.enter(phase)
-        for guard in self._guards:
-            guard.begin_phase(item, phase)
         result: object = None
         error: BaseException | None = None
         try:
+            for guard in self._guards:
+                guard.begin_phase(item, phase)
             result = yield
         except BaseException as raised:  # noqa: BLE001 - raised again below, or replaced by a guard's finding
             error = raised

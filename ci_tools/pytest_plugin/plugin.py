@@ -1,11 +1,15 @@
 """The pytest plugin: options, configure, registers the guards; hooks only."""
 
+import os
+
 import pytest
 
-from ci_tools.pytest_plugin.assignment import assign, is_listing, share
+from ci_tools.pytest_plugin.assignment import assign, is_listing, may_run_tests, ordered, share
 from ci_tools.pytest_plugin.installation import Installation
+from ci_tools.pytest_plugin.slots import Claim, claim, empty
 
 _INSTALLATION = pytest.StashKey[Installation]()
+_CLAIM = pytest.StashKey[Claim]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,6 +23,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Claim this process's services and put them into the environment: a conftest.py may read it when it is imported."""
+    order = ordered()
+    if order is not None and order.slots_path and not order.collect_to and may_run_tests(early_config):
+        early_config.stash[_CLAIM] = claimed = claim(order.slots_path)
+        os.environ.update(claimed.slot.environment)
+        if claimed.was_used:
+            empty(claimed)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks, then everything that this process needs; after pytest-xdist, which decides whether tests run here."""
@@ -29,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     assignment = assign(config)
     if is_listing(config) and not assignment.order.collect_to:
         return
-    config.stash[_INSTALLATION] = installation = Installation(config, assignment)
+    config.stash[_INSTALLATION] = installation = Installation(config, assignment, config.stash.get(_CLAIM, None))
     installation.register()
 
 

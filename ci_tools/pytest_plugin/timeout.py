@@ -90,7 +90,7 @@ class Timeouts(Guard):
         """Session finish is bounded too."""
         if not self._is_off:
             timeout_s = max(self._policy.exit_s, self._policy.timeout_s or _LEAST_FINISH_S)
-            self._watch(timeout_s, "the session's finish")
+            self._watch(timeout_s, "the session's finish", asks=False)
 
     def begin_exit(self, timeout_s: float) -> None:
         """The session is over: the interpreter's way out is bounded."""
@@ -171,10 +171,9 @@ class Timeouts(Guard):
             return settings.timeout
         return 0.0 if _has_user_words(item) else self._policy.timeout_s
 
-    def _watch(self, timeout_s: float, what: str) -> None:
-        self._watchdog.watch(
-            Deadline(at=time.monotonic() + timeout_s, timeout_s=timeout_s, grace_s=self._policy.grace_s, what=what)
-        )
+    def _watch(self, timeout_s: float, what: str, *, asks: bool = True) -> None:
+        at = time.monotonic() + timeout_s
+        self._watchdog.watch(Deadline(at=at, timeout_s=timeout_s, grace_s=self._policy.grace_s, what=what, asks=asks))
 
     def _message(self, deadline: Deadline) -> str:
         place = f", and time ran out in {self._position.place}" if self._position.test_id else ""

@@ -7,6 +7,7 @@ a second, and where nobody rewinds it, that timer writes the stacks to a file an
 
 import contextlib
 import faulthandler
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ _SWITCH_SLACK_S = 1.0
 """The switch fires this much after the watchdog would have ended the process itself."""
 _TOO_LATE_S = 1.0
 """A switch that stands is good enough for a new deadline unless it fires more than this after it should."""
+_PAUSE_S = 1.0
+"""For the thread to be gone before a fork; it wakes at once unless it is just writing stacks."""
 
 STAGES = 3
 """Ask, ask again, end."""
@@ -33,6 +36,8 @@ class Deadline:
     timeout_s: float
     grace_s: float
     what: str = ""
+    asks: bool = True
+    """Whether there is a test that can be asked to end; the process is ended at once otherwise."""
     stage: int = 0
     next_at: float = field(init=False)
 
@@ -57,7 +62,10 @@ class Watchdog:
         self._stacks_path = stacks_path
         self._stacks: TextIO | None = None
         self._fires_at = 0.0
-        self._is_stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._is_paused = threading.Event()
+        self._is_stopped = False
+        self._knows_forks = False
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -65,12 +73,37 @@ class Watchdog:
         if self._stacks_path is not None:
             with contextlib.suppress(OSError):
                 self._stacks = self._stacks_path.open("w", encoding="utf-8")
-        threading.Thread(target=self._run, name="ci-tools watchdog", daemon=True).start()
+        self._run_thread()
+        if hasattr(os, "register_at_fork") and not self._knows_forks:
+            self._knows_forks = True
+            # Python warns of a fork in a process with threads, from 3.12 on; a suite that turns warnings into errors
+            # must not fail because we watch it.
+            os.register_at_fork(before=self._pause, after_in_parent=self._resume)
+
+    def _run_thread(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="ci-tools watchdog", daemon=True)
+        self._thread.start()
+
+    def _pause(self) -> None:
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return
+        self._is_paused.set()
+        thread.join(_PAUSE_S)
+        with self._lock:
+            self._cancel_switch()
+
+    def _resume(self) -> None:
+        if self._thread is not None and self._is_paused.is_set() and not self._is_stopped:
+            self._thread.join(_PAUSE_S)
+            self._is_paused.clear()
+            self._run_thread()
 
     def stop(self) -> None:
         """Watch no more, and take the switch away."""
         self.deadline = None
-        self._is_stopped.set()
+        self._is_stopped = True
+        self._is_paused.set()
         with self._lock:
             self._cancel_switch()
             if self._stacks is not None:
@@ -107,12 +140,12 @@ class Watchdog:
 
     def watch_exit(self, timeout_s: float, grace_s: float) -> None:
         """From now on only the interpreter's way out counts: its clock starts when the main thread is done."""
-        self._exit_deadline = Deadline(at=0.0, timeout_s=timeout_s, grace_s=grace_s, what="the interpreter's exit")
+        self._exit_deadline = Deadline(at=0.0, timeout_s=timeout_s, grace_s=grace_s, what="the interpreter's exit", asks=False)
         self.deadline = None
 
     def _run(self) -> None:
         rewind_at = 0.0
-        while not self._is_stopped.wait(POLL_S):
+        while not self._is_paused.wait(POLL_S):
             now = time.monotonic()
             if self._exit_deadline is not None and self.deadline is None and not threading.main_thread().is_alive():
                 self._exit_deadline.at = self._exit_deadline.next_at = now + self._exit_deadline.timeout_s
@@ -122,7 +155,7 @@ class Watchdog:
                 rewind_at = now + _REWIND_S
                 self._rewind(deadline)
             if deadline is not None and now >= deadline.next_at and self.deadline is deadline:
-                deadline.stage += 1
+                deadline.stage = deadline.stage + 1 if deadline.asks else STAGES
                 deadline.next_at = now + deadline.grace_s / (STAGES - 1)
                 self._act(deadline, deadline.stage)
                 if deadline.stage >= STAGES:
@@ -130,7 +163,7 @@ class Watchdog:
 
     def _rewind(self, deadline: Deadline | None) -> None:
         with self._lock:
-            if self._is_stopped.is_set() or self.deadline is not deadline:
+            if self._is_stopped or self._is_paused.is_set() or self.deadline is not deadline:
                 return
             if deadline is None:
                 self._cancel_switch()

@@ -1,5 +1,6 @@
 """Every test that hangs or ends its process is contained: all other results are there, the run is bounded and red."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -8,21 +9,117 @@ from suites import CORPUS, SuiteRun, keys_of, run_suite, write_suite
 from ci_tools.model.case import Outcome
 from ci_tools.model.journal import ExitRequested, TestStarted, TimedOut, WorkerCrashed
 from ci_tools.pytest_plugin.exits import ENDED_BY_GUARD
+from ci_tools.pytest_plugin.journal import STACKS_SUFFIX
 
 HANGS = {path.stem: path for path in sorted((CORPUS / "hangs").glob("*.py"))}
-LONGEST_S = 25.0
-"""A timeout of 1 s, two graces, pytest-xdist's 10 s at exit, and a slow machine."""
+FAST = ("sleep", "await_for_ever", "gil_held", "os_exit_zero", "killed", "non_daemon_thread_at_exit")
+"""What `nox -s tests` runs; the others are in `nox -s slow`."""
+MODES = {"alone": (), "xdist": ("-n", "2")}
+LONGEST_S = 30.0
+"""A timeout of 1 s, a tear-down's budget, two graces, pytest-xdist's 10 s at exit, and a slow machine."""
+OFFENDER = "test_it.py::test_offender"
+BEFORE, AFTER = "test_it.py::test_before", "test_it.py::test_after"
 
 
-@pytest.fixture(name="run", scope="module", params=["alone", "xdist"])
-def _mode(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+class Ended:
+    """One corpus file and how its run ended."""
+
+    def __init__(self, name: str, mode: str, run: SuiteRun) -> None:
+        self.keys = keys_of(HANGS[name])
+        self.name = name
+        self.mode = mode
+        self.run = run
+
+    @property
+    def ends_process(self) -> bool:
+        """Whether the offender takes its process with it."""
+        return self.keys["ends"] == "yes"
 
 
-@pytest.fixture(name="ended", scope="module", params=list(HANGS))
-def _ended(run: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, SuiteRun]:
-    name = str(request.param)
-    folder = tmp_path_factory.mktemp(name)
-    write_suite(folder, {"test_it.py": HANGS[name].read_text(encoding="utf-8")}, guards="teardown = 1")
-    arguments = ("-n", "2") if run == "xdist" else ()
-    return name, run_suite(folder, "-q", *arguments, timeout_s=60)
+def _cases() -> list[object]:
+    return [
+        pytest.param((name, mode), id=f"{name} {mode}", marks=() if name in FAST else pytest.mark.slow)
+        for name, mode in itertools.product(HANGS, MODES)
+    ]
+
+
+@pytest.fixture(name="ended", params=_cases())
+def _ended(request: pytest.FixtureRequest, tmp_path: Path) -> Ended:
+    name, mode = request.param
+    write_suite(tmp_path, {"test_it.py": HANGS[name].read_text(encoding="utf-8")})
+    return Ended(name, mode, run_suite(tmp_path, "-q", *MODES[mode], timeout_s=2 * LONGEST_S))
+
+
+def test_a_hang_is_contained(ended: Ended) -> None:
+    """A test that hangs or ends its process leaves all other results, a bounded red run, and its name with its stacks."""
+    _assert_bounded_and_red(ended)
+    _assert_neighbours(ended)
+    _assert_offender(ended)
+    _assert_stacks(ended)
+    _assert_end_markers(ended)
+    _assert_way_out(ended)
+
+
+def _assert_bounded_and_red(ended: Ended) -> None:
+    """The exit code is never green, the time is bounded, and no process is left."""
+    run = ended.run
+    assert run.returncode not in {0, 999}, run.output
+    assert run.duration_s < LONGEST_S
+    assert run.left_behind == ()
+
+
+def _assert_neighbours(ended: Ended) -> None:
+    """Every other test that the process could reach has its result in a journal."""
+    reached = [BEFORE, AFTER] if not ended.ends_process or ended.mode == "xdist" else [BEFORE]
+    outcomes = ended.run.outcomes
+    assert {test_id: outcomes.get(test_id) for test_id in reached} == dict.fromkeys(reached, Outcome.PASSED), ended.run.output
+
+
+def _assert_offender(ended: Ended) -> None:
+    """The offender has its outcome, or at least its beginning where the process was killed or could not write any more."""
+    run = ended.run
+    started = [event.test_id for event in run.events if isinstance(event, TestStarted)]
+    assert started.count(OFFENDER) == 1
+    expected = ended.keys["outcome"]
+    if expected == "none" or ended.keys.get("stacks") == "file":
+        assert OFFENDER not in run.outcomes
+    else:
+        assert run.outcomes[OFFENDER] is Outcome(expected), run.output
+
+
+def _assert_stacks(ended: Ended) -> None:
+    """Whoever reads the journal sees the line that hangs, or the thread that keeps the interpreter from its end."""
+    run = ended.run
+    match ended.keys:
+        case {"outcome": "timed_out", "stacks": "file"}:
+            stacks = next((run.folder / "journal").glob(f"*{STACKS_SUFFIX}")).read_text(encoding="utf-8")
+            assert "in test_offender" in stacks
+        case {"outcome": "timed_out"}:
+            first = next(event for event in run.events if isinstance(event, TimedOut))
+            assert (first.test_id, "test_it.py" in first.stacks) == (OFFENDER, True), first.stacks
+        case {"outcome": "crashed"}:
+            event = next(event for event in run.events if isinstance(event, ExitRequested))
+            assert (event.test_id, event.code) == (OFFENDER, 0)
+        case {"ends": "exit", "named": named}:
+            last = next(event for event in run.events if isinstance(event, TimedOut))
+            assert (last.test_id, last.ended_worker, named in last.stacks) == ("", True, True)
+        case _:
+            assert ended.name == "killed"
+
+
+def _assert_end_markers(ended: Ended) -> None:
+    """A process that did not end by itself has no end marker as its last line."""
+    run = ended.run
+    ended_early = ended.ends_process or ended.keys["ends"] == "exit"
+    assert len(run.journals) - run.end_markers == int(ended_early)
+
+
+def _assert_way_out(ended: Ended) -> None:
+    """Alone, a guard's exit is 70 and pytest's own failure is 1; under pytest-xdist the controller says 1 and what died."""
+    run = ended.run
+    codes = {"no": 1, "yes": ENDED_BY_GUARD, "exit": ENDED_BY_GUARD}
+    special = {"killed": -9, "gil_held": 1}
+    alone = special.get(ended.name, codes[ended.keys["ends"]])
+    assert run.returncode == (1 if ended.mode == "xdist" else alone), run.output
+    crashes = [event for event in run.events if isinstance(event, WorkerCrashed)]
+    assert len(crashes) == int(ended.ends_process and ended.mode == "xdist")

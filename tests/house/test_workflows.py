@@ -29,7 +29,7 @@ def test_our_workflows_keep(rule: Callable[[Files], list[str]], files: Files) ->
 
 FAULTS = {
     "gate_needs_every_job": [
-        ("workflows/ci.yml", "needs: [lint, tests, integration]", "needs: [lint, integration]"),
+        ("workflows/ci.yml", "needs: [lint, tests, package, integration]", "needs: [lint, package, integration]"),
         ("workflows/ci.yml", "if: ${{ always() }}", "if: ${{ !cancelled() }}"),
         ("workflows/integration.yml", "needs: ${{ toJSON(needs) }}", "needs: ${{ toJSON(github) }}"),
     ],

@@ -15,22 +15,34 @@ ROOT = Path(__file__).resolve().parents[3]
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet")
 
 
-def commands(requirements: str, install: str) -> list[list[str]]:
+def commands(requirements: str, install: str, wheel: str = "") -> list[list[str]]:
     """The pip commands, in order. A lock that does not hold what ci-tools needs is found by ``pip check`` at the end."""
+    toolkit = str(_only_wheel(Path(wheel))) if wheel else str(ROOT)
     lock = requirements or str(ROOT / "requirements" / "setup.txt")
     asked = [line.strip() for line in install.splitlines() if line.strip()]
     return [
         [*PIP, "--require-hashes", "--requirement", lock],
         *([[*PIP, *asked]] if asked else []),
         # Not built in isolation: that would fetch a build backend past the lock. The lock holds it.
-        [*PIP, "--no-deps", "--no-build-isolation", str(ROOT)],
+        [*PIP, "--no-deps", "--no-build-isolation", toolkit],
         [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"],
     ]
 
 
+def _only_wheel(folder: Path) -> Path:
+    """The one wheel in the folder; which of several was meant would be a guess."""
+    wheels = sorted(folder.glob("*.whl"))
+    if len(wheels) != 1:
+        sys.exit(
+            f"error: {folder} holds {len(wheels)} wheels, expected one: {', '.join(path.name for path in wheels) or 'nothing'}"
+        )
+    return wheels[0]
+
+
 def main() -> int:
     """Run them; the exit code of the first that fails."""
-    for command in commands(os.environ.get("INPUT_REQUIREMENTS", ""), os.environ.get("INPUT_INSTALL", "")):
+    given = (os.environ.get(f"INPUT_{name}", "") for name in ("REQUIREMENTS", "INSTALL", "WHEEL"))
+    for command in commands(*given):
         sys.stdout.write(f"$ {shlex.join(command)}\n")
         sys.stdout.flush()
         code = subprocess.run(command, check=False).returncode

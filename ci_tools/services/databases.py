@@ -1,6 +1,7 @@
 """Databases of a PostgreSQL: cloned from a template, dropped, asked; by anybody who knows an endpoint of the server."""
 
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from dataclasses import replace
+from urllib.parse import parse_qs, quote, urlsplit
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Provenance, ServiceKind
@@ -11,6 +12,8 @@ PLAIN_TEMPLATE = "template1"
 
 _CLONE_TIMEOUT_S = 60.0
 _WITH_STRATEGY = 150000  # CREATE DATABASE … STRATEGY came with 15
+_MAINTENANCE_DATABASE = "postgres"
+_NOT_FOR_US = frozenset({"3D000", "42501"})  # no such database; no right to connect to it
 _TLS_MODES = frozenset({"require", "verify-ca", "verify-full"})
 
 
@@ -19,7 +22,7 @@ def clone(endpoint: Endpoint, name: str, *, template: str = PLAIN_TEMPLATE) -> E
 
     Copied as files where the server knows how (15 and later): with durability off that is faster than through the log.
     """
-    with _session(endpoint, f"database {name} cannot be created") as connection:
+    with _Session(endpoint, f"database {name} cannot be created") as connection:
         has_strategy = int(connection.value("SHOW server_version_num")) >= _WITH_STRATEGY
         strategy = " STRATEGY FILE_COPY" if has_strategy else ""
         connection.query(f"CREATE DATABASE {pgwire.quote_name(name)} TEMPLATE {pgwire.quote_name(template)}{strategy}")
@@ -28,8 +31,14 @@ def clone(endpoint: Endpoint, name: str, *, template: str = PLAIN_TEMPLATE) -> E
 
 def drop(endpoint: Endpoint, name: str) -> None:
     """Drop a database of the server, ending whoever is connected to it; one that is not there is no error."""
-    with _session(endpoint, f"database {name} cannot be dropped") as connection:
+    with _Session(endpoint, f"database {name} cannot be dropped") as connection:
         connection.query(f"DROP DATABASE IF EXISTS {pgwire.quote_name(name)} WITH (FORCE)")
+
+
+def recreate(endpoint: Endpoint, *, template: str = PLAIN_TEMPLATE) -> None:
+    """Make the endpoint's own database as new: dropped, whoever is connected, and cloned again."""
+    drop(endpoint, endpoint.database)
+    clone(endpoint, endpoint.database, template=template)
 
 
 def at(endpoint: Endpoint, database: str) -> Endpoint:
@@ -87,15 +96,11 @@ def target_of(endpoint: Endpoint, *, timeout_s: float = 5.0, session: str = "ci-
         port=endpoint.port,
         user=endpoint.username,
         password=endpoint.password,
-        database=unquote(endpoint.database),
+        database=endpoint.database,
         with_tls=any(mode in _TLS_MODES for mode in modes),
         timeout_s=timeout_s,
         session=session,
     )
-
-
-def _session(endpoint: Endpoint, what: str) -> "_Session":
-    return _Session(endpoint, what)
 
 
 class _Session:
@@ -107,7 +112,7 @@ class _Session:
 
     def __enter__(self) -> pgwire.PostgresConnection:
         try:
-            self._connection = pgwire.connect(target_of(self._endpoint))
+            self._connection = self._connect()
         except (OSError, pgwire.PostgresError) as error:
             raise self._failure(error) from error
         self._connection.set_timeout(_CLONE_TIMEOUT_S)
@@ -117,6 +122,15 @@ class _Session:
         self._connection.close()
         if isinstance(error, (OSError, pgwire.PostgresError)):
             raise self._failure(error) from error
+
+    def _connect(self) -> pgwire.PostgresConnection:
+        """From the maintenance database, so that the endpoint's own can be dropped; from its own where there is no other."""
+        try:
+            return pgwire.connect(replace(target_of(self._endpoint), database=_MAINTENANCE_DATABASE))
+        except pgwire.PostgresError as error:
+            if error.code not in _NOT_FOR_US:
+                raise
+            return pgwire.connect(target_of(self._endpoint))
 
     def _failure(self, error: BaseException) -> ServiceError:
         return ServiceError(

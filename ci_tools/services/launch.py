@@ -27,18 +27,26 @@ class PortTakenError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A server that is about to start. ``taken_port`` are the words in its log that mean that somebody has its port."""
+    """A server that is about to start. ``log`` None keeps the log in its home, where it ends with it.
+
+    ``taken_port`` are the words in the log that mean that somebody has the port.
+    """
 
     name: str
     argv: tuple[str, ...]
     home: Path
-    log: Path
+    log: Path | None
     where: str
     timeout_s: float
     end_signal: EndSignal
     taken_port: tuple[str, ...]
     tried: tuple[str, ...] = ()
     account: Account | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """Where the server's output goes."""
+        return self.log or self.home / "server.log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,20 +68,21 @@ def launch(plan: Launch, probe: Callable[[], T], *, stopping: threading.Event, b
     """
     process: GuardedProcess | None = None
     try:
-        plan.log.parent.mkdir(parents=True, exist_ok=True)
-        log_start = plan.log.stat().st_size if plan.log.exists() else 0
+        plan.log_path.parent.mkdir(parents=True, exist_ok=True)
+        log_start = plan.log_path.stat().st_size if plan.log_path.exists() else 0
         process = _start(plan)
         sha256 = sha256_of(Path(plan.argv[0]))  # while the server starts
         answer = readiness.wait_ready(process, probe, timeout_s=plan.timeout_s, stopping=stopping)
     except readiness.EndedEarlyError as error:
+        is_taken = any(sign in _text_from(plan.log_path, log_start) for sign in plan.taken_port)
+        failure = _not_ready(plan, f"ended before it was ready on {plan.where}", f"exit code {error.returncode}")
         _undo(plan, process)
-        if any(sign in _text_from(plan.log, log_start) for sign in plan.taken_port):
-            raise PortTakenError from error
-        raise _not_ready(plan, f"ended before it was ready on {plan.where}", f"exit code {error.returncode}") from error
+        raise (PortTakenError() if is_taken else failure) from error
     except readiness.NotReadyError as error:
-        _undo(plan, process)
         what = f"did not answer on {plan.where} within {plan.timeout_s:g} s (last: {readiness.explain(error.__cause__)})"
-        raise _not_ready(plan, what, "still running then") from error
+        failure = _not_ready(plan, what, "still running then")
+        _undo(plan, process)
+        raise failure from error
     except OSError as error:
         _undo(plan, process)
         raise cannot_start(plan.name, error, plan.argv[0]) from error
@@ -106,7 +115,7 @@ def _start(plan: Launch) -> GuardedProcess:
         plan.argv,
         env={"LC_ALL": "C"},
         cwd=plan.home,
-        output=plan.log,
+        output=plan.log_path,
         end_signal=plan.end_signal,
         cleanup=(plan.home, trace),
         user=plan.account.user if plan.account else None,
@@ -129,7 +138,7 @@ def _undo(plan: Launch, process: GuardedProcess | None) -> None:
 def _not_ready(plan: Launch, what: str, state: str) -> ServiceError:
     return ServiceError(
         f"{plan.name} {what}",
-        details=[*_labelled("tried", plan.tried), f"started: {' '.join(plan.argv)}   ({state})", *_log_lines(plan.log)],
+        details=[*_labelled("tried", plan.tried), f"started: {' '.join(plan.argv)}   ({state})", *_log_lines(plan.log_path)],
         hint=f"`ci-tools services up {plan.name} --foreground` shows the whole log",
     )
 

@@ -58,7 +58,13 @@ class PostgresServer:
     """A server under a guard. Its password and port stay the same over ``kill`` and ``restart``; its data do not."""
 
     def __init__(
-        self, spec: ServiceSpec, installation: Installation, *, log: Path, tried: Iterable[str] = (), port: int | None = None
+        self,
+        spec: ServiceSpec,
+        installation: Installation,
+        *,
+        log: Path | None,
+        tried: Iterable[str] = (),
+        port: int | None = None,
     ) -> None:
         _check_options(spec)
         self._spec = spec
@@ -252,15 +258,18 @@ class PostgresServer:
             if error.code == pgwire.STARTING_UP:
                 raise OSError(str(error)) from error
             raise ServiceError(
-                f"postgres on {ports.LOOPBACK}:{port} answered {error.code}: {error}", hint=f"its log is {self._log}"
+                f"postgres on {ports.LOOPBACK}:{port} answered {error.code}: {error}",
+                hint="`ci-tools services up postgres --foreground` shows its log",
             ) from error
 
 
-def start_postgres(spec: ServiceSpec, *, environ: Mapping[str, str], folder: Path, name: str = "postgres") -> PostgresServer:
-    """A started server of the caller's own, on any free port, to be killed and restarted. Its log is ``folder/name.log``."""
+def start_postgres(
+    spec: ServiceSpec, *, environ: Mapping[str, str], folder: Path | None, name: str = "postgres"
+) -> PostgresServer:
+    """A started server of the caller's own, on any free port, to be killed and restarted; its log is ``folder/name.log``."""
     tried: list[str] = []
     installation = find_installation(spec, environ=environ, tried=tried)
-    server = PostgresServer(spec, installation, log=folder / f"{name}.log", tried=tried)
+    server = PostgresServer(spec, installation, log=folder / f"{name}.log" if folder else None, tried=tried)
     server.start()
     return server
 

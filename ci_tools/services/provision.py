@@ -54,9 +54,9 @@ class Provision:
 
 
 def provide(
-    specs: Sequence[ServiceSpec], *, environ: Mapping[str, str], folder: Path, slots: int = 1, is_ci: bool = False
+    specs: Sequence[ServiceSpec], *, environ: Mapping[str, str], folder: Path | None, slots: int = 1, is_ci: bool = False
 ) -> Provision:
-    """Adopt or start every service of ``specs`` for ``slots`` workers; logs go into ``folder``.
+    """Adopt or start every service of ``specs`` for ``slots`` workers; logs go into ``folder``, or end with their servers.
 
     A service that cannot be had is a ServiceError, never a skip. On an error nothing is left running.
     """
@@ -83,7 +83,7 @@ def _slot(index: int, endpoints: list[Endpoint]) -> Slot:
 
 
 def _provide_one(
-    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path, slots: int
+    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path | None, slots: int
 ) -> tuple[Endpoint, ...]:
     match spec.kind:
         case ServiceKind.REDIS:
@@ -93,7 +93,7 @@ def _provide_one(
 
 
 def _provide_redis(
-    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path, slots: int
+    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path | None, slots: int
 ) -> tuple[Endpoint, ...]:
     adopted = adopted_redis(spec, environ)
     if adopted is not None:
@@ -106,7 +106,7 @@ def _provide_redis(
         RedisServer(
             spec,
             binary,
-            log=folder / f"redis-{number}.log",
+            log=folder / f"redis-{number}.log" if folder else None,
             tried=tried,
             port=(spec.port or DEFAULT_REDIS_PORT) if number == 1 else None,
         )
@@ -129,7 +129,7 @@ def _provide_redis(
 
 
 def _provide_postgres(
-    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path, slots: int
+    spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path | None, slots: int
 ) -> tuple[Endpoint, ...]:
     adopted = adopted_postgres(spec, environ)
     if adopted is not None:
@@ -142,7 +142,7 @@ def _provide_postgres(
         PostgresServer(
             spec,
             installation,
-            log=folder / f"postgres-{number}.log",
+            log=folder / f"postgres-{number}.log" if folder else None,
             tried=tried,
             port=(spec.port or DEFAULT_POSTGRES_PORT) if number == 1 else None,
         )

@@ -36,7 +36,7 @@ class RedisServer:
     """A server under a guard. Its URL, password and port stay the same over ``kill`` and ``restart``."""
 
     def __init__(
-        self, spec: ServiceSpec, binary: Binary, *, log: Path, tried: Iterable[str] = (), port: int | None = None
+        self, spec: ServiceSpec, binary: Binary, *, log: Path | None, tried: Iterable[str] = (), port: int | None = None
     ) -> None:
         _check_options(spec)
         self._spec = spec
@@ -209,11 +209,11 @@ class RedisServer:
             raise
 
 
-def start_redis(spec: ServiceSpec, *, environ: Mapping[str, str], folder: Path, name: str = "redis") -> RedisServer:
-    """A started server of the caller's own, on any free port, to be killed and restarted. Its log is ``folder/name.log``."""
+def start_redis(spec: ServiceSpec, *, environ: Mapping[str, str], folder: Path | None, name: str = "redis") -> RedisServer:
+    """A started server of the caller's own, on any free port, to be killed and restarted; its log is ``folder/name.log``."""
     tried: list[str] = []
     binary = discover_redis(spec, environ=environ, tried=tried)
-    server = RedisServer(spec, binary, log=folder / f"{name}.log", tried=tried)
+    server = RedisServer(spec, binary, log=folder / f"{name}.log" if folder else None, tried=tried)
     server.start()
     return server
 

@@ -237,6 +237,16 @@ def test_a_database_is_dropped_whoever_is_connected(server: PostgresServer) -> N
             left_open.query("SELECT 1")
 
 
+def test_a_recreated_database_is_empty_at_the_same_url(server: PostgresServer) -> None:
+    """What was in it is gone, whoever is connected, and so is nothing else."""
+    endpoint = databases.clone(server.endpoint, "mine")
+    with pgwire.connect(databases.target_of(endpoint)) as left_open:
+        left_open.query("CREATE TABLE written (value text)")
+        databases.recreate(endpoint)
+    with pgwire.connect(databases.target_of(endpoint)) as connection:
+        assert connection.value("SELECT to_regclass('written') IS NULL") == "t"
+
+
 def test_names_are_quoted(server: PostgresServer) -> None:
     """A name with quotes, capitals and a slash is a name, and its URL leads there."""
     endpoint = databases.clone(server.endpoint, 'A "b"/c')

@@ -172,6 +172,14 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     assert "log:     starting" in str(caught.value)
 
 
+def test_without_a_folder_the_log_ends_with_the_server(tmp_path: Path) -> None:
+    """Nobody keeps the log: it lies in the home, and its end is in the error all the same."""
+    program(tmp_path / "bin", "redis-server", "echo 'cannot: the moon is full'; exit 3")
+    with pytest.raises(ServiceError, match="exit code 3") as caught:
+        start_redis(REDIS, environ={"PATH": str(tmp_path / "bin")}, folder=None)
+    assert "log:     cannot: the moon is full" in str(caught.value)
+
+
 def test_a_version_that_does_not_fit_is_passed_over_by_name(tmp_path: Path) -> None:
     """Every candidate that was passed over is named with its version and the wanted range."""
     spec = ServiceSpec(kind=ServiceKind.REDIS, version=">=99")

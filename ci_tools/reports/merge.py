@@ -19,6 +19,9 @@ FOREIGN = "file:"
 MOST_SHARDS = 4096
 """More shards than any run has: a label that claims more is a lie, and listing the missing ones would take for ever."""
 
+_NEVER = 0
+"""Number of the attempt that stands for a result that nobody sent: the merge makes it, no shard report has it."""
+
 _SEVERITY = (
     Outcome.LOST,
     Outcome.CRASHED,
@@ -41,7 +44,8 @@ def merge(plans: Sequence[Plan], shards: Sequence[ShardReport], *, run_id: str =
     Reports of another run (``run_id``, if given), commit or plan are said in ``problems``.
     """
     kept, repeated = _distinct(shards)
-    kept, problems = _without_conflicts(kept)
+    kept = _without_conflicts(kept)
+    problems: list[str] = []
     by_configuration = {plan.configuration: plan for plan in sorted(plans, key=dumps)}
     if len(by_configuration) < len({dumps(plan) for plan in plans}):
         problems.append("two different plans were given for one configuration")
@@ -83,7 +87,7 @@ def split(report: RunReport) -> tuple[ShardReport, ...]:
     """The shard reports behind a run report: merging them with the same plans gives it again."""
     cases: dict[tuple[str, str, int], dict[str, list[Attempt]]] = {}
     for case in (*report.cases, *report.strays):
-        for attempt in case.attempts:
+        for attempt in (attempt for attempt in case.attempts if attempt.number != _NEVER):
             place = cases.setdefault((_own_configuration(case, attempt, report), attempt.shard, attempt.run_attempt), {})
             place.setdefault(case.test_id, []).append(attempt)
     return tuple(
@@ -188,19 +192,15 @@ def _content(report: ShardReport) -> str:
     return dumps(replace(report, source="", digest="", cases=tuple(sorted(report.cases, key=lambda case: case.test_id))))
 
 
-def _without_conflicts(reports: list[ShardReport]) -> tuple[list[ShardReport], list[str]]:
-    """Two different reports of one attempt of one shard: every result of both is kept, the worst decides."""
+_CONTRADICTED = "is one of several different reports for one shard and attempt: the worst result of each test counts"
+
+
+def _without_conflicts(reports: list[ShardReport]) -> list[ShardReport]:
+    """Two different reports of one attempt of one shard: the worst result of each test is kept, and the shard is corrupt."""
     by_key: dict[tuple[str, str, int], list[ShardReport]] = {}
     for report in reports:
         by_key.setdefault(_key(report), []).append(report)
-    problems = []
-    single = []
-    for key, group in sorted(by_key.items()):
-        if len(group) > 1:
-            problems.append(f"{len(group)} different reports for {_place(group[0])}, attempt {key[2]}: the worst result counts")
-            group.sort(key=_content)
-        single.append(group[0] if len(group) == 1 else _worst_of(group))
-    return single, problems
+    return [group[0] if len(group) == 1 else _worst_of(sorted(group, key=_content)) for _, group in sorted(by_key.items())]
 
 
 def _worst_of(group: Sequence[ShardReport]) -> ShardReport:
@@ -216,11 +216,7 @@ def _worst_of(group: Sequence[ShardReport]) -> ShardReport:
         cases=tuple(merged),
         exits=tuple(exits[name] for name in sorted(exits)),
         collection_errors=tuple(errors[name] for name in sorted(errors)),
-        corrupt=tuple(
-            sorted(
-                {reason for report in group for reason in report.corrupt} | {"is one of several different reports for one shard"}
-            )
-        ),
+        corrupt=tuple(sorted({reason for report in group for reason in report.corrupt} | {_CONTRADICTED})),
     )
 
 
@@ -292,7 +288,7 @@ def _account(plan: Plan, reports: Sequence[ShardReport], fields: _Fields) -> Non
                 fields.strays.append(_case(test_id, plan.configuration, attempts))
         if counted is None:
             reason = f"planned for shard {home}, which sent no result of it"
-            lost = Attempt(outcome=Outcome.LOST, shard=home or "", reason=reason)
+            lost = Attempt(outcome=Outcome.LOST, number=_NEVER, shard=home or "", reason=reason)
             fields.cases.append(_case(test_id, plan.configuration, (lost,)))
 
 
@@ -366,7 +362,7 @@ def _by_test(reports: Iterable[ShardReport], translation: Mapping[str, str]) -> 
             last = max(report.run_attempt for report in newest.values() if report.shard == shard)
             if attempts[-1].run_attempt < last:
                 reason = f"not in attempt {last} of its shard"
-                attempts.append(Attempt(outcome=Outcome.LOST, shard=shard, run_attempt=last, reason=reason))
+                attempts.append(Attempt(outcome=Outcome.LOST, number=_NEVER, shard=shard, run_attempt=last, reason=reason))
     return found
 
 
@@ -405,7 +401,7 @@ def _case(test_id: str, configuration: str, attempts: Iterable[Attempt]) -> Case
 
 def _renumbered(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
     return tuple(
-        attempt if attempt.number == number else replace(attempt, number=number)
+        attempt if attempt.number in {number, _NEVER} else replace(attempt, number=number)
         for number, attempt in enumerate(attempts, start=1)
     )
 

@@ -135,7 +135,7 @@ BUGS = (
                 new='return self._redis.key("events")',
             ),
         ),
-        noticed_by=("test_each_user_has_a_channel_of_their_own",),
+        noticed_by=("test_events_reach_only_their_user",),
     ),
     Bug(
         name="an engine never removed from the registry",

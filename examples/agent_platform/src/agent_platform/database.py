@@ -117,7 +117,10 @@ class DatabaseSessionManager:
     async def start(self) -> None:
         """Open the database, create what is absent and prove that it answers; UnavailableError otherwise."""
         self._loop = asyncio.get_running_loop()
-        engine = open_engine(self._settings)
+        try:
+            engine = open_engine(self._settings)
+        except (SQLAlchemyError, ImportError) as error:
+            raise self._unusable(error) from error
         try:
             async with engine.begin() as connection:
                 if self._settings.database_schema:
@@ -125,10 +128,7 @@ class DatabaseSessionManager:
                 await connection.run_sync(METADATA.create_all)
         except (SQLAlchemyError, OSError) as error:
             await engine.dispose()
-            cause = getattr(error, "orig", None) or error
-            raise UnavailableError(
-                f"database {self.address} cannot be used ({type(cause).__name__}: {cause})", hint="check DATABASE_URL"
-            ) from error
+            raise self._unusable(error) from error
         except BaseException:
             await engine.dispose()
             raise
@@ -156,6 +156,11 @@ class DatabaseSessionManager:
                 await session.execute(text("SELECT 1"))
         except (SQLAlchemyError, OSError) as error:
             raise UnavailableError(f"database {self.address} does not answer ({error})", hint="check that it runs") from error
+
+    def _unusable(self, error: Exception) -> UnavailableError:
+        cause = getattr(error, "orig", None) or error
+        what = f"database {self.address} cannot be used ({type(cause).__name__}: {cause})"
+        return UnavailableError(what, hint="check DATABASE_URL; PostgreSQL needs the extra agent-platform[postgres]")
 
     async def close(self) -> None:
         """Close every connection."""

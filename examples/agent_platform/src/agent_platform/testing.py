@@ -7,7 +7,7 @@ import secrets
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +16,8 @@ import httpx
 import websockets
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from agent_platform.agents import AgentRegistry
 from agent_platform.app import SIMULATION_HEADER, create_app, platform_of
@@ -102,7 +104,9 @@ class LiveServer:
         return self._http
 
     async def __aenter__(self) -> Self:
-        listener = socket.create_server(("127.0.0.1", 0))
+        # asyncio sets TCP_NODELAY only where the protocol is named; without it small frames wait 40 ms for an ACK.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.bind(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="live server")
         listening = asyncio.create_task(self._server.listening.wait())
@@ -125,6 +129,11 @@ class LiveServer:
         if self._task is not None:
             await self._task
 
+    @property
+    def open_connections(self) -> int:
+        """How many clients' TCP connections the server still holds."""
+        return len(self._server.server_state.connections)
+
     async def settled(self) -> None:
         """Return once no submitted run is left and its engine is closed; TimeoutError after the deadline."""
         async with asyncio.timeout(DEADLINE_S):
@@ -136,6 +145,19 @@ class LiveServer:
         answer = await self.http.post("/auth/simulate", json=body, headers={SIMULATION_HEADER: self.settings.simulation_key})
         answer.raise_for_status()
         return SignedIn(**answer.json())
+
+    async def handshake(
+        self, *, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
+    ) -> tuple[int, Message]:
+        """The status of a WebSocket handshake and the body of its refusal; an accepted one is closed again."""
+        offered = [Subprotocol(name) for name in subprotocols] or None
+        try:
+            async with websockets.connect(
+                f"ws://127.0.0.1:{self.port}/ws", additional_headers=headers, subprotocols=offered, proxy=None
+            ):
+                return 101, {}
+        except InvalidStatus as refused:
+            return refused.response.status_code, json.loads(refused.response.body)
 
     @asynccontextmanager
     async def ws(self, token: str) -> AsyncIterator["Client"]:
@@ -195,6 +217,14 @@ class Client:
         while not (events := self._events_of(run_id)) or events[-1]["type"] not in TERMINAL:
             await self.receive()
         return events
+
+    async def close_code(self) -> int:
+        """The code with which the server closes the connection; what comes before is kept."""
+        with suppress(ConnectionClosed):
+            while True:
+                await self.receive()
+        assert self.connection.close_code is not None
+        return self.connection.close_code
 
     def _events_of(self, run_id: str) -> list[Message]:
         return [message for message in self.received if "seq" in message and message["run_id"] == run_id]

@@ -69,13 +69,20 @@ async def test_five_users_at_once_see_and_leave_nothing_foreign(live: LiveServer
 
 @pytest.mark.service("redis", "database", "http", "websocket")
 async def test_events_reach_only_their_user(live: LiveServer, witness: Witness) -> None:
-    """A second user who is connected all the time gets no frame of the first one's run."""
+    """A second user who is connected all the time gets no frame of the first one's run, nor does that user's channel."""
     ada, bob = [await live.sign_in(email) for email in ("ada@example.com", "bob@example.com")]
-    async with live.ws(ada.token) as adas, live.ws(bob.token) as bobs:
+    async with (
+        live.ws(ada.token) as adas,
+        live.ws(bob.token) as bobs,
+        witness.overhear(ada.user_id) as adas_channel,
+        witness.overhear(bob.user_id) as bobs_channel,
+    ):
         run_id = await adas.start("research", topic="tides")
         events = await adas.events(run_id)
         await bobs.send({"type": "ping"})
         await bobs.next("pong")
+        assert events == await adas_channel()
+        assert [] == await bobs_channel()
     assert RESEARCH_EVENTS == len(events)
     assert {ada.user_id} == {event["user_id"] for event in events}
     assert ["connection_ready", "pong"] == [message["type"] for message in bobs.received]

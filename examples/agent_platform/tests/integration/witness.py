@@ -1,7 +1,8 @@
 """The witness: what is really in the database and in Redis, read by connections that the platform knows nothing of."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -89,6 +90,24 @@ class Witness:
     async def leases(self, kind: str, user_id: str) -> int:
         """How many slots of the user are taken."""
         return await self.redis.zcard(self.key("lease", kind, user_id))
+
+    @asynccontextmanager
+    async def overhear(self, user_id: str) -> AsyncIterator[Callable[[], Awaitable[list[dict[str, Any]]]]]:
+        """Everything published on the user's channel since, up to the moment of the call."""
+        channel = self.key("events", user_id)
+        async with self.redis.pubsub() as pubsub:
+            await pubsub.subscribe(channel)
+            await pubsub.get_message(timeout=None)  # the confirmation
+
+            async def heard() -> list[dict[str, Any]]:
+                mark = f"mark {user_id}"
+                await self.redis.publish(channel, mark)
+                bodies = []
+                while (message := await pubsub.get_message(timeout=None)) is None or message["data"] != mark:
+                    bodies += [] if message is None else [json.loads(message["data"])]
+                return bodies
+
+            yield heard
 
     async def keys(self) -> set[str]:
         """Every key of this platform's namespace, without the namespace."""

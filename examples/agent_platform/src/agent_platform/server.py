@@ -43,16 +43,16 @@ class PlatformServer(uvicorn.Server):
         self._platform = platform_of(app)
         self._filter = DenialFilter()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the platform, then the application, then listen; StartupError if the platform does not start."""
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the platform, then listen and serve; StartupError if the platform does not start."""
         await self._platform.start()
         logging.getLogger("uvicorn.error").addFilter(self._filter)
-        await super().startup(sockets=sockets)
+        try:
+            await super().serve(sockets=sockets)
+        finally:
+            logging.getLogger("uvicorn.error").removeFilter(self._filter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain the platform, then stop listening and end the application."""
-        try:
-            await self._platform.drain()
-            await super().shutdown(sockets=sockets)
-        finally:
-            logging.getLogger("uvicorn.error").removeFilter(self._filter)
+        await self._platform.drain()
+        await super().shutdown(sockets=sockets)

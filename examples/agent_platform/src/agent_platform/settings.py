@@ -134,14 +134,17 @@ class Rule:
             return [f"missing, required in {where}"] if where in self.required else []
         if where in self.forbidden:
             return [f"set, but it must be absent in {where}: whoever holds it can sign in as anyone"]
-        checks = [self.check, self.public_check] if where in _PUBLIC else [self.check]
-        return [problem for check in checks if (problem := check(value))]
+        problem = self.check(value) or (self.public_check(value) if where in _PUBLIC else "")
+        return [problem] if problem else []
 
 
 def _database(value: str) -> str:
     scheme = value.split(":", 1)[0]
     allowed = ("sqlite+aiosqlite", "postgresql+asyncpg")
-    return "" if scheme in allowed else f"driver {scheme!r}, allowed: {' or '.join(allowed)}"
+    if scheme not in allowed:
+        return f"driver {scheme!r}, allowed: {' or '.join(allowed)}"
+    in_memory = scheme.startswith("sqlite") and urlsplit(value).path in {"", "/", "/:memory:"}
+    return "in memory, where each connection has its own, expected sqlite+aiosqlite:///file" if in_memory else ""
 
 
 def _public_database(value: str) -> str:

@@ -147,7 +147,7 @@ async def test_a_slow_consumer_is_let_go(tmp_path: Path) -> None:
                 pass
         protocol = ClientProtocol(parse_uri(f"ws://127.0.0.1:{live.port}/ws"))
         with socket.socket() as raw:
-            raw.setblocking(False)
+            raw.setblocking(False)  # noqa: FBT003 - the signature is the socket module's
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             await loop.sock_connect(raw, ("127.0.0.1", live.port))
             request = protocol.connect()

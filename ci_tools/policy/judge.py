@@ -17,6 +17,24 @@ from ci_tools.policy.rules import RULES, Answer, Facts, Rule
 from ci_tools.policy.wording import change, listed, plural
 
 _WORST = (Decision.ERROR, Decision.INCOMPLETE, Decision.FAILED)
+_TOLD = frozenset(
+    {
+        "house-in-order",
+        "not-interrupted",
+        "shards-present",
+        "tests-accounted-for",
+        "nothing-unplanned",
+        "nothing-duplicated",
+        "one-run",
+        "reports-whole",
+        "workers-finished",
+        "files-collected",
+        "failures-within-limit",
+        "errors-within-limit",
+    }
+)
+"""Rules whose breach the headline says in words; of any others it names the first."""
+
 _WORDS = {Decision.PASSED: "PASS", Decision.FAILED: "FAIL", Decision.INCOMPLETE: "INCOMPLETE", Decision.ERROR: "ERROR"}
 
 
@@ -125,8 +143,8 @@ def _headline(facts: Facts, decision: Decision, broken: Sequence[RuleResult]) ->
     word = "FAIL" if decision is Decision.INCOMPLETE and is_said_no else _WORDS[decision]
     head = f"{word} {passed}/{report.expected} passed" if report.expected or bad else f"{word} 0 tests"
     parts = list(_parts(facts, len(bad)))
-    if decision is not Decision.PASSED and not parts:
-        parts.append("; ".join(f"{result.rule}: {result.actual}, expected {result.expected}" for result in broken[:2]))
+    if not any(result.rule in _TOLD for result in broken):
+        parts.extend(f"{result.rule}: {result.actual}, expected {result.expected}" for result in broken[:2])
     tail = list(_tail(facts))
     said = "; ".join([*([", ".join(parts)] if parts else []), *tail])
     return f"{head} – {said}" if said else head

@@ -23,12 +23,21 @@ def render_annotations(verdict: Verdict, report: RunReport, *, path_prefix: str 
     """
     if verdict.decision is Decision.PASSED:
         return tuple(_flaky_warning(report))
-    lines = [*_verdict_lines(verdict), *(_cause(cause, path_prefix) for cause in findings.ordered_causes(verdict))]
+    lines = [
+        *_house_lines(verdict),
+        *_verdict_lines(verdict),
+        *(_cause(cause, path_prefix) for cause in findings.ordered_causes(verdict)),
+    ]
     if len(lines) <= MOST:
         return tuple(lines)
     hidden = len(lines) - (MOST - 1)
     more = _command("error", f"… and {hidden} more: the summary of this run has them all.", title=f"and {hidden} more")
     return (*lines[: MOST - 1], more)
+
+
+def _house_lines(verdict: Verdict) -> list[str]:
+    """What went wrong around the tests: a server that did not start, workers that vanished."""
+    return [_command("error", error.what, title=error.what.split("\n", 1)[0]) for error in verdict.errors]
 
 
 def _verdict_lines(verdict: Verdict) -> list[str]:

@@ -34,11 +34,11 @@ LADDER = (
 
 @dataclass(slots=True)
 class LeftOut:
-    """What a summary does not show, gathered while it is rendered."""
+    """What a summary does not show, gathered while it is rendered: how many of each kind."""
 
-    items: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def note(self, count: int, what: str) -> None:
-        """Remember that ``count`` of ``what`` (already plural or singular as fits) are not shown; nothing for 0."""
+        """Remember that ``count`` more of ``what`` (a plural) are not shown; nothing for 0 and less."""
         if count > 0:
-            self.items.append(f"{count} {what}")
+            self.counts[what] = self.counts.get(what, 0) + count

@@ -39,6 +39,10 @@ TEMPLATE = """\
 {% if not verdict.is_complete_proven %}
 <p class="warn">Completeness is not proven: without a plan nobody knows which tests should have run.</p>{% endif %}
 
+{% if verdict.errors %}<h2>What went wrong around the tests</h2>
+{% for error in verdict.errors %}<pre>{{ error.what | visible }}</pre>
+{% endfor %}{% endif %}
+
 {% if causes %}<h2>What to fix first</h2>
 {% for cause in causes %}<section class="cause">
 <h3>{{ loop.index }}. <code>{{ cause.title | visible }}</code></h3>

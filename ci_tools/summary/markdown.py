@@ -26,7 +26,7 @@ def render_summary(
         text = _render(verdict, report, detail, artifact)
         if size_of(text) <= budget_bytes:
             return text
-    everything = LeftOut(items=["1 summary below the headline"])
+    everything = LeftOut(counts={"everything below the headline": 1})
     return "\n\n".join([sections.render_head(verdict, report), _render_end(everything, artifact)]) + "\n"
 
 
@@ -51,12 +51,7 @@ def _render(verdict: Verdict, report: RunReport, detail: Detail, artifact: str) 
 
 def _render_end(left: LeftOut, artifact: str) -> str:
     where = f"in the artifact {inline_code(artifact)}" if artifact else "in `report.json` and `summary.html` beside this file"
-    if not left.items:
+    if not left.counts:
         return f"---\n\nNothing was left out here; the same as data is {where}."
-    # The same words may have been noted by several causes: one entry a kind.
-    totals: dict[str, int] = {}
-    for item in left.items:
-        count, _, what = item.partition(" ")
-        totals[what] = totals.get(what, 0) + int(count)
-    listed = ", ".join(f"{count} {what}" for what, count in totals.items())
+    listed = ", ".join(f"{what} ({count})" for what, count in left.counts.items())
     return f"---\n\nLeft out here: {listed}. All of it is {where}."

@@ -43,8 +43,7 @@ def render_causes(verdict: Verdict, detail: Detail, left: LeftOut) -> str:
     if not causes:
         return ""
     shown = causes[: detail.causes]
-    hidden = causes[detail.causes :]
-    left.note(len(hidden), f"causes ({render_count(sum(len(cause.tests) for cause in hidden), 'test')})")
+    left.note(len(causes) - len(shown), "causes")
     blocks = [_cause(number, cause, detail, left) for number, cause in enumerate(shown, start=1)]
     return "\n\n".join(["## What to fix first", *blocks]) if blocks else ""
 

@@ -4,6 +4,7 @@ import shlex
 import textwrap
 import unicodedata
 from collections.abc import Iterable
+from itertools import accumulate
 
 from ci_tools.model.case import Outcome
 from ci_tools.model.report import RunReport
@@ -160,12 +161,8 @@ def _columns(character: str) -> int:
 
 
 def _take(text: str, width: int) -> str:
-    taken = 0
-    for index, character in enumerate(text):
-        taken += _columns(character)
-        if taken > width:
-            return text[:index]
-    return text
+    widths = accumulate(map(_columns, text))
+    return "".join(character for character, taken in zip(text, widths, strict=True) if taken <= width)
 
 
 class _Paint:

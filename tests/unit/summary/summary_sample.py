@@ -5,7 +5,7 @@ from dataclasses import replace
 from ci_tools.model.case import Attempt, Case, ExceptionLink, Failure, Frame, Leak, Outcome, Phase
 from ci_tools.model.report import EndedBy, RunReport, ShardReport, WorkerExit
 from ci_tools.model.service import Provenance, Provider, ServiceKind
-from ci_tools.model.verdict import Cause, Decision, Input, RuleResult, Verdict
+from ci_tools.model.verdict import Cause, Decision, HouseError, Input, RuleResult, Verdict
 
 REFUSED = Failure(
     phase=Phase.SETUP,
@@ -156,3 +156,18 @@ VERDICT = Verdict(
     created_at=1795357810.0,
     notes=("2 tests have no timings yet",),
 )
+HOUSE = replace(
+    VERDICT,
+    decision=Decision.ERROR,
+    exit_code=12,
+    headline="ERROR redis did not answer on 127.0.0.1:6381 within 20 s",
+    errors=(
+        HouseError(
+            exit_code=12,
+            what="redis did not answer on 127.0.0.1:6381 within 20 s\n"
+            "  log: Fatal error, can't open config file\n"
+            "  hint: `ci-tools services up`",
+        ),
+    ),
+)
+"""The same run when the house failed."""

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from summary_sample import CASES, REPORT, VERDICT
+from summary_sample import CASES, HOUSE, REPORT, VERDICT
 
 from ci_tools.model.case import Frame
 from ci_tools.model.verdict import Decision
@@ -72,3 +72,18 @@ def test_a_passed_run_warns_of_flaky_tests_only() -> None:
         "::warning title=1 flaky test%3A passed after a failed attempt::tests/test_bridge.py::test_reconnects",
     )
     assert render_annotations(passed, replace(REPORT, cases=CASES[:1])) == ()
+
+
+def test_a_cause_without_any_place_has_none() -> None:
+    """Where no path of the project is known, the annotation stands at the run."""
+    example = replace(VERDICT.causes[0].example, frame=None)
+    cause = replace(VERDICT.causes[0], location="", example=example, example_test="collection")
+    (line,) = render_annotations(replace(FAILED, causes=(cause,)), REPORT)
+    assert "file=" not in line
+
+
+def test_what_failed_around_the_tests_is_the_first_annotation() -> None:
+    """A server that did not start comes before everything that failed for want of it."""
+    first = render_annotations(HOUSE, REPORT)[0]
+    assert first.startswith("::error title=redis did not answer on 127.0.0.1%3A6381 within 20 s::redis did not answer")
+    assert first.endswith("%0A  hint: `ci-tools services up`")

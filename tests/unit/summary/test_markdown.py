@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
-from summary_sample import BLOCKED, CASES, REFUSED, REPORT, VERDICT, attempt
+from summary_sample import BLOCKED, CASES, HOUSE, REFUSED, REPORT, VERDICT, attempt
 
 from ci_tools.model.case import Case, Outcome
 from ci_tools.model.report import RunReport, ShardReport
@@ -114,7 +114,7 @@ def test_what_is_left_out_adds_up() -> None:
     """The causes shown and the causes left out are all causes."""
     verdict, report = large(400, 3_000)
     text = render_summary(verdict, report, budget_bytes=60_000)
-    left = re.search(r"(\d+) causes", text.splitlines()[-1])
+    left = re.search(r"causes \((\d+)\)", text.splitlines()[-1])
     assert left is not None
     assert int(left[1]) + len(re.findall(r"^### \d+\. ", text, re.MULTILINE)) == 400
 
@@ -194,3 +194,58 @@ def test_blocked_tests_are_listed_up_to_the_rungs_count() -> None:
     text = render_summary(VERDICT, REPORT)
     listed = text.split("All 5 tests</summary>")[1].split("</details>")[0]
     assert listed.count("\n- ") == len(BLOCKED)
+
+
+def test_where_nothing_fits_the_headline_remains() -> None:
+    """Below every rung the head and the last line are there, and the text says that all else is elsewhere."""
+    text = render_summary(VERDICT, REPORT, budget_bytes=100)
+    assert text.splitlines()[0].endswith(VERDICT.headline)
+    assert text.splitlines()[-1].startswith("Left out here: everything below the headline (1). All of it is in `report.json`")
+
+
+def test_a_cause_may_know_next_to_nothing() -> None:
+    """Without place, command, text, shards and reach a cause still says what it is and how much it stops."""
+    bare = replace(
+        VERDICT.causes[0], location="", command="", shards=(), example=replace(REFUSED, text="", message=""), failures=0, errors=0
+    )
+    text = render_summary(replace(VERDICT, causes=(bare,)), REPORT)
+    block = text.split("### 1. ")[1].split("\n## ")[0]
+    assert block.splitlines()[2:] == ["It stops 1 test.", "", "- example: `tests/test_bridge.py::test_delivers`"]
+
+
+def test_several_configurations_have_a_column() -> None:
+    """Shards and tests of named configurations say which one they belong to."""
+    shards = tuple(replace(shard, configuration="valkey") for shard in REPORT.shards)
+    cases = tuple(replace(case, configuration="valkey") for case in CASES)
+    text = render_summary(VERDICT, replace(REPORT, shards=shards, cases=cases))
+    assert "| shard | configuration |" in text
+    assert "| <code>1/2</code> | <code>valkey</code> |" in text
+    assert "test_lost (valkey)" in text
+
+
+def test_a_leak_without_a_stack_is_named() -> None:
+    """What was left behind is told also where nobody knows who made it."""
+    leak = replace(CASES[8].attempts[0].leaks[0], created_stack="")
+    case = replace(CASES[8], attempts=(replace(CASES[8].attempts[0], leaks=(leak,)),))
+    text = render_summary(VERDICT, replace(REPORT, cases=(case,)))
+    assert text.count("Left a `task` behind: `<Task pending name='pump'>`") == 1
+
+
+def test_a_service_that_was_adopted_says_where() -> None:
+    """Without a path the address stands, and a time that is not known is a dash."""
+    adopted = replace(REPORT.services[0], path="", start_ms=0.0)
+    text = render_summary(replace(VERDICT, services=(adopted,)), REPORT)
+    assert "<code>127.0.0.1:6381</code> | <code>redis-server is on PATH</code> | – |" in text
+
+
+def test_what_failed_around_the_tests_stands_before_the_causes() -> None:
+    """No test can be blamed for a server that did not start: it is told whole, first, at every size."""
+    for budget in (1_000_000, 4_000):
+        text = render_summary(HOUSE, REPORT, budget_bytes=budget)
+        assert "can't open config file\n  hint: `ci-tools services up`\n```" in text
+        assert text.index("What went wrong around the tests") < text.index("What to fix first")
+
+
+def test_a_run_without_services_has_no_section_for_them() -> None:
+    """Nothing is said about services where there were none."""
+    assert "## Services" not in render_summary(replace(VERDICT, services=()), replace(REPORT, services=()))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import jsonschema
-from summary_sample import CASES, REFUSED, REPORT, VERDICT, attempt
+from summary_sample import CASES, HOUSE, REFUSED, REPORT, VERDICT, attempt
 
 from ci_tools.model.case import Case, Outcome
 from ci_tools.summary.ctrf import render_ctrf
@@ -158,3 +158,8 @@ def test_ctrf_survives_odd_times_and_surrogates() -> None:
     )
     document = json.loads(render_ctrf(VERDICT, replace(REPORT, cases=(case,), duration_s=float("nan"))))
     jsonschema.validate(document, SCHEMA)
+
+
+def test_the_page_tells_what_failed_around_the_tests() -> None:
+    """A server that did not start is on the page with its log."""
+    assert any("can't open config file" in text for text in Page(render_html(HOUSE, REPORT)).texts)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from summary_sample import REPORT, VERDICT
+from summary_sample import HOUSE, REPORT, VERDICT
 
 from ci_tools.model.case import Outcome
 from ci_tools.model.verdict import Decision
@@ -111,3 +111,44 @@ def test_progress_is_one_line_of_the_width(width: int, name: str, count: int) ->
 def test_progress_without_a_plan_names_its_stage() -> None:
     """Before the number of tests is known the stage stands instead of the bar."""
     assert render_progress(Progress(elapsed_s=0.5, stage="collect")) == "collect  no test  500 ms"
+
+
+def test_what_makes_a_verdict_weaker_is_said_beside_it() -> None:
+    """An interrupted run and one without a plan say so in the last line."""
+    verdict = replace(VERDICT, is_complete_proven=False)
+    last = render_verdict(verdict, replace(REPORT, interrupted_by="SIGINT")).splitlines()[-1]
+    assert last == "interrupted by SIGINT · verdict incomplete · exit code 11 · 1 min 08 s · completeness not proven"
+
+
+def test_more_than_ten_causes_are_counted() -> None:
+    """The eleventh cause and those after it are in the file, not on the terminal; one without a command shows none."""
+    causes = tuple(replace(VERDICT.causes[0], title=f"cause {number}", command="", location="") for number in range(13))
+    text = render_verdict(replace(VERDICT, causes=causes), REPORT)
+    assert "  … and 3 more causes: summary.md has them\n" in text
+    assert "nox -s" not in text
+
+
+def test_a_whole_run_offers_no_shard() -> None:
+    """A run in one piece is repeated by its causes' commands alone."""
+    cases = tuple(
+        replace(case, attempts=tuple(replace(attempt, shard="1/1") for attempt in case.attempts)) for case in REPORT.cases
+    )
+    report = replace(REPORT, cases=cases, shards=(replace(REPORT.shards[0], shard="1/1"),))
+    assert "repeat a shard" not in render_verdict(VERDICT, report)
+
+
+def test_progress_on_a_narrow_terminal_is_cut() -> None:
+    """Where bar and counts do not fit, the line is cut; where only the test's name does not, it is left out."""
+    progress = Progress(elapsed_s=1, expected=1000, counts={Outcome.PASSED: 900, Outcome.FAILED: 90}, in_flight={"t": 1.0})
+    assert columns(render_progress(progress, width=30)) == 30
+    assert "t (1.0 s)" not in render_progress(progress, width=70)
+
+
+def test_what_failed_around_the_tests_is_told_whole() -> None:
+    """The error of a service stands first, with its log and hint, uncut."""
+    lines = render_verdict(HOUSE, REPORT, width=40).splitlines()
+    assert lines[1:4] == [
+        "error: redis did not answer on 127.0.0.1:6381 within 20 s",
+        "  log: Fatal error, can't open config file",
+        "  hint: `ci-tools services up`",
+    ]

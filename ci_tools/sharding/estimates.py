@@ -59,7 +59,7 @@ def estimate(
 ) -> Estimates:
     """Estimates for ``files`` (test IDs by path).
 
-    A test without timings gets those of the one vanished test of the same name (a renamed file), else the median of its file's
+    A test without timings gets those of the one vanished test of the same name (a renamed file), else the mean of its file's
     tests, else the suite's mean without its longest 5 %. A configuration that never ran borrows the best known one's.
     """
     source = configuration
@@ -78,7 +78,7 @@ def estimate(
             missing = [test_id for test_id in ids if test_id not in test_us]
             if missing:
                 neighbours = [us_of[test_id] for test_id in ids if test_id in us_of]
-                guess = int(median(neighbours)) if len(neighbours) >= _NEIGHBOURS else typical
+                guess = sum(neighbours) // len(neighbours) if len(neighbours) >= _NEIGHBOURS else typical
                 test_us.update(dict.fromkeys(missing, guess))
     return Estimates(
         test_us=test_us,

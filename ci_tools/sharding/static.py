@@ -6,6 +6,7 @@ arithmetic is in whole microseconds, all ties are broken by ID: the same inputs 
 collection, on every machine.
 """
 
+import hashlib
 import heapq
 import math
 import re
@@ -40,7 +41,7 @@ class _Atom:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A file or a part of one. ``key`` is its smallest name: it breaks ties."""
+    """A file or a part of one. ``key`` names it (the path, or a part's first test ID) and breaks ties."""
 
     path: str
     key: str
@@ -145,7 +146,11 @@ def _best(
     best: tuple[int, list[list[_Piece]]] | None = None
     for share in cut_shares:
         cap = max(int(total * share) // count, 1)
-        placed, heaviest = _placed(_clusters(files, joined, collected.groups, costs, count, cap), costs, count, bias)
+        clusters = _clusters(files, joined, collected.groups, costs, count, cap)
+        steady = _steady(clusters, count, bias, int(bound * CLOSE)) if bound > longest and count > 1 else None
+        if steady is not None:
+            return steady
+        placed, heaviest = _placed(clusters, costs, count, bias)
         if best is None or heaviest * CLOSE < best[0]:
             best = heaviest, placed
         if count == 1 or best[0] <= bound * CLOSE:
@@ -198,7 +203,7 @@ def _joined_files(files: Mapping[str, tuple[str, ...]], groups: Mapping[str, str
 
 def _whole(path: str, ids: tuple[str, ...], groups: Mapping[str, str], costs: Estimates, cap: int) -> _Piece:
     atoms = _atoms(path, ids, groups, costs, cap)
-    return _Piece(path, ids[0] if ids else path, atoms, costs.file(path, ids))
+    return _Piece(path, path, atoms, costs.file(path, ids))
 
 
 def _atoms(path: str, ids: tuple[str, ...], groups: Mapping[str, str], costs: Estimates, cap: int) -> tuple[_Atom, ...]:
@@ -302,6 +307,34 @@ def _is_divisible(cluster: _Cluster) -> bool:
     return len(atoms) > 1 or (len(atoms) == 1 and not atoms[0].group and len(atoms[0].ids) > 1)
 
 
+def _steady(clusters: Sequence[_Cluster], count: int, bias: Mapping[int, int], room: int) -> list[list[_Piece]] | None:
+    """Each cluster in the first shard of its own preference that has room left; None where this does not come out even.
+
+    Preferences come from names alone, so a test that is added or gets slower moves next to nothing else.
+    """
+    placed: list[list[_Piece]] = [[] for _ in range(count)]
+    loads = [bias.get(index + 1, 0) for index in range(count)]
+    strides = [stride for stride in range(1, count) if math.gcd(stride, count) == 1]
+    for cluster in sorted(clusters, key=_by_weight):
+        number = int.from_bytes(hashlib.blake2b(cluster[0].key.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+        stride = strides[number // count % len(strides)]
+        weight = sum(piece.cost for piece in cluster)
+        for attempt in range(count):
+            index = (number + attempt * stride) % count
+            if loads[index] + weight <= room:
+                placed[index].extend(cluster)
+                loads[index] += weight
+                break
+        else:
+            return None
+    return placed if all(placed) else None
+
+
+def _by_weight(cluster: _Cluster) -> tuple[int, str]:
+    """Heaviest first, ties by name."""
+    return (-sum(piece.cost for piece in cluster), cluster[0].key)
+
+
 def _placed(
     clusters: Sequence[_Cluster], costs: Estimates, count: int, bias: Mapping[int, int]
 ) -> tuple[list[list[_Piece]], int]:
@@ -310,7 +343,7 @@ def _placed(
     paths: list[set[str]] = [set() for _ in range(count)]
     heap = [(bias.get(index + 1, 0), index) for index in range(count)]
     heapq.heapify(heap)
-    for cluster in sorted(clusters, key=lambda cluster: (-sum(piece.cost for piece in cluster), cluster[0].key)):
+    for cluster in sorted(clusters, key=_by_weight):
         load, index = heap[0]
         for piece in cluster:
             load += piece.cost - (costs.overhead(piece.path) if piece.path in paths[index] else 0)

@@ -1,6 +1,7 @@
 """Shards end to end: collected, planned, ordered and run by real workers, against one run of everything."""
 
 import os
+import random
 import subprocess
 import sys
 import textwrap
@@ -13,10 +14,13 @@ import pytest
 from ci_tools.model.case import Outcome
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.guard import GuardMode, GuardPolicy
+from ci_tools.model.journal import parse_journal
 from ci_tools.model.report import ShardReport
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.worker import Collected, WorkerOrder
 from ci_tools.reports.journals import read_shard
+from ci_tools.sharding.bisection import find_culprits
+from ci_tools.sharding.sequences import orders_of_sequence, recorded_sequence
 from ci_tools.sharding.static import orders_for, partition
 from ci_tools.sharding.timings import Timings, learn
 from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of
@@ -235,3 +239,60 @@ def test_long_arguments(root: Path, artifacts: Path) -> None:
     report = run_shard(root, artifacts, plan, ShardRef(index=1, count=1))
     assert Counter(case.outcome for case in report.cases) == {Outcome.PASSED: 400}
     assert (artifacts / "order-1-of-1-1.args").is_file()
+
+
+def run_sequence(root: Path, folder: Path, test_ids: Sequence[str]) -> dict[str, Outcome]:
+    """Outcomes of exactly these tests, run in this order by one worker."""
+
+    def command_for(order: WorkerOrder) -> WorkerCommand:
+        return command(
+            str(folder / order_name(order)),
+            python=sys.executable,
+            paths=[test_id for test_id in test_ids if test_id not in order.finished],
+            pytest_args=("-p", "no:cacheprovider", "-p", "no:randomly"),
+            environ=os.environ,
+        )
+
+    order = WorkerOrder(run_id="r", journal_dir=str(folder), files=orders_of_sequence(test_ids), guard=GUARD)
+    exits = supervise(command_for, order, folder=folder, cwd=root, deadline_s=60)
+    report = read_shard(folder, run_id="r", shard=ShardRef(index=1, count=1), expected=test_ids, exits=exits)
+    return {case.test_id: case.outcome for case in report.cases}
+
+
+def sequence_in(folder: Path) -> tuple[str, ...]:
+    """The order in which the folder's one worker ran its tests."""
+    (journal,) = folder.glob("journal-*-main-*.jsonl")
+    return recorded_sequence(parse_journal(journal.read_text("utf-8")))
+
+
+def test_a_recorded_order_is_repeated(root: Path, artifacts: Path) -> None:
+    """The order of a run that jumps between files and classes, replayed by its test IDs, is run exactly so again."""
+    write_suite(root, {path: NASTY[path] for path in ("test_parameters.py", "test_classes.py", "sub/test_grouped.py")})
+    sequence = list(collect(root, artifacts).test_ids)
+    random.Random(5).shuffle(sequence)  # noqa: S311 - an order, no secret
+    run_sequence(root, artifacts / "first", sequence)
+    recorded = sequence_in(artifacts / "first")
+    assert recorded == tuple(sequence)
+    run_sequence(root, artifacts / "again", recorded)
+    assert sequence_in(artifacts / "again") == recorded
+
+
+def test_the_test_that_breaks_another_is_found(root: Path, artifacts: Path) -> None:
+    """A test that leaves an environment variable behind is found among those that ran before its victim."""
+    write_suite(
+        root,
+        {
+            "test_a.py": "import os\n"
+            + "".join(f"def test_{n}():\n    {'os.environ.update(LEFT=str(1))' if n == 6 else 'pass'}\n" for n in range(12)),
+            "test_b.py": "import os\ndef test_victim():\n    assert 'LEFT' not in os.environ\n",
+        },
+    )
+    victim = "test_b.py::test_victim"
+    before = [test_id for test_id in collect(root, artifacts).test_ids if test_id != victim]
+    runs = iter(range(100))
+
+    def fails_after(tests: Sequence[str]) -> bool:
+        return run_sequence(root, artifacts / f"bisect-{next(runs)}", [*tests, victim])[victim] is not Outcome.PASSED
+
+    found = find_culprits(before, fails_after)
+    assert (found.culprits, found.is_minimal) == (("test_a.py::test_6",), True)

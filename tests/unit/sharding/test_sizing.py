@@ -70,8 +70,8 @@ def test_explanation() -> None:
         "bound:     4.0 s, a fair part of the tests; the longest one takes 3.0 s: a.py::t",
         "imports:   5 for 5 file(s): every shard that runs a part of a file imports it",
         "unknown:   1 test(s) without timings, their durations are guessed",
-        "shard 1/2: 4.0 s, 2 test(s) (2 timed) in 3 file(s): a.py 3.0 s, c.py 1.0 s, e.py 0.0 s",
-        "shard 2/2: 4.0 s, 2 test(s) (1 timed) in 2 file(s): b.py 2.0 s, d.py 2.0 s",
+        "shard 1/2: 4.0 s, 2 test(s) (1 timed) in 2 file(s): b.py 2.0 s, d.py 2.0 s",
+        "shard 2/2: 4.0 s, 2 test(s) (2 timed) in 3 file(s): a.py 3.0 s, c.py 1.0 s, e.py 0.0 s",
         "broken:    e.py could not be collected; its shard reports the error",
     ]
 

@@ -206,11 +206,32 @@ def test_ids_that_come_twice_are_planned_once() -> None:
     assert plan.notes == ("2 test ID(s) were collected more than once: each is planned once",)
 
 
-def test_heavy_tailed_suite_is_even() -> None:
-    """On a heavy-tailed suite the heaviest shard is within 2 % of the bound for 2 to 16 shards."""
+def heavy_tailed() -> tuple[dict[str, tuple[str, ...]], Timings]:
+    """Two hundred files whose tests take log-normal seconds: most of the time is in few of them."""
     rng = random.Random(7)  # noqa: S311 - durations, no secrets
     paths = {f"test_{n}.py": tuple(f"test_{n}.py::test_{i}" for i in range(rng.randrange(5, 60))) for n in range(200)}
-    timings = from_pairs((test_id, rng.lognormvariate(-5, 2)) for ids in paths.values() for test_id in ids)
+    return paths, from_pairs((test_id, rng.lognormvariate(-5, 2)) for ids in paths.values() for test_id in ids)
+
+
+def test_adding_a_test_moves_little() -> None:
+    """A new test in any of twenty files moves on average at most 5 % of the others to another shard."""
+    paths, timings = heavy_tailed()
+    before = {
+        test_id: shard.ref
+        for shard in partition(collected_of(paths), timings, 8, commit="abc").shards
+        for test_id in shard.test_ids
+    }
+    moved = []
+    for n in range(20):
+        more = {**paths, f"test_{n}.py": (*paths[f"test_{n}.py"], f"test_{n}.py::test_a_new_one")}
+        plan = partition(collected_of(more), timings, 8, commit="abc")
+        moved.append(sum(before.get(test_id, shard.ref) != shard.ref for shard in plan.shards for test_id in shard.test_ids))
+    assert sum(moved) / len(moved) <= 0.05 * len(before)
+
+
+def test_heavy_tailed_suite_is_even() -> None:
+    """On a heavy-tailed suite the heaviest shard is within 2 % of the bound for 2 to 16 shards."""
+    paths, timings = heavy_tailed()
     for count in (2, 4, 8, 16):
         plan = partition(collected_of(paths), timings, count, commit="abc")
         assert float(plan.facts["heaviest_s"]) <= 1.02 * float(plan.facts["bound_s"])

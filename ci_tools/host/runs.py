@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
 from ci_tools.errors import UsageError
 
 _MARK = ".running"
 """In a folder while its run goes on, holding the process ID: such a folder is never pruned."""
+
+
+def is_given_run_id(environ: Mapping[str, str]) -> bool:
+    """Whether the run's ID comes from outside and is shared by all jobs of the run."""
+    return bool(environ.get("CI_TOOLS_RUN_ID")) or environ.get("GITHUB_ACTIONS") == "true"
 
 
 def new_run_id(environ: Mapping[str, str]) -> str:
@@ -75,6 +78,8 @@ def _is_finished_run(folder: Path) -> bool:
 
 def _is_running(mark: Path) -> bool:
     """Whether the process that made the mark is still there: a killed run leaves its mark behind."""
+    import psutil  # noqa: PLC0415 - pruning alone needs it, and every bare pytest with the plugin comes past this module
+
     try:
         return psutil.pid_exists(int(mark.read_text(encoding="utf-8")))
     except (OSError, ValueError):

@@ -15,6 +15,8 @@ from ci_tools.model.worker import ORDER_VARIABLE, WorkerOrder
 CONTROLLER = "controller"
 MAIN = "main"
 
+_ARTIFACTS = "ci-artifacts"
+"""Where runs lie in a project without a table; the configuration's own default."""
 _SHARED_KEY = "ci_tools"
 
 
@@ -92,33 +94,46 @@ def is_listing(config: pytest.Config) -> bool:
 
 
 def _decide(config: pytest.Config) -> WorkerOrder:
-    from ci_tools.config.load import load  # noqa: PLC0415 - the plugin stays light where an order decides everything
-    from ci_tools.host.runs import new_run_id  # noqa: PLC0415 - as above
-
     option = config.getoption("ci_tools_journal", default=None)
-    try:
-        settings = load(config.rootpath)
-        run_id = new_run_id(os.environ)
-    except CIToolsError as error:
-        raise pytest.UsageError(str(error)) from error
-    guard = settings.guard
+    guard, artifacts = _configured(config.rootpath)
     if option == "off" or is_listing(config):
         guard = replace(guard, is_journal_on=False)
     if is_debugging(config):
         guard = replace(guard, timeout_s=0.0, leaks=dict.fromkeys(guard.leaks, GuardMode.OFF), evidence=GuardMode.OFF)
-    folder = _journal_folder(config, guard, settings.artifacts, run_id, option)
-    return WorkerOrder(run_id=run_id, journal_dir=str(folder), guard=guard)
-
-
-def _journal_folder(config: pytest.Config, guard: GuardPolicy, artifacts: str, run_id: str, option: str | None) -> Path:
-    from ci_tools.host.runs import create_run_folder  # noqa: PLC0415 - as above
-
     if option not in {None, "off"}:
-        return Path(str(option)).absolute()
+        return WorkerOrder(run_id=Path(option).name, journal_dir=str(Path(option).absolute()), guard=guard)
     if not guard.is_journal_on:
-        return config.rootpath / artifacts / run_id
+        return WorkerOrder(run_id="", journal_dir=os.devnull, guard=guard)
+    run_id, folder = _run_folder(config.rootpath / artifacts)
+    return WorkerOrder(run_id=run_id, journal_dir=folder, guard=guard)
+
+
+def _configured(root: Path) -> tuple[GuardPolicy, str]:
+    """The guards' settings and the artifacts folder, from the project's table if it has one."""
+    path = root / "pyproject.toml"
     try:
-        return create_run_folder(config.rootpath / artifacts, run_id)
+        has_table = path.is_file() and "ci-tools" in path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        has_table = False  # pytest itself has more to say about it
+    if not has_table:  # nearly every project that only has the plugin installed: the reader of the table costs 20 ms
+        return GuardPolicy(), _ARTIFACTS
+    from ci_tools.config.load import load  # noqa: PLC0415 - the plugin stays light where there is nothing to read
+
+    try:
+        settings = load(root)
+    except CIToolsError as error:
+        raise pytest.UsageError(str(error)) from error
+    return settings.guard, settings.artifacts
+
+
+def _run_folder(artifacts: Path) -> tuple[str, str]:
+    from ci_tools.host.runs import create_run_folder, new_run_id  # noqa: PLC0415 - only where a journal is written
+
+    try:
+        run_id = new_run_id(os.environ)
+        return run_id, str(create_run_folder(artifacts, run_id))
+    except CIToolsError as error:
+        raise pytest.UsageError(str(error)) from error
     except OSError as error:  # a read-only checkout: tests run there all the same, without a journal
         print(f"ci-tools: no journal, {error}", file=sys.stderr)  # noqa: T201 - pytest has no terminal yet
-        return Path(os.devnull)
+        return "", os.devnull

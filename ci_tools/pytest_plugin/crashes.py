@@ -1,5 +1,7 @@
 """Crashes: what pytest-xdist's controller knows of a worker that died, completed by that worker's own journal."""
 
+import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 
 from ci_tools.errors import DecodeError
 from ci_tools.model.journal import (
+    STACKS_SUFFIX,
     Event,
     ExitRequested,
     SessionFinished,
@@ -16,10 +19,11 @@ from ci_tools.model.journal import (
     TestStarted,
     TimedOut,
     WorkerCrashed,
+    WorkerStarted,
     parse_journal,
 )
 from ci_tools.model.shard import digest_of
-from ci_tools.pytest_plugin.journal import STACKS_SUFFIX, Journal
+from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.selection import REFUSED_KEY
 from ci_tools.pytest_plugin.stacks import trim_dump
 
@@ -57,7 +61,8 @@ class Crashes:
             self._crashed.add(worker)
         if error and self._journal is not None:
             events = self._events_of(worker)
-            self._journal.write(WorkerCrashed(at=time.time(), worker=worker, test_id=_open_test(events), message=str(error)))
+            message = _ending(events) or str(error)
+            self._journal.write(WorkerCrashed(at=time.time(), worker=worker, test_id=_open_test(events), message=message))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, report: pytest.TestReport) -> None:
@@ -101,6 +106,22 @@ class Crashes:
         # An earlier generation of the shard may have had a worker of the same name.
         paths = sorted(self._folder.glob(pattern), key=lambda path: path.stat().st_mtime)
         return paths[-1].read_text(encoding="utf-8", errors="replace") if paths else ""
+
+
+def _ending(events: Sequence[Event]) -> str:
+    """How the worker's process ended, as its parent may know: not reaped, that is execnet's. Empty where nobody can tell."""
+    start = events[0] if events else None
+    if not isinstance(start, WorkerStarted) or not hasattr(os, "waitid"):
+        return ""
+    try:
+        ended = os.waitid(os.P_PID, start.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return ""
+    if ended is None:
+        return ""
+    if ended.si_code == os.CLD_EXITED:
+        return f"ended with exit code {ended.si_status}"
+    return f"killed by {signal.Signals(ended.si_status).name}"
 
 
 def _open_test(events: Sequence[Event]) -> str:

@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import os
-import platform
 import sys
 import time
 from collections.abc import Generator
@@ -19,7 +18,6 @@ from ci_tools.model.shard import ShardRef
 from ci_tools.model.worker import ORDER_VARIABLE
 from ci_tools.pytest_plugin import fixtures
 from ci_tools.pytest_plugin.assignment import CONTROLLER, Assignment, is_debugging
-from ci_tools.pytest_plugin.crashes import Crashes
 from ci_tools.pytest_plugin.evidence import Evidence
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.failures import Project
@@ -75,6 +73,8 @@ class Installation:
             plugins.register(Listing(Path(order.collect_to)), "ci_tools_listing")
             return
         if not self.assignment.runs_tests:
+            from ci_tools.pytest_plugin.crashes import Crashes  # noqa: PLC0415 - the controller's alone
+
             plugins.register(Crashes(self._journal, Path(order.journal_dir)), "ci_tools_crashes")
             return
         # A test may start pytest itself: that one has no part in this order.
@@ -173,7 +173,7 @@ def _started(config: pytest.Config, assignment: Assignment) -> WorkerStarted:
         generation=order.generation,
         plan_digest=order.plan_digest,
         commit=order.commit,
-        python=platform.python_version(),
+        python=sys.version.split()[0],
         pytest=pytest.__version__,
         platform=sys.platform,
         tool=__version__,

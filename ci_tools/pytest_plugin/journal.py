@@ -4,10 +4,7 @@ import os
 import threading
 from pathlib import Path
 
-from ci_tools.model.journal import Event, render_event
-
-STACKS_SUFFIX = ".stacks"
-"""Beside ``journal-….jsonl`` lies ``journal-….stacks``: what the dead man's switch wrote when no line could be written."""
+from ci_tools.model.journal import STACKS_SUFFIX, Event, render_event
 
 
 def journal_name(*, shard_slug: str, worker: str, pid: int) -> str:

@@ -6,11 +6,12 @@ nearest frame of the project, kept as (code, instruction) pairs that are decoded
 """
 
 import contextvars
+import re
 import sys
 import threading
 import weakref
 from dataclasses import dataclass, field
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 Site = tuple[tuple[CodeType, int], ...]
 """Where something was made: (code, instruction) pairs, innermost first."""
 
-_DEEPEST_WALK = 60
 _KEPT_FRAMES = 3
+_OWN, _PYTEST, _FOREIGN = "own", "pytest", "foreign"
+_PLUGGY = re.compile(r"[\\/](pluggy|_pytest)[\\/]")
+"""Below these frames nothing of the project made anything."""
 _PRUNE_FROM = 256
 
 
@@ -103,6 +106,7 @@ class Ownership(Guard):
         self.fixtures: dict[int, Owner] = {}
         self.ended: list[Owner] = []
         self._project = project
+        self._kinds: dict[str, str] = {}
         self._running: list[Owner] = []
         self._main_thread = threading.main_thread()
         self._original: Any = None
@@ -232,24 +236,36 @@ class Ownership(Guard):
         owner.add(TaskRecord(weakref.ref(task), coro, self._site(), not loop.is_running()))
 
     def _site(self) -> Site:
-        frame = sys._getframe(3)  # noqa: SLF001 - documented; past _note, create_task
-        holds = self._project.holds
+        frame: FrameType | None = sys._getframe(3)  # noqa: SLF001 - documented; past _note, create_task
+        kinds = self._kinds
         kept: list[tuple[CodeType, int]] = []
         own = 0
-        for _ in range(_DEEPEST_WALK):
+        while frame is not None:
             code = frame.f_code
-            if holds(code.co_filename):
+            kind = kinds.get(code.co_filename)
+            if kind is None:
+                kind = self._classify(code.co_filename)
+            if kind is _OWN:
                 kept.append((code, frame.f_lasti))
                 own += 1
                 if own == _KEPT_FRAMES:
                     break
+            elif kind is _PYTEST:
+                break
             elif not kept:
                 kept.append((code, frame.f_lasti))
-            back = frame.f_back
-            if back is None:
-                break
-            frame = back
+            frame = frame.f_back
         return tuple(kept)
+
+    def _classify(self, filename: str) -> str:
+        if self._project.holds(filename):
+            kind = _OWN
+        elif _PLUGGY.search(filename):
+            kind = _PYTEST
+        else:
+            kind = _FOREIGN
+        self._kinds[filename] = kind
+        return kind
 
 
 def frames_of_site(site: Site, project: Project) -> tuple[Frame | None, str]:

@@ -18,7 +18,15 @@ class Phases:
         self._position = position
         self._recording = recording
         self._project = project
-        self._guards = guards
+        # Only who has something to do is asked: this runs for every phase and fixture of every test.
+        self._begin_test = [guard.begin_test for guard in guards if type(guard).begin_test is not Guard.begin_test]
+        self._begin_phase = [guard.begin_phase for guard in guards if type(guard).begin_phase is not Guard.begin_phase]
+        self._end_phase = [guard.end_phase for guard in reversed(guards) if type(guard).end_phase is not Guard.end_phase]
+        self._begin_fixture = [guard.begin_fixture for guard in guards if type(guard).begin_fixture is not Guard.begin_fixture]
+        self._end_fixture = [guard.end_fixture for guard in reversed(guards) if type(guard).end_fixture is not Guard.end_fixture]
+        self._finish_fixture = [
+            guard.finish_fixture for guard in guards if type(guard).finish_fixture is not Guard.finish_fixture
+        ]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool | None, bool | None]:
@@ -36,8 +44,8 @@ class Phases:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Begin an execution and its set-up."""
         self._position.execution = self._recording.begin(item).number
-        for guard in self._guards:
-            guard.begin_test(item)
+        for begin_test in self._begin_test:
+            begin_test(item)
         return (yield from self._around(item, Phase.SETUP))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -57,8 +65,8 @@ class Phases:
         """Know which fixture is being set up, and note it on what it raises."""
         fixtures = self._position.fixtures
         fixtures.append(fixturedef.argname)
-        for guard in self._guards:
-            guard.begin_fixture(fixturedef, request)
+        for begin_fixture in self._begin_fixture:
+            begin_fixture(fixturedef, request)
         value: object = None
         is_up = False
         try:
@@ -69,30 +77,30 @@ class Phases:
             blame_fixture(error, RaisingFixture(name=fixturedef.argname, scope=fixturedef.scope, path=path))
             raise
         finally:
-            for guard in reversed(self._guards):
-                guard.end_fixture(fixturedef, value, is_up=is_up)
+            for end_fixture in self._end_fixture:
+                end_fixture(fixturedef, value, is_up=is_up)
             fixtures.pop()
         return value
 
     @pytest.hookimpl(trylast=True)
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
         """A fixture's life is over."""
-        for guard in self._guards:
-            guard.finish_fixture(fixturedef)
+        for finish_fixture in self._finish_fixture:
+            finish_fixture(fixturedef)
 
     def _around(self, item: pytest.Item, phase: Phase) -> Generator[None, object, object]:
         self._position.enter(phase)
         result: object = None
         error: BaseException | None = None
         try:
-            for guard in self._guards:
-                guard.begin_phase(item, phase)
+            for begin_phase in self._begin_phase:
+                begin_phase(item, phase)
             result = yield
         except BaseException as raised:  # noqa: BLE001 - raised again below, or replaced by a guard's finding
             error = raised
         outcome = error
-        for guard in reversed(self._guards):
-            outcome = guard.end_phase(item, phase, outcome)
+        for end_phase in self._end_phase:
+            outcome = end_phase(item, phase, outcome)
         self._position.leave()
         if outcome is None:
             return result

@@ -1,0 +1,73 @@
+"""The journal's writer loses no line, mixes none and troubles nobody."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from ci_tools.model.journal import TestStarted, parse_journal
+from ci_tools.pytest_plugin.journal import Journal, journal_name
+
+
+def _event(name: str) -> TestStarted:
+    return TestStarted(at=1.0, test_id=name)
+
+
+def _names(journal: Journal) -> list[str]:
+    return [event.test_id for event in parse_journal(journal.path.read_text(encoding="utf-8")) if isinstance(event, TestStarted)]
+
+
+@pytest.fixture(name="journal")
+def _journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "deep" / journal_name(shard_slug="1-of-1", worker="gw0", pid=7))
+
+
+def test_a_line_is_there_at_once(journal: Journal) -> None:
+    """Nothing waits in a buffer."""
+    journal.write(_event("a"))
+    assert _names(journal) == ["a"]
+
+
+def test_threads_do_not_mix_their_lines(journal: Journal) -> None:
+    """Long lines of many threads stay whole."""
+    names = [f"{number}-{'x' * 20_000}" for number in range(40)]
+    threads = [threading.Thread(target=journal.write, args=(_event(name),)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(_names(journal)) == sorted(names)
+
+
+def test_a_lone_surrogate_is_written(journal: Journal) -> None:
+    """A test ID from broken parameters does not break the journal."""
+    journal.write(_event("a[\udc80]"))
+    assert _names(journal) == ["a[\udc80]"]
+
+
+def test_a_closed_journal_takes_nothing(journal: Journal) -> None:
+    """After the end nobody writes, and nobody is told off."""
+    journal.close()
+    journal.write(_event("late"))
+    assert _names(journal) == []
+
+
+def test_a_descriptor_closed_by_the_tested_code_is_opened_again(journal: Journal) -> None:
+    """Code that closes every descriptor does not silence the journal."""
+    os.close(journal._descriptor)
+    journal.write(_event("after"))
+    assert _names(journal) == ["after"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_does_not_write(journal: Journal) -> None:
+    """The child's copy of the journal is silent."""
+    pid = os.fork()
+    if pid == 0:
+        journal.write(_event("child"))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    journal.write(_event("parent"))
+    assert _names(journal) == ["parent"]

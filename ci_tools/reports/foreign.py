@@ -51,6 +51,8 @@ def read_junit(path: Path, *, label: str = "", limits: Limits = LIMITS) -> Shard
         reader.add(case)
     cases = reader.cases()
     corrupt = [*found.corrupt, *reader.corrupt]
+    if not (corrupt or cases or reader.broken):
+        corrupt.append("holds no test")
     started = [moment for suite in {id(case.suite): case.suite for case in raw}.values() if (moment := _moment(suite))]
     return ShardReport(
         run_id=facts.get("run_id", ""),

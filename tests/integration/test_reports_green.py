@@ -1,0 +1,283 @@
+"""Who says green: files that prove nothing never pass, and honest files of twenty producers give no false alarm.
+
+The whole way from bytes to verdict: read, merge, find causes, judge.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ci_tools.model.case import Attempt, Case, Outcome
+from ci_tools.model.codec import dumps, loads
+from ci_tools.model.policy import PROFILES
+from ci_tools.model.report import ShardReport
+from ci_tools.model.shard import Plan, Shard, ShardRef, Unit, digest_of
+from ci_tools.model.verdict import Decision, Verdict
+from ci_tools.policy.judge import judge
+from ci_tools.reports.causes import find_causes
+from ci_tools.reports.foreign import read_junit
+from ci_tools.reports.junit import write_junit
+from ci_tools.reports.merge import merge
+
+PRODUCERS = Path(__file__).parents[1] / "golden" / "reports" / "producers"
+NOW = 1_795_000_000.0
+
+CASE = '<testcase classname="c" name="t" time="0.1"/>'
+U = '<testcase classname="c" name="u">'
+Z = "</testcase></testsuite>"
+BARE = '<testcase classname="tests.test_a" name="test_x" time="0.1" />'
+
+
+def verdict_of(*paths: Path, plans: tuple[Plan, ...] = (), profile: str = "default", run_id: str = "") -> Verdict:
+    """The verdict on these files."""
+    report = merge(plans, [read_junit(path) for path in paths], run_id=run_id)
+    return judge(report, PROFILES[profile], now=NOW, profile=profile, causes=find_causes(report))
+
+
+def file_of(tmp_path: Path, text: str) -> Path:
+    """A file with this text."""
+    path = tmp_path / "junit.xml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+NOT_GREEN = {
+    "zero tests in the file": '<testsuites><testsuite name="s" tests="0" failures="0" errors="0"/></testsuites>',
+    "no suite at all": "<testsuites/>",
+    "empty file": "",
+    "all tests skipped": f'<testsuite name="s" tests="1"><testcase classname="c" name="t"><skipped/>{Z}',
+    "declares 3 bad results, contains a passing case": f'<testsuite tests="5" failures="2" errors="1">{CASE}</testsuite>',
+    "declares 0 failures, contains one": (
+        '<testsuite name="s" tests="1" failures="0" errors="0" skipped="0" time="1">'
+        f'<testcase classname="c" name="t"><failure message="no"/>{Z}'
+    ),
+    "skipped and error together": (f'<testsuite>{CASE}{U}<skipped/><error message="failed on teardown"/>{Z}'),
+    "error of the suite": f'<testsuites><testsuite name="s">{CASE}<error message="no database"/></testsuite></testsuites>',
+    "failing test in a nested suite": (f'<testsuite name="s">{CASE}<testsuite name="in">{U}<failure/>{Z}</testsuite>'),
+    "truncated file": f'<testsuite name="s" tests="2">{CASE}{U}<fai',
+    "truncated between cases": f'<testsuite name="s" tests="2">{CASE}',
+    "failing case at the root": '<testsuites><testcase classname="c" name="t"><failure/></testcase></testsuites>',
+    "status only in an attribute": f'<testsuite>{CASE}<testcase classname="c" name="u" status="failed"/></testsuite>',
+    "run again three times, failed three times": (
+        f'<testsuites name="pytest tests"><testsuite name="pytest">{BARE}{BARE}'
+        f'<testcase classname="tests.test_a" name="test_x"><failure message="no"/>{Z}</testsuites>'
+    ),
+    "a package that does not compile": f'<testsuites errors="1"><testsuite name="s">{CASE}</testsuite></testsuites>',
+    "HTML error page": "<!DOCTYPE html><html><head><title>502</title></head><body>Bad Gateway</body></html>",
+    "XHTML error page": "<html xmlns='http://www.w3.org/1999/xhtml'><body>Bad Gateway</body></html>",
+    "a session that was ended in the middle": f'<testsuite name="pytest">{CASE}<testcase classname="" name=""/></testsuite>',
+    "a file that could not be imported": (
+        '<testsuites name="pytest tests"><testsuite name="pytest" errors="1">'
+        f'{BARE}<testcase classname="" name="tests.test_b"><error message="collection failure">E   ImportError: x</error>'
+        "</testcase></testsuite></testsuites>"
+    ),
+    "a failure element nobody knows": f"<testsuite>{CASE}{U}<Failure>no</Failure>{Z}",
+    "xdist lost its worker": f"""<testsuite>{CASE}{U}<error message="worker 'gw1' crashed"/>{Z}""",
+}
+
+
+@pytest.mark.parametrize("name", NOT_GREEN)
+def test_what_proves_nothing_never_passes(tmp_path: Path, name: str) -> None:
+    """None of these files passes, under no profile, and its exit code is that of an answer, not of a fault."""
+    path = file_of(tmp_path, NOT_GREEN[name])
+    verdicts = [verdict_of(path, profile=profile) for profile in PROFILES]
+    assert all(verdict.decision in {Decision.FAILED, Decision.INCOMPLETE} for verdict in verdicts)
+    assert {verdict.exit_code for verdict in verdicts} <= {10, 11}
+
+
+@pytest.mark.parametrize("name", NOT_GREEN)
+def test_one_bad_file_among_good_ones_never_passes(tmp_path: Path, name: str) -> None:
+    """A good file beside it does not outweigh a bad one; a file of skips alone is no fault beside it."""
+    says_nothing = {"all tests skipped"}
+    verdict = verdict_of(PRODUCERS / "pytest.xml", file_of(tmp_path, NOT_GREEN[name]))
+    assert (verdict.decision is Decision.PASSED) == (name in says_nothing)
+
+
+EXPECTED = {
+    "bazel": {"passed": 1},
+    "behave": {"passed": 1, "skipped": 1},
+    "ctest": {"passed": 1, "skipped": 2},
+    "cypress": {"passed": 1},
+    "googletest": {"passed": 1, "skipped": 2},
+    "gotestsum": {"passed": 3, "skipped": 1},
+    "jest-junit": {"passed": 2, "skipped": 1},
+    "mocha-junit": {"passed": 1, "skipped": 1},
+    "nextest": {"passed": 2},
+    "nextest-flaky": {"flaky": 1},
+    "node-test": {"passed": 2, "skipped": 2},
+    "phpunit": {"passed": 2, "skipped": 1},
+    "playwright": {"passed": 1, "skipped": 1},
+    "pytest": {"passed": 3, "skipped": 1, "xfailed": 1},
+    "pytest-xunit1": {"passed": 2},
+    "robot-xunit": {"passed": 2, "skipped": 1},
+    "surefire": {"passed": 3, "skipped": 1},
+    "surefire-flaky": {"passed": 1, "flaky": 1},
+    "unittest-xml-reporting": {"passed": 2, "skipped": 1},
+    "vitest": {"passed": 2, "skipped": 1},
+}
+
+
+def test_every_producers_file_is_tried() -> None:
+    """The folder of sample files and the table here agree."""
+    assert sorted(path.stem for path in PRODUCERS.glob("*.xml")) == sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_honest_files_give_no_false_alarm(name: str) -> None:
+    """An honest green file of each producer passes, with the right counts and nothing corrupt."""
+    verdict = verdict_of(PRODUCERS / f"{name}.xml")
+    assert verdict.decision is Decision.PASSED
+    assert {outcome: count for outcome, count in verdict.counts.items() if count} == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", ["surefire-flaky", "nextest-flaky"])
+def test_a_flaky_file_is_no_plain_pass(name: str) -> None:
+    """A flake has its own column in the headline and breaks the release profile's rule."""
+    path = PRODUCERS / f"{name}.xml"
+    broken = [rule.rule for rule in verdict_of(path, profile="release").rules if not rule.holds]
+    assert ("1 flaky" in verdict_of(path).headline, "flaky-within-limit" in broken) == (True, True)
+
+
+def test_a_file_cut_by_a_kill_is_not_whole() -> None:
+    """Every producer's file loses its verdict when its last bytes are missing."""
+    for path in sorted(PRODUCERS.glob("*.xml")):
+        data = path.read_bytes().rstrip()
+        cut = path.parent / "does-not-exist.xml"
+        assert not cut.exists()
+        assert _verdict_of_bytes(data[: len(data) - 3], path.name).decision is not Decision.PASSED, path.name
+
+
+def _verdict_of_bytes(data: bytes, name: str) -> Verdict:
+    import tempfile  # noqa: PLC0415 - only here
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        return verdict_of(path)
+
+
+# The origin report: 1 passed, 4 failed, 20 errors, called a major success.
+
+
+def origin() -> str:
+    """A JUnit file as pytest would have written it then: 20 set-up errors from 3 causes."""
+    refused = "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', 6381)"
+    factory = "AttributeError: module 'tests.fixtures.service_fixtures' has no attribute 'create_test_app'"
+    closed = "RuntimeError: Event loop is closed"
+    errors = [refused] * 12 + [factory] * 5 + [closed] * 3
+    rows = ['<testcase classname="tests.test_bridge" name="test_infrastructure" time="0.0"/>']
+    rows += [
+        f'<testcase classname="tests.test_bridge" name="test_failed_{number}" time="0.0">'
+        f'<failure message="assert {number} == 0">&gt;   assert events[{number}] == 0\nE   assert {number} == 0\n\n'
+        f"tests/test_bridge.py:{number}: AssertionError</failure></testcase>"
+        for number in range(1, 5)
+    ]
+    rows += [
+        f'<testcase classname="tests.test_bridge" name="test_error_{number}" time="0.0">'
+        f'<error message="failed on setup with &quot;{message}&quot;">E   {message}</error></testcase>'
+        for number, message in enumerate(errors)
+    ]
+    suite = f'<testsuite name="pytest" errors="20" failures="4" skipped="0" tests="25" time="2.1">{"".join(rows)}</testsuite>'
+    return f'<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests">{suite}</testsuites>'
+
+
+def test_the_origin_reports_run_is_not_ready(tmp_path: Path) -> None:
+    """1 passed, 4 failed, 20 errors: exit 10, 1/25, errors apart, and the 20 errors are 3 causes in the right order."""
+    verdict = verdict_of(file_of(tmp_path, origin()))
+    assert (verdict.decision, verdict.exit_code) == (Decision.FAILED, 10)
+    assert verdict.headline == "FAIL 1/25 passed – 24 not passing from 7 causes; completeness not proven"
+    assert (verdict.counts["passed"], verdict.counts["failed"], verdict.counts["error"]) == (1, 4, 20)
+    assert [(cause.errors, cause.title) for cause in verdict.causes if cause.errors] == [
+        (12, "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', 6381)"),
+        (5, "AttributeError: module 'tests.fixtures.service_fixtures' has no attribute 'create_test_app'"),
+        (3, "RuntimeError: Event loop is closed"),
+    ]
+
+
+# Files of ours, held against a plan.
+
+ONE, TWO = "tests/test_a.py::test_one", "tests/test_a.py::test_two"
+
+
+def plan(*shards: tuple[str, ...], commit: str = "c0ffee") -> Plan:
+    """A plan of these shards."""
+    made = tuple(
+        Shard(ref=ShardRef(index=index, count=len(shards)), units=(Unit(path="tests/test_a.py", test_ids=ids),))
+        for index, ids in enumerate(shards, start=1)
+    )
+    return Plan(commit=commit, shards=made, expected_digest=digest_of(test_id for ids in shards for test_id in ids))
+
+
+def shard_file(
+    tmp_path: Path, label: str, *test_ids: str, the_plan: Plan, run_id: str = "run-1", outcome: Outcome = Outcome.PASSED
+) -> Path:
+    """The JUnit file of one shard that ran these tests."""
+    cases = tuple(Case(test_id=test_id, attempts=(Attempt(outcome=outcome, shard=label),)) for test_id in test_ids)
+    report = ShardReport(
+        run_id=run_id,
+        shard=label,
+        cases=cases,
+        commit=the_plan.commit,
+        plan_digest=the_plan.expected_digest,
+        expected_digest=digest_of(test_ids),
+    )
+    path = tmp_path / f"junit-{run_id}-{label.replace('/', '-')}.xml"
+    write_junit(report, path)
+    return path
+
+
+def test_all_shards_of_this_run_pass(tmp_path: Path) -> None:
+    """Both shards' files and the plan: proven complete, also for a release."""
+    both = plan((ONE,), (TWO,))
+    files = [shard_file(tmp_path, "1/2", ONE, the_plan=both), shard_file(tmp_path, "2/2", TWO, the_plan=both)]
+    verdict = verdict_of(*files, plans=(both,), run_id="run-1", profile="release")
+    assert (verdict.decision, verdict.headline) == (Decision.PASSED, "PASS 2/2 passed")
+
+
+def test_a_missing_shard_is_incomplete(tmp_path: Path) -> None:
+    """One of two files: exit 11, the lost test is named."""
+    both = plan((ONE,), (TWO,))
+    verdict = verdict_of(shard_file(tmp_path, "1/2", ONE, the_plan=both), plans=(both,), run_id="run-1")
+    lost = next(rule for rule in verdict.rules if rule.rule == "tests-accounted-for")
+    assert (verdict.exit_code, lost.details) == (11, (TWO,))
+
+
+def test_the_wrong_shard_does_not_pass(tmp_path: Path) -> None:
+    """Shard 1's file twice under both names is not two shards."""
+    both = plan((ONE,), (TWO,))
+    files = [shard_file(tmp_path, "1/2", ONE, the_plan=both), shard_file(tmp_path, "2/2", ONE, the_plan=both)]
+    assert verdict_of(*files, plans=(both,), run_id="run-1").decision is Decision.INCOMPLETE
+
+
+def test_an_old_file_of_another_run_does_not_pass(tmp_path: Path) -> None:
+    """A file that a cache brought back is of another run, and that is enough."""
+    both = plan((ONE,), (TWO,))
+    files = [shard_file(tmp_path, "1/2", ONE, the_plan=both), shard_file(tmp_path, "2/2", TWO, the_plan=both, run_id="run-0")]
+    verdict = verdict_of(*files, plans=(both,), run_id="run-1")
+    broken = [rule.rule for rule in verdict.rules if not rule.holds]
+    assert (verdict.decision, broken) == (Decision.INCOMPLETE, ["one-run"])
+    assert verdict_of(*files, plans=(both,)).decision is Decision.INCOMPLETE
+
+
+def test_a_file_of_another_commit_does_not_pass(tmp_path: Path) -> None:
+    """A report of another commit than the plan's is no evidence."""
+    planned, old = plan((ONE,)), plan((ONE,), commit="0ld")
+    assert verdict_of(shard_file(tmp_path, "1/1", ONE, the_plan=old), plans=(planned,)).decision is Decision.INCOMPLETE
+
+
+def test_one_shard_given_twice_is_counted_once(tmp_path: Path) -> None:
+    """The same file again changes nothing and is said."""
+    both = plan((ONE,), (TWO,))
+    files = [shard_file(tmp_path, "1/2", ONE, the_plan=both), shard_file(tmp_path, "2/2", TWO, the_plan=both)]
+    copy = tmp_path / "copy.xml"
+    copy.write_bytes(files[0].read_bytes())
+    verdict = verdict_of(*files, copy, plans=(both,), run_id="run-1")
+    assert verdict.decision is Decision.PASSED
+    assert "shard 1/2 was given more than once and counted once" in verdict.notes
+
+
+def test_a_verdict_survives_its_json(tmp_path: Path) -> None:
+    """The verdict on the origin's file is the same after being written and read."""
+    verdict = verdict_of(file_of(tmp_path, origin()))
+    assert loads(Verdict, dumps(verdict)) == replace(verdict)

@@ -108,6 +108,8 @@ class Host:
             "FAKE_ENVIRONMENTS": str(self.folder / "environments"),
             "FAKE_PYTHON": sys.executable,
             "FAKE_SCRIPT": str(FAKES / "artifacts.py"),
+            "FAKE_CACHE": str(self.folder / "cache"),
+            "FAKE_CACHE_SCRIPT": str(FAKES / "cache.py"),
             **(env or {}),
         }
         command = ["act", event, "--json", "--action-offline-mode", "--no-cache-server"]
@@ -139,7 +141,9 @@ class Host:
         """Every foreign action at exactly the commit that we pin: another pin finds no fake and fails."""
         found = {f"{SELF}@{reference}": toolkit for reference in ("v1", "self")}
         for path in (ROOT / ".github").glob("**/*.yml"):
-            for name, reference in re.findall(r"uses: (actions/[\w-]+)@([0-9a-f]{40})", path.read_text(encoding="utf-8")):
+            for name, reference in re.findall(
+                r"uses: (actions/[\w-]+)(?:/\w+)?@([0-9a-f]{40})", path.read_text(encoding="utf-8")
+            ):
                 fake = FAKES / name.removeprefix("actions/")
                 if fake.is_dir():
                     found[f"{name}@{reference}"] = fake

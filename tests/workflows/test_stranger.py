@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from act_host import Host, Result
+from act_host import FAKES, Host, Result
 
 pytestmark = pytest.mark.skipif(shutil.which("act") is None, reason="act is not installed on this platform")
 
@@ -151,6 +151,22 @@ def test_a_forks_pull_request_gets_its_verdict(host: Host, tmp_path: Path) -> No
     assert verdict(result)["decision"] == "passed"
 
 
+@pytest.mark.slow
+def test_timings_of_main_serve_the_next_plan(host: Host, tmp_path: Path) -> None:
+    """A passed run of the default branch keeps its timings; the next run's plan is made with them, and a branch keeps none."""
+    host.publish()
+    main, branch = tmp_path / "main.json", tmp_path / "branch.json"
+    main.write_text(json.dumps({"ref": "refs/heads/main", "repository": {"default_branch": "main"}}), encoding="utf-8")
+    branch.write_text(json.dumps({"ref": "refs/heads/x", "repository": {"default_branch": "other"}}), encoding="utf-8")
+    digests = []
+    for event in (branch, main, main):
+        assert run(host, shards=1, event=("push", "-e", str(event))).code == 0
+        plan = json.loads((host.artifacts / "integration-plan" / "plan.json").read_text(encoding="utf-8"))
+        digests.append(plan["timings_digest"])
+    assert digests[0] == digests[1] != digests[2]
+    assert len(list((tmp_path / "cache").iterdir())) >= 1
+
+
 PLANTED = {
     "an artifact without its shard": (
         "-py${{ matrix.python }}-${{ matrix.shard.slug }}",
@@ -194,7 +210,7 @@ def test_every_pinned_action_has_a_fake_at_that_commit() -> None:
     used = {
         name
         for path in (root / ".github").glob("**/*.yml")
-        for name in re.findall(r"uses: actions/([\w-]+)@", path.read_text(encoding="utf-8"))
+        for name in re.findall(r"uses: actions/([\w/-]+)@", path.read_text(encoding="utf-8"))
     }
-    fakes = {path.parent.name for path in (root / "tests/workflows/fakes").glob("*/action.yml")} - {"setup"}
+    fakes = {path.parent.relative_to(FAKES).as_posix() for path in FAKES.glob("**/action.yml")} - {"setup"}
     assert used - {"checkout", "attest"} == fakes

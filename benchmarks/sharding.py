@@ -46,7 +46,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=["cpu", "even", "plan", "overhead"], default=[])
     parser.add_argument("--venv", type=Path, help="environment to make or to use again; default: a temporary one")
-    parser.add_argument("--durations", type=Path, help="a .test_durations of the suite; default: one serial run makes it")
+    parser.add_argument(
+        "--durations", type=Path, help="file of CPU seconds by test to use, or to keep them in; default: a new one"
+    )
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--heaviest-only", action="store_true", help="run the predicted heaviest shard of each only")
     options = parser.parse_args()
@@ -55,7 +57,10 @@ def main() -> int:
         folder = Path(temporary)
         python = make_venv(options.venv or folder / "venv") if set(parts) != {"plan"} else Path(sys.executable)
         if {"cpu", "even"} & set(parts):
-            pairs = parse_durations((options.durations or store_durations(python, folder)).read_bytes())
+            durations = options.durations or folder / "kept.json"
+            if not durations.exists():
+                shutil.copyfile(store_durations(python, folder), durations)
+            pairs = parse_durations(durations.read_bytes())
             collected = collect(python, folder)
             describe(collected, pairs)
             if "even" in parts:
@@ -108,11 +113,34 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
 
 
+CPU_DURATIONS = """
+import json, os, pytest, time
+from collections import defaultdict
+
+seconds = defaultdict(float)
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    began = time.process_time()
+    try:
+        return (yield)
+    finally:
+        seconds[item.nodeid] += time.process_time() - began
+
+def pytest_sessionfinish():
+    with open(os.environ["CPU_DURATIONS"], "w") as stream:
+        json.dump(seconds, stream, sort_keys=True, indent=0)
+"""
+"""Durations in CPU seconds, in pytest-split's form: a busy machine stretches the clock for some files and not for others."""
+
+
 def store_durations(python: Path, folder: Path) -> Path:
-    """One serial run of the suite, its durations stored by pytest-split: both sides plan with the same figures."""
+    """One serial run of the suite and what each test took: both sides plan with the same figures."""
     path = folder / "durations.json"
-    argv = [str(python), "-m", "pytest", *QUIET, "-p", "no:ci_tools", "--store-durations", f"--durations-path={path}", SUITE]
-    print(f"one serial run of {SUITE}: {run(argv, cwd=site(python)):.1f} CPU s", flush=True)
+    (folder / "cpu_durations.py").write_text(CPU_DURATIONS, encoding="utf-8")
+    argv = [str(python), "-m", "pytest", *QUIET, "-p", "no:ci_tools", "-p", "cpu_durations", SUITE]
+    env = {**environment(), "PYTHONPATH": str(folder), "CPU_DURATIONS": str(path)}
+    print(f"one serial run of {SUITE}: {run(argv, cwd=site(python), env=env):.1f} CPU s", flush=True)
     return path
 
 
@@ -274,7 +302,7 @@ def plan_once(tests: int) -> None:
     text = dumps(plan)
     written = time.process_time() - began
     print(
-        f"{tests:9,} tests: {seconds:.2f} CPU s, {memory / 1024:.0f} MiB in all ({(memory - before) / 1024:.0f} MiB for the plan),"
+        f"{tests:9,} tests: {seconds:.2f} CPU s, {memory / 1024:.0f} MiB in all, {(memory - before) / 1024:.0f} MiB for the plan,"
         f" heaviest / bound {float(plan.facts['heaviest_s']) / float(plan.facts['bound_s']):.3f},"
         f" plan.json {len(text) / 1e6:.1f} MB in {written:.2f} s, timings {digest(timings)[:15]}"
     )

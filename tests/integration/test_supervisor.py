@@ -90,6 +90,7 @@ class Suite:
         guard: GuardPolicy = GUARD,
         silence_s: float = 0.0,
         deadline_s: float = 90.0,
+        collection_s: float = 60.0,
         on_event: Callable[[Event], None] = lambda _: None,
         is_interrupted: Callable[[], bool] = lambda: False,
         max_generations: int = 100,
@@ -110,6 +111,7 @@ class Suite:
             cwd=self.root,
             deadline_s=deadline_s,
             silence_s=silence_s,
+            collection_s=collection_s,
             on_event=listen,
             is_interrupted=is_interrupted,
             max_generations=max_generations,
@@ -350,6 +352,15 @@ def test_a_broken_file_is_collected_once(suite: Suite) -> None:
     assert run.outcomes == {"test_a": P, "test_b": P, "test_c": P, "test_never": L}
     assert [error.path for error in run.report.collection_errors] == ["test_broken.py"]
     assert len(run.exits) == 1
+
+
+def test_a_hang_at_import_is_bounded(suite: Suite) -> None:
+    """A file that waits for ever when it is imported ends its worker after ``collection_s``, with the stack that shows where."""
+    suite.write("test_x.py", "import time\ntime.sleep(3600)\ndef test_a(): pass\n", "test_a")
+    run = suite.run(collection_s=3.0)
+    assert run.outcomes == {"test_a": L}
+    assert [exit_.ended_by for exit_ in run.exits] == [EndedBy.SILENCE]
+    assert "test_x.py" in run.exits[0].message
 
 
 def test_stopping_early_is_respected(suite: Suite) -> None:

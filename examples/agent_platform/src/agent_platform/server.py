@@ -25,7 +25,7 @@ class DenialFilter(logging.Filter):
 class PlatformServer(uvicorn.Server):
     """uvicorn closes sockets before the lifespan ends; here clients get their runs' last events first."""
 
-    def __init__(self, app: Starlette, *, host: str, port: int, log_level: str = "info") -> None:
+    def __init__(self, app: Starlette, *, host: str, port: int) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -36,7 +36,7 @@ class PlatformServer(uvicorn.Server):
                 ws_max_size=_LARGEST_FRAME,
                 access_log=False,
                 log_config=None,
-                log_level=log_level,
+                log_level="info",  # never lower: at "debug" the WebSocket library logs the headers, and so the token
                 timeout_graceful_shutdown=_HANDLER_GRACE_S,
             )
         )

@@ -53,20 +53,22 @@ def create_test_app(
     }
     if env_file is None:
         environment["E2E_OAUTH_SIMULATION_KEY"] = secrets.token_urlsafe(48)
-    database_url = os.environ.get("DATABASE_URL", "")
+    database_url = overrides.get("DATABASE_URL") or os.environ.get("DATABASE_URL", "")
     if database_url.startswith("postgresql+asyncpg:"):
         environment |= {"DATABASE_URL": database_url, "DATABASE_SCHEMA": f"t{unique}"}
     else:
         folder = workdir if workdir is not None else Path(tempfile.mkdtemp(prefix="agent_platform_"))
         environment["DATABASE_URL"] = f"sqlite+aiosqlite:///{folder / f'{unique}.sqlite3'}"
-    return create_app(Settings.load({**environment, **overrides}, env_file), registry=registry)
+    app = create_app(Settings.load({**environment, **overrides}, env_file), registry=registry)
+    app.state.owns_schema = True
+    return app
 
 
 class _InProcessServer(PlatformServer):
     """Runs beside the test in its loop: no signal handlers, no ticking, told to stop by an event."""
 
     def __init__(self, app: Starlette) -> None:
-        super().__init__(app, host="127.0.0.1", port=0, log_level="warning")
+        super().__init__(app, host="127.0.0.1", port=0)
         self.listening = asyncio.Event()
         self.stop = asyncio.Event()
 
@@ -92,6 +94,7 @@ class LiveServer:
     def __init__(self, app: Starlette) -> None:
         self.platform = platform_of(app)
         self.settings = self.platform.settings
+        self._owns_schema = getattr(app.state, "owns_schema", False)
         self.port = 0
         self._server = _InProcessServer(app)
         self._task: asyncio.Task[None] | None = None
@@ -121,10 +124,11 @@ class LiveServer:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.http.aclose()
         await self.stop()
-        await drop_schema(self.settings)
+        if self._owns_schema:
+            await drop_schema(self.settings)
 
     async def stop(self) -> None:
-        """Stop in order; may be called again."""
+        """Stop in order; may be called again. What is stored stays until the block ends."""
         self._server.stop.set()
         if self._task is not None:
             await self._task

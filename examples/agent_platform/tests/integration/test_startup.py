@@ -17,6 +17,7 @@ from witness import Trace, Witness
 import agent_platform
 from agent_platform.agents import AgentRegistry, built_in_agents
 from agent_platform.app import platform_of
+from agent_platform.database import drop_schema
 from agent_platform.errors import StartupError
 from agent_platform.lifecycle import Platform
 from agent_platform.testing import DEADLINE_S, LiveServer, create_test_app
@@ -62,6 +63,7 @@ async def fail_to_start(platform: Platform) -> str:
         await platform.start()
     assert ([], False, 0) == (platform.phases, platform.ready, platform.database.connections_in_use)
     assert tasks == asyncio.all_tasks()
+    await drop_schema(platform.settings)
     return str(refused.value)
 
 

@@ -15,6 +15,8 @@ FLOOR_US = 1_000
 """Runner and reporting cost about this much for a test that does nothing; so tests without weight spread by number."""
 UNKNOWN_S = 0.1
 """A test's estimate where no test of the suite was ever timed: any value gives the same plan."""
+UNKNOWN_IMPORT_S = 0.05
+"""A file's import where none was ever timed: about what a test module of a few hundred lines takes, cold."""
 
 _TAIL = 0.95
 _NEIGHBOURS = 3
@@ -55,7 +57,6 @@ def estimate(
     timings: Timings,
     *,
     configuration: str,
-    collection_s: float = 0.0,
 ) -> Estimates:
     """Estimates for ``files`` (test IDs by path).
 
@@ -82,7 +83,7 @@ def estimate(
                 test_us.update(dict.fromkeys(missing, guess))
     return Estimates(
         test_us=test_us,
-        overhead_us=_overheads(files, timings.imports_of(source), collection_s),
+        overhead_us=_overheads(files, timings.imports_of(source)),
         timed=frozenset(us_of),
         renamed=renamed,
         foreign_configuration="" if source == configuration else source,
@@ -118,11 +119,11 @@ def _by_name(test_ids: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _overheads(files: Mapping[str, Sequence[str]], imports: Mapping[str, TestTiming], collection_s: float) -> dict[str, int]:
-    """Import time by path: its own, else the median of those known, else an equal part of this collection's time."""
+def _overheads(files: Mapping[str, Sequence[str]], imports: Mapping[str, TestTiming]) -> dict[str, int]:
+    """Import time by path: its own, else the median of those known, else a constant.
+
+    Never what this collection took: shards that plan for themselves measure different seconds and must get one plan.
+    """
     known = {path: us for path in files if path in imports and (us := _us(imports[path], floor=0)) is not None}
-    if known:
-        usual = int(median(known.values()))
-    else:
-        usual = round(collection_s * US) // max(len(files), 1) if math.isfinite(collection_s) and collection_s > 0 else 0
+    usual = int(median(known.values())) if known else round(UNKNOWN_IMPORT_S * US)
     return {path: known.get(path, usual) for path in files}

@@ -75,7 +75,7 @@ def partition(
         what = f"the number of shards is {count}, expected at least 1"
         raise UsageError(what, hint="leave --shards out to run everything in one")
     files, twice = _files_of(collected)
-    costs = estimate(files, timings, configuration=configuration, collection_s=collected.duration_s)
+    costs = estimate(files, timings, configuration=configuration)
     bias = {index: round(max(seconds, 0.0) * US) for index, seconds in (bias_s or {}).items() if math.isfinite(seconds)}
     placed = _best(files, collected, costs, count, cut_shares, bias)
     shards = tuple(
@@ -401,7 +401,8 @@ def _facts(files: Mapping[str, Sequence[str]], shards: Sequence[Shard], costs: E
     longest = max(costs.test_us, key=lambda test_id: (costs.test(test_id), test_id), default="")
     longest_us = costs.test(longest) if longest else 0
     total_us = sum(costs.tests(ids) for ids in files.values())
-    bound_us = max(-(-total_us // (len(shards) * processes)), longest_us)
+    imports_us = sum(costs.overhead_us.values())
+    bound_us = max((imports_us + total_us // processes) // len(shards), longest_us)
     heaviest_s = max((shard.predicted_s for shard in shards), default=0.0)
     return {
         "tests": str(len(costs.test_us)),
@@ -410,7 +411,7 @@ def _facts(files: Mapping[str, Sequence[str]], shards: Sequence[Shard], costs: E
         "without_timings": str(len(costs.test_us) - len(costs.timed) - len(costs.renamed)),
         "processes": str(processes),
         "total_s": f"{total_us / US:.3f}",
-        "import_s": f"{sum(costs.overhead_us.values()) / US:.3f}",
+        "import_s": f"{imports_us / US:.3f}",
         "longest_test": longest,
         "longest_test_s": f"{longest_us / US:.3f}",
         "bound_s": f"{bound_us / US:.3f}",

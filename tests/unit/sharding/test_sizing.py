@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from ci_tools.errors import UsageError
@@ -5,14 +7,15 @@ from ci_tools.model.worker import Collected
 from ci_tools.sharding.explanation import render_explanation
 from ci_tools.sharding.sizing import size_for
 from ci_tools.sharding.static import partition
-from ci_tools.sharding.timings import Timings, from_pairs
+from ci_tools.sharding.timings import Sample, TestTiming, Timings, from_pairs
 
 
 def suite(**seconds: float) -> tuple[Collected, Timings]:
-    """Tests named by keyword in one file each, with their seconds."""
+    """Tests named by keyword in one file each, with their seconds; importing a file takes none."""
     paths = {f"{name}.py": (f"{name}.py::t",) for name in seconds}
     timings = from_pairs((f"{name}.py::t", value) for name, value in seconds.items())
-    return Collected(test_ids=tuple(ids[0] for ids in paths.values()), paths=paths), timings
+    imports = {"default": {path: TestTiming(samples=(Sample(at=0),)) for path in paths}}
+    return Collected(test_ids=tuple(ids[0] for ids in paths.values()), paths=paths), replace(timings, imports=imports)
 
 
 EVEN = suite(**{f"t{n}": 10.0 for n in range(60)})

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import databases, pgwire, readiness
-from ci_tools.services.discovery import fits
+from ci_tools.services.versions import fits
 
 ADOPTED_POSTGRES_VARIABLE = "CI_TOOLS_POSTGRES_URL"
 

@@ -15,8 +15,8 @@ from redis.retry import Retry
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import readiness
-from ci_tools.services.discovery import fits
 from ci_tools.services.redis import URL_VARIABLE, version_of
+from ci_tools.services.versions import fits
 
 if TYPE_CHECKING:
     from redis.lock import Lock

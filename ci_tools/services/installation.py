@@ -11,11 +11,13 @@ from pathlib import Path
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Provider, ServiceSpec
+from ci_tools.services import download
 from ci_tools.services.account import Account
 from ci_tools.services.binaries import places_of
-from ci_tools.services.discovery import fits, program_version, wheel_package, wheel_program
+from ci_tools.services.discovery import DEFAULT_CHAIN, wheel_package, wheel_program
 from ci_tools.services.launch import sha256_of
 from ci_tools.services.places import Places
+from ci_tools.services.versions import fits, program_version
 
 _SUFFIX = ".exe" if sys.platform == "win32" else ""
 _READABLE_CACHE = Path("/var/tmp")  # noqa: S108 - the folder in it is root's and nobody else's to write
@@ -44,12 +46,14 @@ def discover_postgres(
 ) -> Installation:
     """The first installation that fits; what was passed over is appended to ``tried``. ServiceError when there is none."""
     places = places or places_of()
-    for provider in spec.providers or (Provider.NATIVE, Provider.EMBEDDED):
+    for provider in spec.providers or DEFAULT_CHAIN:
         match provider:
             case Provider.NATIVE:
                 found = _first_fitting(_native(spec, environ, places), spec, tried)
             case Provider.EMBEDDED:
                 found = _first_fitting(_embedded(places), spec, tried)
+            case Provider.DOWNLOADED:
+                found = _first_fitting(_downloaded(spec, environ, places, tried), spec, tried)
             case _:
                 continue
         if found is not None:
@@ -124,6 +128,18 @@ def _embedded(places: Places) -> Iterator[Installation]:
             yield Installation(
                 folder=program.parent, pieces=pieces, provider=Provider.EMBEDDED, version="", reason=f"wheel {wheel} {release}"
             )
+
+
+def _downloaded(spec: ServiceSpec, environ: Mapping[str, str], places: Places, tried: list[str]) -> Iterator[Installation]:
+    entry = download.choose(download.entries(environ), ("postgres",), spec.version, system=places.platform)
+    if entry is None:
+        tried.append(f"downloaded: no entry of the table fits {places.platform}, wanted {spec.version or 'any version'}")
+    root = download.fetch_or_say(entry, spec, tried) if entry is not None else None
+    if entry is not None and root is not None:
+        program = download.find_program(root, (f"postgres{places.program_suffix}",))
+        if program is not None:
+            reason = f"postgres {entry.version} downloaded from {entry.url}{'' if entry.is_proven else ' (unproven entry)'}"
+            yield Installation(folder=program.parent, pieces=(root,), provider=Provider.DOWNLOADED, version="", reason=reason)
 
 
 def _at(folder: Path, reason: str) -> Installation:

@@ -15,10 +15,10 @@ from ci_tools.host import ports
 from ci_tools.model.service import Endpoint, Provenance, ServiceKind, ServiceSpec
 from ci_tools.services import account, databases, pgwire
 from ci_tools.services.cluster import SUPERUSER, prepare
-from ci_tools.services.discovery import fits
 from ci_tools.services.home import new_home
 from ci_tools.services.installation import Installation, discover_postgres, runnable
 from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
+from ci_tools.services.versions import fits
 
 if TYPE_CHECKING:
     from ci_tools.host.process import GuardedProcess

@@ -14,9 +14,10 @@ from ci_tools.errors import ConfigError, ServiceError
 from ci_tools.host import ports
 from ci_tools.model.service import Endpoint, Provenance, ServiceKind, ServiceSpec
 from ci_tools.services import resp
-from ci_tools.services.discovery import Binary, discover_redis, fits
+from ci_tools.services.discovery import Binary, discover_redis
 from ci_tools.services.home import new_home
 from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
+from ci_tools.services.versions import fits
 
 if TYPE_CHECKING:
     from ci_tools.host.process import GuardedProcess

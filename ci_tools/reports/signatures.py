@@ -17,7 +17,10 @@ LONGEST_MESSAGE = 2000
 """Characters of a message that are looked at: what differs only behind them is one cause."""
 
 FEW_CHARACTERS = 12
-"""A message with fewer letters than this (``assert 3 == 4``) says too little: where it was raised is added."""
+"""An assertion with fewer letters than this (``assert 3 == 4``) says too little: where it was raised is added."""
+
+FEW_TYPED = 6
+"""The same for other exceptions, whose type says something too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ def signature_of(failure: Failure, *, root: str = "") -> Signature:
     """The signature of ``failure``; paths below ``root`` are made relative to it."""
     origin = root_of(failure)
     masked, hard = mask(_first_words(origin.message, origin.type_name))
-    place = "" if _says_enough(masked) else _place(origin, root)
+    place = "" if _says_enough(masked, hard, origin.type_name) else _place(origin, root)
     return Signature(type_name=_short_type(origin.type_name), masked=masked, hard=hard, place=place)
 
 
@@ -92,7 +95,7 @@ _ERROR_LINE = re.compile(r"^E  +(\S.*)$", re.MULTILINE)
 _TYPED = re.compile(
     r"\A((?:[A-Za-z_]\w*\.)*[A-Z_a-z]\w*(?:Error|Exception|Warning|Exit|Interrupt|Timeout|Failed|Refused|Unavailable|Fault))(?::\s|\Z)"
 )
-_DOTTED = re.compile(r"\A((?:[a-z_]\w*\.)+[A-Z]\w*)(?::\s|\Z)")
+_DOTTED = re.compile(r"\A((?:[a-z_]\w*\.)+(?:[A-Z]\w*|\w*error))(?::\s|\Z)")
 _PLACE = re.compile(r"^([^\s:][^:\n]*):(\d+): *(?:in (\S+)|[\w.]+)? *$", re.MULTILINE)
 _FILE = re.compile(r'^\s*File "([^"\n]+)", line (\d+), in (\S+)', re.MULTILINE)
 _NOT_OURS = re.compile(r"site-packages|dist-packages|/lib/python3|<frozen|\A<|/threading\.py|/asyncio/|importlib/__init__\.py")
@@ -181,9 +184,15 @@ def _first_words(message: str, type_name: str) -> str:
     return head
 
 
-def _says_enough(masked: str) -> bool:
-    words = re.sub(r"<[a-z]+>|\b(?:assert|not|is|in|and|or|None|True|False)\b", "", masked)
-    return sum(character.isalpha() for character in words) >= FEW_CHARACTERS
+_EMPTY_WORDS = re.compile(r"<[a-z]+>|\b(?:assert|not|is|in|and|or|None|True|False)\b")
+
+
+def _says_enough(masked: str, hard: tuple[str, ...], type_name: str) -> bool:
+    is_assertion = not type_name or type_name.endswith(("AssertionError", "Failed"))
+    if hard and (not is_assertion or any(token[0].isdigit() for token in hard)):
+        return True
+    letters = sum(map(str.isalpha, _EMPTY_WORDS.sub("", masked)))
+    return letters >= (FEW_CHARACTERS if is_assertion else FEW_TYPED)
 
 
 def _place(origin: Root, root: str) -> str:
@@ -203,6 +212,7 @@ def relative(path: str, root: str) -> str:
 # Masks, in the order in which they are laid on. Hard tokens are taken out first and put back last.
 
 _STATUS = r"(?:[1-5]\d\d)"
+_KNOWN = r"(?:20[0-46]|30[1-478]|40[0-9]|41[0-8]|42[2-689]|431|451|50[0-57])"
 _HARD = re.compile(
     r"""
       \[(?:Errno|WinError|errno)\ -?\d+\]
@@ -218,18 +228,17 @@ _HARD = re.compile(
     | \b%(status)s\ (?:OK|Created|Accepted|No\ Content|Moved|Found|Not\ Modified|Bad\ Request|Unauthorized|Payment|Forbidden
         |Not\ Found|Method|Not\ Acceptable|Request|Conflict|Gone|Unprocessable|Too\ Many|Internal|Not\ Implemented|Bad\ Gateway
         |Service|Gateway)
-    | (?:(?:==|!=)\ %(status)s\b(?!\ (?:==|!=)))
-    | \b%(status)s\ (?===|!=)
+    | \b%(known)s\ (?:==|!=)\ %(known)s\b
     | (?<![\w'])'[A-Za-z_][\w.:/ -]{0,80}'(?![\w'])
     | (?<![\w"])"[A-Za-z_][\w.:/ -]{0,80}"(?![\w"])
     | `[^`\n]{1,80}`
-    """.replace("%(status)s", _STATUS),
+    """.replace("%(status)s", _STATUS).replace("%(known)s", _KNOWN),
     re.VERBOSE,
 )
 _WORD = r"[A-Za-z0-9]"
 _VOLATILE = re.compile(
     r"""
-      (?P<url>\b(?:https?|wss?|rediss?|postgres(?:ql)?(?:\+\w+)?|amqps?|mysql|mongodb|ftp|tcp|grpc)://[^\s'"<>)\]}]+)
+      (?P<url>\b(?:unix|file|https?(?:\+\w+)?|wss?|rediss?|postgres(?:ql)?(?:\+\w+)?|amqps?|mysql|mongodb|ftp|tcp|grpc)://[^\s'"<>)\]}]+)
     | (?P<time>\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?\b|\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b)
     | (?P<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)
     | (?P<address>\b0x[0-9a-fA-F]+\b)
@@ -246,6 +255,7 @@ _VOLATILE = re.compile(
     """,
     re.VERBOSE,
 )
+_MAY_VARY = re.compile(r"[\d/\\]").search
 _REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SPACES = re.compile(r"\s+")
@@ -264,13 +274,18 @@ def mask(message: str) -> tuple[str, tuple[str, ...]]:
         token = _hard_token(found[0])
         if token is None:
             continue
-        parts.append(_VOLATILE.sub(_masked, message[end : found.start()]))
+        parts.append(_soft(message[end : found.start()]))
         parts.append(token)
         hard.append(token)
         end = found.end()
-    parts.append(_VOLATILE.sub(_masked, message[end:]))
+    parts.append(_soft(message[end:]))
     text = _SPACES.sub(" ", "".join(parts)).strip()
     return _REPEATS.sub(r"\1", text), tuple(sorted(hard))
+
+
+def _soft(text: str) -> str:
+    """What varies always has a digit or a slash; most pieces of text have neither."""
+    return _VOLATILE.sub(_masked, text) if _MAY_VARY(text) else text
 
 
 def _hard_token(text: str) -> str | None:
@@ -280,7 +295,7 @@ def _hard_token(text: str) -> str | None:
     inner = text[1:-1]
     if " " in inner.strip() or "/" in inner:
         return None
-    masked = _VOLATILE.sub(_masked, inner)
+    masked = _soft(inner)
     return text if masked == inner else None
 
 

@@ -56,8 +56,8 @@ class Terminal:
                 self._in_flight.pop(event.test_id, None)
                 self._counts[event.outcome] = self._counts.get(event.outcome, 0) + 1
                 if not event.outcome.is_green:
-                    reason = f" – {event.reason}" if event.reason else ""
-                    self.say(f"  {event.outcome.upper():<9} {_told(event.test_id)} ({event.duration_s:.2f} s){_told(reason)}")
+                    reason = f" – {_told(event.reason)}" if event.reason else ""
+                    self.say(f"  {event.outcome.upper():<9} {_told(event.test_id)} ({event.duration_s:.2f} s){reason}")
             case TimedOut():
                 self.say(f"  hanging   {_told(event.test_id)} in its {event.phase} after {event.timeout_s:g} s")
             case _:

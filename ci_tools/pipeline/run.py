@@ -4,6 +4,7 @@
 it ends with what the journals say, a verdict and a summary.
 """
 
+import hashlib
 import os
 import shutil
 import sys
@@ -13,14 +14,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from ci_tools.config.schema import Configuration
-from ci_tools.errors import CIToolsError, UsageError, WorkersError
+from ci_tools.errors import CIToolsError, PlanMismatchError, UsageError, WorkersError
 from ci_tools.host import process
 from ci_tools.host.files import write_text
-from ci_tools.host.runs import create_run_folder, finish_run_folder, new_run_id, prune_runs
+from ci_tools.host.runs import create_run_folder, finish_run_folder, is_given_run_id, new_run_id, prune_runs
 from ci_tools.host.signals import Interrupted, Interruption, interruptible
 from ci_tools.model.codec import dumps
+from ci_tools.model.journal import Event, SelectionRefused
 from ci_tools.model.policy import Policy
 from ci_tools.model.report import WorkerExit
 from ci_tools.model.service import Provenance, ServiceSpec
@@ -112,6 +115,7 @@ def run(request: RunRequest, console: Console) -> Verdict:
         try:
             for configuration in configurations:
                 state.plans.append(_plan(state, configuration, count, only=len(configurations) == 1))
+            state.run_id = _shared_run_id(state)
             for configuration, plan in zip(configurations, state.plans, strict=True):
                 _run_configuration(state, configuration, plan)
         except Interrupted as interrupted:
@@ -165,6 +169,17 @@ def _count(request: RunRequest) -> int:
         what = f"--shard {request.shard} and --shards {request.shards} contradict each other"
         raise UsageError(what, hint="--shard i/N runs one of N shards here, --shards N all of them")
     return request.shard.count
+
+
+def _shared_run_id(state: _Run) -> str:
+    """The ID under which sibling shards find together: CI's own, else one made of the plan that they share.
+
+    On a laptop each ``--shard i/N`` is a process of its own that nobody gave a common name.
+    """
+    if state.request.shard is None or is_given_run_id(state.request.environ):
+        return state.run_id
+    digest = hashlib.sha256("".join(dumps(plan) for plan in state.plans).encode()).hexdigest()
+    return f"plan-{digest[:12]}"
 
 
 def _plan(state: _Run, configuration: Configuration, count: int, *, only: bool) -> Plan:
@@ -261,6 +276,13 @@ def _run_shard(
             environ={**project.environ, **configuration.environment},
         )
 
+    refusals: list[SelectionRefused] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, SelectionRefused):
+            refusals.append(event)
+        state.console.event(event)
+
     started_at, began = time.time(), time.monotonic()
     exits: tuple[WorkerExit, ...] = ()
     try:
@@ -271,7 +293,7 @@ def _run_shard(
                 folder=state.private,
                 cwd=project.root,
                 deadline_s=project.config.run_timeout_s or None,
-                on_event=state.console.event,
+                on_event=listen,
                 is_interrupted=state.interruption.is_asked,
             )
     except OSError as error:
@@ -298,6 +320,16 @@ def _run_shard(
         )
         write_shard(folder, report)
         _keep_output(state.private, folder)
+    if refusals:
+        _refuse(refusals[0])
+
+
+def _refuse(refusal: SelectionRefused) -> NoReturn:
+    """A plan for other tests than those that are here: an error of whoever gave it, not of the tests."""
+    shown = 5
+    details = [f"missing:    {name}" for name in refusal.missing[:shown]]
+    details += [f"unexpected: {name}" for name in refusal.unexpected[:shown]]
+    raise PlanMismatchError(refusal.message.splitlines()[0], details=details, hint="make the plan again from these files")
 
 
 def _narrowed(files: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:

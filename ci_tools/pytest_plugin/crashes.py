@@ -27,6 +27,9 @@ from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.selection import REFUSED_KEY
 from ci_tools.pytest_plugin.stacks import trim_dump
 
+_ENDING_S = 0.5
+_POLL_S = 0.005
+
 
 class Crashes:
     """Writes the controller's journal."""
@@ -113,11 +116,14 @@ def _ending(events: Sequence[Event]) -> str:
     start = events[0] if events else None
     if not isinstance(start, WorkerStarted) or not hasattr(os, "waitid"):
         return ""
+    deadline = time.monotonic() + _ENDING_S
     try:
-        ended = os.waitid(os.P_PID, start.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        # Its channel closes a moment before the process is gone.
+        while (ended := os.waitid(os.P_PID, start.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is None:
+            if time.monotonic() > deadline:
+                return ""
+            time.sleep(_POLL_S)
     except ChildProcessError:
-        return ""
-    if ended is None:
         return ""
     if ended.si_code == os.CLD_EXITED:
         return f"ended with exit code {ended.si_status}"

@@ -16,7 +16,7 @@ import psutil
 from ci_tools.host import process
 from ci_tools.host.files import write_text
 from ci_tools.model.codec import dumps
-from ci_tools.model.journal import Event, SessionFinished
+from ci_tools.model.journal import STACKS_SUFFIX, Event, SessionFinished
 from ci_tools.model.report import EndedBy, WorkerExit
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.worker import ORDER_VARIABLE, WorkerOrder
@@ -265,6 +265,8 @@ def _charge(generation: _Generation, charges: Charges) -> None:
     """Close every execution that its worker left open."""
     for voice, flight in generation.tail.flights:
         silent_s, stacks = generation.silenced.get(flight.test_id, (0.0, ""))
+        if not silent_s and flight.timed_out is None:
+            silent_s, stacks = _switched_off(voice, flight)
         charges.charge(
             flight,
             worker=voice.name,
@@ -273,6 +275,15 @@ def _charge(generation: _Generation, charges: Charges) -> None:
             silent_s=silent_s,
             stacks=stacks,
         )
+
+
+def _switched_off(voice: Voice, flight: Flight) -> tuple[float, str]:
+    """Seconds and stacks when the worker's dead man's switch ended it: the test kept the interpreter's lock to the end."""
+    try:
+        stacks = voice.path.with_suffix(STACKS_SUFFIX).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return 0.0, ""
+    return (max(time.time() - flight.started_at, 0.001), stacks) if stacks else (0.0, "")
 
 
 def _reason(generation: _Generation, voice: Voice, flight: Flight, silent_s: float) -> str:
@@ -316,9 +327,10 @@ def _planned(order: WorkerOrder, tail: Tail) -> set[str]:
 
 
 def _stop_reason(generation: _Generation, session: SessionFinished | None, *, has_progress: bool) -> str:
-    if generation.tail.refusal is not None:
-        return f"the plan was refused ({generation.tail.refusal.message.splitlines()[0]})"
-    if session is not None and generation.command.stops_early:
+    tail = generation.tail
+    if tail.refusal is not None:
+        return f"the plan was refused ({tail.refusal.message.splitlines()[0]})"
+    if generation.command.stops_early and (session is not None or tail.flights):
         return "pytest stopped early, as it was asked to (-x, --maxfail or --stepwise)"
     if session is not None and _INTERRUPTED <= session.exit_status <= _USAGE_ERROR:
         return f"pytest ended its session with status {session.exit_status}"

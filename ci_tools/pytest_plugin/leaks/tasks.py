@@ -92,7 +92,7 @@ class TaskGuard(Guard):
         stubborn = _contain([task for task, _, _ in found])
         for (task, _, owner), leak in zip(found, leaks, strict=True):
             owner.tasks = [record for record in owner.tasks if record.ref() is not task]
-            self._findings.add(leak, "it swallows its cancellation" if task in stubborn else "")
+            self._findings.add(leak, stubborn.get(task, ""))
 
     def _look_for_destroyed(self, owners: Sequence[Owner]) -> None:
         for owner in owners:
@@ -137,14 +137,17 @@ def _let_settle(tasks: Sequence["asyncio.Task[Any]"]) -> None:
     _wait(tasks, SETTLE_S)
 
 
-def _contain(tasks: Sequence["asyncio.Task[Any]"]) -> set["asyncio.Task[Any]"]:
-    """Cancel the tasks; those that swallow it are taken out of asyncio's books and never collected."""
+def _contain(tasks: Sequence["asyncio.Task[Any]"]) -> dict["asyncio.Task[Any]", str]:
+    """Cancel the tasks; those that cannot be ended are taken out of asyncio's books, never collected, and said with why."""
     for task in tasks:
         _cancel(task)
     _wait(tasks, CONTAIN_S)
-    stubborn = {task for task in tasks if not task.done()}
-    for task in stubborn:
-        _retire(task)
+    stubborn = {}
+    for task in tasks:
+        if not task.done():
+            is_closed = task.get_loop().is_closed()
+            stubborn[task] = "its loop was closed around it" if is_closed else "it swallows its cancellation"
+            _retire(task)
     return stubborn
 
 

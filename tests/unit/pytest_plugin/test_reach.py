@@ -25,7 +25,8 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
 def test_the_way_to_a_held_object_is_said() -> None:
     """The answer names the types on the way."""
     target = object()
-    assert holder_of(target, [Pool(connections=[{"first": target}])]) == "Pool → dict → list → dict"
+    way = holder_of(target, [Pool(connections=[{"first": target}])]).split(" → ")
+    assert (way[0], way[-2:]) == ("Pool", ["list", "dict"])  # from 3.13 on without the instance's own dict between
 
 
 def test_a_closure_holds() -> None:
@@ -39,7 +40,7 @@ def test_an_event_loop_does_not_hold(loop: asyncio.AbstractEventLoop) -> None:
     task = loop.create_task(asyncio.sleep(3600))
     loop.run_until_complete(asyncio.sleep(0))
     assert holder_of(task, [Pool(loop=loop)]) == ""
-    assert holder_of(task, [Pool(loop=loop, tasks={task})]) == "Pool → dict → set"
+    assert holder_of(task, [Pool(loop=loop, tasks={task})]).endswith("set")
     task.cancel()
     loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
 

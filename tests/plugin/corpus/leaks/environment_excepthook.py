@@ -1,0 +1,19 @@
+"""sys.excepthook is replaced and stays.
+
+kind: environment
+place: unknown
+outcome: error
+says: sys.excepthook
+"""
+
+import sys
+
+
+def test_offender() -> None:
+    """Passes."""
+    sys.excepthook = print  # made here
+
+
+def test_innocent() -> None:
+    """Finds the hook as it was."""
+    assert sys.excepthook is not print

@@ -57,7 +57,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """The units of one shard, heaviest first, with its predicted seconds.
+    """The units of one shard, heaviest first, with its predicted seconds and the services that its tests declare.
 
     A shard without units is planned to be empty: the suite has fewer pieces than shards. Running it is a success that
     says so, and no report is expected of it.
@@ -66,6 +66,7 @@ class Shard:
     ref: ShardRef
     units: tuple[Unit, ...]
     predicted_s: float = 0.0
+    services: tuple[str, ...] = ()
 
     @property
     def test_ids(self) -> tuple[str, ...]:

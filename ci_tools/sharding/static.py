@@ -79,7 +79,7 @@ def partition(
     bias = {index: round(max(seconds, 0.0) * US) for index, seconds in (bias_s or {}).items() if math.isfinite(seconds)}
     placed = _best(files, collected, costs, count, cut_shares, bias)
     shards = tuple(
-        _shard(ShardRef(index=index, count=count), pieces, costs, max(processes, 1))
+        _shard(ShardRef(index=index, count=count), pieces, costs, max(processes, 1), collected.services)
         for index, pieces in enumerate(placed, start=1)
     )
     expected = [test_id for ids in files.values() for test_id in ids]
@@ -353,7 +353,9 @@ def _placed(
     return placed, max(load for load, _ in heap)
 
 
-def _shard(ref: ShardRef, pieces: Sequence[_Piece], costs: Estimates, processes: int) -> Shard:
+def _shard(
+    ref: ShardRef, pieces: Sequence[_Piece], costs: Estimates, processes: int, services: Mapping[str, tuple[str, ...]]
+) -> Shard:
     """The shard's units, one a file, heaviest first."""
     ids_of: dict[str, list[str]] = {}
     for piece in pieces:
@@ -363,7 +365,8 @@ def _shard(ref: ShardRef, pieces: Sequence[_Piece], costs: Estimates, processes:
         Unit(path=path, test_ids=ids, estimate_s=-weight / US, samples=sum(test_id in costs.timed for test_id in ids))
         for weight, path, ids in weighed
     )
-    return Shard(ref=ref, units=units, predicted_s=_predicted_us(weighed, costs, processes) / US)
+    needed = {service for ids in ids_of.values() for test_id in ids for service in services.get(test_id, ())} if services else ()
+    return Shard(ref=ref, units=units, predicted_s=_predicted_us(weighed, costs, processes) / US, services=tuple(sorted(needed)))
 
 
 def _predicted_us(weighed: Sequence[tuple[int, str, tuple[str, ...]]], costs: Estimates, processes: int) -> int:

@@ -371,6 +371,14 @@ def test_stopping_early_is_respected(suite: Suite) -> None:
     assert len(run.exits) == 1
 
 
+def test_a_crash_stops_early_too(suite: Suite) -> None:
+    """With -x a test that takes its process with it is the first failure: no other generation starts."""
+    suite.write("test_x.py", THREE.format(body="os.kill(os.getpid(), signal.SIGKILL)"), *NAMES)
+    run = suite.run(pytest_args=("-x",))
+    assert run.outcomes == {"test_a": P, "test_b": C, "test_c": L}
+    assert len(run.exits) == 1
+
+
 def test_an_interrupt_ends_everything_in_three_seconds(suite: Suite) -> None:
     """Interrupted in a test that ignores SIGINT: over within 3 s, nothing charged, the exit says why."""
     suite.write("test_x.py", THREE.format(body="signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(3600)"), *NAMES)

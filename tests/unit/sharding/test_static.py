@@ -162,6 +162,15 @@ def test_a_heavy_function_is_cut_along_its_parameters() -> None:
     assert [len(shard.test_ids) for shard in plan.shards] == [2, 2, 2, 2]
 
 
+def test_a_shard_names_the_services_that_its_tests_declare() -> None:
+    """Only the shard with the test that declares Postgres names it."""
+    paths = {"a.py": ("a.py::x",), "b.py": ("b.py::y",)}
+    plan = partition(
+        collected_of(paths, services={"a.py::x": ("redis", "postgres"), "b.py::y": ("redis",)}), Timings.empty(), 2, commit="abc"
+    )
+    assert {shard.units[0].path: shard.services for shard in plan.shards} == {"a.py": ("postgres", "redis"), "b.py": ("redis",)}
+
+
 def test_more_shards_than_tests() -> None:
     """Three tests over five shards: three are filled, two are there and empty, and a note says which."""
     ids = ("test_x.py::a", "test_x.py::b", "test_x.py::c")

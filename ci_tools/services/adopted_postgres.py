@@ -8,15 +8,13 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import databases, pgwire, readiness
+from ci_tools.services.variables import adopted_variable
 from ci_tools.services.versions import fits
-
-ADOPTED_POSTGRES_VARIABLE = "CI_TOOLS_POSTGRES_URL"
 
 _PREFIX = "ci_tools_run_"
 _LEFT_BY_THE_DEAD = """
@@ -27,6 +25,7 @@ WHERE datname ~ '^ci_tools_run_[0-9a-f]+_[0-9]+$'
 """
 _ADOPT_TIMEOUT_S = 5.0
 _PAUSE_S = 0.05
+_VARIABLE = adopted_variable(ServiceKind.POSTGRES)
 _SCHEMES = ("postgresql", "postgres")
 _USUAL_PORT = 5432
 
@@ -64,7 +63,7 @@ class AdoptedPostgres:
             self._session.close()
             raise ServiceError(
                 f"the adopted postgres on {self._where} is version {version}, wanted {spec.version}",
-                hint=f"widen `version` of the service, or let {ADOPTED_POSTGRES_VARIABLE} name another server",
+                hint=f"widen `version` of the service, or let {_VARIABLE} name another server",
             )
 
     def close(self) -> None:
@@ -121,7 +120,7 @@ class AdoptedPostgres:
             kind=ServiceKind.POSTGRES,
             provider=Provider.ADOPTED,
             version=version,
-            reason=f"{ADOPTED_POSTGRES_VARIABLE} is set",
+            reason=f"{_VARIABLE} is set",
             host=parts.hostname or "",
             port=parts.port or _USUAL_PORT,
             start_ms=start_ms,
@@ -130,17 +129,9 @@ class AdoptedPostgres:
     def _refused(self, error: BaseException) -> ServiceError:
         return ServiceError(
             f"the adopted postgres on {self._where} cannot be used: {readiness.explain(error)}",
-            details=[f"adopted because {ADOPTED_POSTGRES_VARIABLE} is set; nothing of others was touched"],
-            hint=f"start that server, correct {ADOPTED_POSTGRES_VARIABLE}, or unset it to have one started",
+            details=[f"adopted because {_VARIABLE} is set; nothing of others was touched"],
+            hint=f"start that server, correct {_VARIABLE}, or unset it to have one started",
         )
-
-
-def adopted_postgres(spec: ServiceSpec, environ: Mapping[str, str]) -> AdoptedPostgres | None:
-    """The server named by the environment; None when none is named or the spec does not want one."""
-    url = environ.get(ADOPTED_POSTGRES_VARIABLE, "")
-    if not url or (spec.providers and Provider.ADOPTED not in spec.providers):
-        return None
-    return AdoptedPostgres(url, spec)
 
 
 def _parse_url(url: str) -> SplitResult:
@@ -149,7 +140,7 @@ def _parse_url(url: str) -> SplitResult:
         if parts.scheme in _SCHEMES and parts.hostname and parts.port != 0 and "/" not in parts.path.removeprefix("/"):
             return parts
     raise ServiceError(
-        f"{ADOPTED_POSTGRES_VARIABLE} is not the URL of a PostgreSQL",
+        f"{_VARIABLE} is not the URL of a PostgreSQL",
         details=["expected: postgresql://user[:password]@host[:port]/database[?sslmode=require]"],
-        hint=f"correct {ADOPTED_POSTGRES_VARIABLE}, or unset it to have a server started",
+        hint=f"correct {_VARIABLE}, or unset it to have a server started",
     )

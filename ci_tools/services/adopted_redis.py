@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
@@ -16,18 +16,19 @@ from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import readiness
 from ci_tools.services.redis import URL_VARIABLE, version_of
+from ci_tools.services.variables import adopted_variable
 from ci_tools.services.versions import fits
 
 if TYPE_CHECKING:
     from redis.lock import Lock
 
-ADOPTED_REDIS_VARIABLE = "CI_TOOLS_REDIS_URL"
 LEASE_S = 30.0
 LEASE_KEY = "ci-tools:lease:{index}"
 """Where a lease is written, in database 0: SET NX with a random token, and a time to live that a heartbeat renews."""
 
 _ADOPT_TIMEOUT_S = 5.0
 _USUAL_DATABASES = 16
+_VARIABLE = adopted_variable(ServiceKind.REDIS)
 _SCHEMES = ("redis", "rediss")
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class AdoptedRedis:
             kind=ServiceKind.REDIS,
             provider=Provider.ADOPTED,
             version=version_of(info),
-            reason=f"{ADOPTED_REDIS_VARIABLE} is set",
+            reason=f"{_VARIABLE} is set",
             host=self._url.hostname or "",
             port=self._port,
             start_ms=round((time.perf_counter() - began) * 1000, 1),
@@ -58,7 +59,7 @@ class AdoptedRedis:
         if not fits(self._provenance.version, spec.version):
             raise ServiceError(
                 f"the adopted redis on {self._where} is version {self._provenance.version}, wanted {spec.version}",
-                hint=f"widen `version` of the service, or let {ADOPTED_REDIS_VARIABLE} name another server",
+                hint=f"widen `version` of the service, or let {_VARIABLE} name another server",
             )
 
     def close(self) -> None:
@@ -203,17 +204,9 @@ class AdoptedRedis:
     def _refused(self, error: RedisError) -> ServiceError:
         return ServiceError(
             f"the adopted redis on {self._where} cannot be used: {readiness.explain(_origin(error))}",
-            details=[f"adopted because {ADOPTED_REDIS_VARIABLE} is set; it was not asked for anything else"],
-            hint=f"start that server, correct {ADOPTED_REDIS_VARIABLE}, or unset it to have one started",
+            details=[f"adopted because {_VARIABLE} is set; it was not asked for anything else"],
+            hint=f"start that server, correct {_VARIABLE}, or unset it to have one started",
         )
-
-
-def adopted_redis(spec: ServiceSpec, environ: Mapping[str, str]) -> AdoptedRedis | None:
-    """The server named by the environment; None when none is named or the spec does not want one."""
-    url = environ.get(ADOPTED_REDIS_VARIABLE, "")
-    if not url or (spec.providers and Provider.ADOPTED not in spec.providers):
-        return None
-    return AdoptedRedis(url, spec)
 
 
 def _parse_url(url: str) -> SplitResult:
@@ -223,9 +216,9 @@ def _parse_url(url: str) -> SplitResult:
         if parts.scheme in _SCHEMES and parts.hostname and parts.port != 0 and is_number:
             return parts
     raise ServiceError(
-        f"{ADOPTED_REDIS_VARIABLE} is not the URL of a Redis",
+        f"{_VARIABLE} is not the URL of a Redis",
         details=["expected: redis://[[user]:password@]host[:port][/database] or rediss://…"],
-        hint=f"correct {ADOPTED_REDIS_VARIABLE}, or unset it to have a server started",
+        hint=f"correct {_VARIABLE}, or unset it to have a server started",
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Provider, ServiceSpec
-from ci_tools.services import download
 from ci_tools.services.binaries import places_of
 from ci_tools.services.places import Places
 from ci_tools.services.versions import fits, program_version
@@ -84,6 +83,8 @@ def _embedded_redis(spec: ServiceSpec, tried: list[str], places: Places) -> Bina
 
 
 def _downloaded_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str], places: Places) -> Binary | None:
+    from ci_tools.services import download  # noqa: PLC0415 - most machines have a server, and nothing is downloaded
+
     entry = download.choose(download.entries(environ), ("valkey", "redis"), spec.version, system=places.platform)
     if entry is None:
         tried.append(f"downloaded: no entry of the table fits {places.platform}, wanted {spec.version or 'any version'}")

@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from ci_tools.errors import ServiceError
-from ci_tools.model.service import Endpoint, Isolation, Provenance, ServiceKind, ServiceSpec
+from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, ServiceKind, ServiceSpec
 from ci_tools.model.worker import Slot
-from ci_tools.services import databases
-from ci_tools.services.adopted_postgres import adopted_postgres
-from ci_tools.services.adopted_redis import adopted_redis
 from ci_tools.services.discovery import discover_redis
-from ci_tools.services.postgres import DEFAULT_PORT as DEFAULT_POSTGRES_PORT
-from ci_tools.services.postgres import PostgresServer, find_installation
-from ci_tools.services.redis import DEFAULT_PORT as DEFAULT_REDIS_PORT
-from ci_tools.services.redis import RedisServer, redis_endpoint
+from ci_tools.services.redis import DEFAULT_PORT, RedisServer, redis_endpoint
+from ci_tools.services.variables import adopted_variable
 
 DATABASE = "ci_tools_{number}"
 """What a worker's own database of a PostgreSQL of ours is called."""
@@ -92,14 +87,26 @@ def _provide_one(
             return _provide_postgres(spec, stack, environ=environ, folder=folder, slots=slots)
 
 
+def _is_adopted(spec: ServiceSpec, environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(adopted_variable(spec.kind))) and (not spec.providers or Provider.ADOPTED in spec.providers)
+
+
+def _not_adopted(spec: ServiceSpec) -> list[str]:
+    if spec.providers and Provider.ADOPTED not in spec.providers:
+        return []
+    return [f"adopted: {adopted_variable(spec.kind)} is not set"]
+
+
 def _provide_redis(
     spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path | None, slots: int
 ) -> tuple[Endpoint, ...]:
-    adopted = adopted_redis(spec, environ)
-    if adopted is not None:
+    if _is_adopted(spec, environ):
+        from ci_tools.services.adopted_redis import AdoptedRedis  # noqa: PLC0415 - the client library takes 0.1 s to import
+
+        adopted = AdoptedRedis(environ[adopted_variable(spec.kind)], spec)
         stack.callback(adopted.close)
         return adopted.endpoints(slots)
-    tried = ["adopted: CI_TOOLS_REDIS_URL is not set"]
+    tried = _not_adopted(spec)
     binary = discover_redis(spec, environ=environ, tried=tried)
     count = slots if spec.chosen_isolation is Isolation.SERVER else 1
     servers = [
@@ -108,7 +115,7 @@ def _provide_redis(
             binary,
             log=folder / f"redis-{number}.log" if folder else None,
             tried=tried,
-            port=(spec.port or DEFAULT_REDIS_PORT) if number == 1 else None,
+            port=(spec.port or DEFAULT_PORT) if number == 1 else None,
         )
         for number in range(1, count + 1)
     ]
@@ -131,20 +138,24 @@ def _provide_redis(
 def _provide_postgres(
     spec: ServiceSpec, stack: contextlib.ExitStack, *, environ: Mapping[str, str], folder: Path | None, slots: int
 ) -> tuple[Endpoint, ...]:
-    adopted = adopted_postgres(spec, environ)
-    if adopted is not None:
+    if _is_adopted(spec, environ):
+        from ci_tools.services.adopted_postgres import AdoptedPostgres  # noqa: PLC0415 - few runs adopt
+
+        adopted = AdoptedPostgres(environ[adopted_variable(spec.kind)], spec)
         stack.callback(adopted.close)
         return adopted.endpoints(slots)
-    tried = ["adopted: CI_TOOLS_POSTGRES_URL is not set"]
-    installation = find_installation(spec, environ=environ, tried=tried)
+    from ci_tools.services import databases, postgres  # noqa: PLC0415 - who wants no PostgreSQL does not wait for its imports
+
+    tried = _not_adopted(spec)
+    installation = postgres.find_installation(spec, environ=environ, tried=tried)
     count = slots if spec.chosen_isolation is Isolation.SERVER else 1
     servers = [
-        PostgresServer(
+        postgres.PostgresServer(
             spec,
             installation,
             log=folder / f"postgres-{number}.log" if folder else None,
             tried=tried,
-            port=(spec.port or DEFAULT_POSTGRES_PORT) if number == 1 else None,
+            port=(spec.port or postgres.DEFAULT_PORT) if number == 1 else None,
         )
         for number in range(1, count + 1)
     ]

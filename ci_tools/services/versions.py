@@ -5,13 +5,15 @@ import re
 import subprocess
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
-
 _VERSION_TIMEOUT_S = 10.0
 
 
 def fits(version: str, wanted: str) -> bool:
     """Whether a server's version lies in the wanted range (PEP 440; empty for any)."""
+    if not wanted:
+        return True
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - most specs want any version
+
     return SpecifierSet(wanted).contains(version, prereleases=True)
 
 

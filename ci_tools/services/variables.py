@@ -1,0 +1,8 @@
+"""Variables: what a person sets to have a server adopted."""
+
+from ci_tools.model.service import ServiceKind
+
+
+def adopted_variable(kind: ServiceKind) -> str:
+    """The variable that names a server to adopt. Never ``DATABASE_URL`` or ``REDIS_URL``: those may name production."""
+    return f"CI_TOOLS_{kind.upper()}_URL"

@@ -88,7 +88,8 @@ class Verdict:
     """The gate's answer. ``headline`` is generated and says the worst truth first; ``exit_code`` is documented API.
 
     ``counts`` has every outcome and ``flaky`` (passed only after a failed attempt, not in ``passed``): they add up to
-    ``expected`` plus what ran unplanned. ``policy``, ``errors`` and ``baseline_commit`` are what a recomputation needs.
+    ``expected`` plus what ran unplanned. ``policy``, ``errors`` and ``baseline_commit`` are what a recomputation
+    needs; ``digest`` is over everything else in it.
     """
 
     decision: Decision
@@ -113,4 +114,5 @@ class Verdict:
     notes: tuple[str, ...] = ()
     policy: Policy | None = None
     baseline_commit: str = ""
+    digest: str = ""
     errors: tuple[HouseError, ...] = ()

@@ -19,11 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.guard import GuardMode, GuardPolicy
+from ci_tools.model.journal import TestFinished, parse_journal
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.worker import Collected, WorkerOrder
 from ci_tools.sharding.durations import parse_durations
@@ -177,21 +179,36 @@ def cpu(
     if heaviest_only:
         heaviest = max(plan.shards, key=lambda shard: shard.predicted_s).ref
         chosen = [(heaviest, 1 + predicted.index(max(predicted)))]
-    ours, peers, tests = [], [], 0
+    ours, peers = [], []
     for ref, split in chosen:
         make_cold(python)
         ours.append(run_ours(python, folder, plan, ref))
-        tests += len(plan.shard(ref).test_ids)
         make_cold(python)
         peers.append(run_split(python, durations, count, split))
         print(f"  shard {ref}: ours {ours[-1]:.1f} CPU s, pytest-split {peers[-1]:.1f} CPU s", flush=True)
     parts = int(plan.facts["file_parts"])
+    finished = Counter(finished_in(folder))
+    planned = {test_id for ref, _ in chosen for test_id in plan.shard(ref).test_ids}
+    if finished.keys() != planned or set(finished.values()) != {1}:
+        raise SystemExit(
+            f"{len(planned)} tests were planned, {finished.total()} finished: {sorted(planned ^ finished.keys())[:5]}"
+        )
     print(
         f"N = {count}: heaviest shard {max(ours):.1f} against {max(peers):.1f} CPU s: ratio {max(ours) / max(peers):.2f}"
         f"; all shards {sum(ours):.1f} against {sum(peers):.1f}: ratio {sum(ours) / sum(peers):.2f}"
-        f"; {parts} imports of {len(collected.paths)} files; {tests} tests run",
+        f"; {parts} imports of {len(collected.paths)} files; {len(planned)} tests planned, each finished once",
         flush=True,
     )
+
+
+def finished_in(folder: Path) -> list[str]:
+    """Every test that finished, from the journals of all shards."""
+    return [
+        event.test_id
+        for journal in folder.glob("journal-*.jsonl")
+        for event in parse_journal(journal.read_text("utf-8"))
+        if isinstance(event, TestFinished)
+    ]
 
 
 def run_ours(python: Path, folder: Path, plan: Plan, ref: ShardRef) -> float:

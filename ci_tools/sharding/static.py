@@ -10,15 +10,14 @@ import hashlib
 import heapq
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 
 from ci_tools.errors import UsageError
 from ci_tools.model.case import DEFAULT_CONFIGURATION
 from ci_tools.model.shard import Plan, Shard, ShardRef, Unit, digest_of
 from ci_tools.model.worker import Collected, FileOrder
 from ci_tools.sharding.estimates import US, Estimates, estimate
+from ci_tools.sharding.pieces import Cluster, Piece, clusters_of, joined_files
 from ci_tools.sharding.timings import Timings, digest
 
 CUT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
@@ -28,29 +27,6 @@ CLOSE = 1.01
 """Times the bound: closer than this a plan is not worth another import."""
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")  # as in repr(object())
-
-
-@dataclass(frozen=True, slots=True)
-class _Atom:
-    """Tests of one file that stay together: one test, function, class, or one group's tests (``group``)."""
-
-    ids: tuple[str, ...]
-    cost: int
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A file or a part of one. ``key`` names it (the path, or a part's first test ID) and breaks ties."""
-
-    path: str
-    key: str
-    atoms: tuple[_Atom, ...]
-    cost: int
-
-
-_Cluster = tuple[_Piece, ...]
-"""Pieces that one shard must run: tests of one group in several files."""
 
 
 def partition(
@@ -136,17 +112,17 @@ def _best(
     count: int,
     cut_shares: Sequence[float],
     bias: Mapping[int, int],
-) -> list[list[_Piece]]:
+) -> list[list[Piece]]:
     """The placement with the coarsest cuts that is close to the bound, else the one whose heaviest shard is lightest."""
     weights = {path: costs.file(path, ids) for path, ids in files.items()}
     total = sum(weights.values())
     longest = max(costs.test_us.values(), default=0)
     bound = max((total + sum(bias.values())) // count, longest, *bias.values(), 1)
-    joined = _joined_files(files, collected.groups)
-    best: tuple[int, list[list[_Piece]]] | None = None
+    joined = joined_files(files, collected.groups)
+    best: tuple[int, list[list[Piece]]] | None = None
     for share in cut_shares:
         cap = max(int(total * share) // count, 1)
-        clusters = _clusters(files, joined, collected.groups, costs, count, cap)
+        clusters = clusters_of(files, joined, collected.groups, costs, count, cap)
         steady = _steady(clusters, count, bias, int(bound * CLOSE)) if bound > longest and count > 1 else None
         if steady is not None:
             return steady
@@ -158,161 +134,12 @@ def _best(
     return best[1] if best else [[] for _ in range(count)]
 
 
-def _clusters(
-    files: Mapping[str, tuple[str, ...]],
-    joined: Sequence[Sequence[str]],
-    groups: Mapping[str, str],
-    costs: Estimates,
-    count: int,
-    cap: int,
-) -> list[_Cluster]:
-    """Everything that is placed as one: files, parts of heavy files, and files joined by a group."""
-    clusters: list[_Cluster] = []
-    for paths in joined:
-        pieces = [_whole(path, files[path], groups, costs, cap) for path in paths]
-        if len(paths) > 1 and (count == 1 or sum(piece.cost for piece in pieces) <= cap):
-            clusters.append(tuple(pieces))
-        elif len(paths) > 1:
-            clusters.extend(_apart(pieces, costs, cap))
-        else:
-            clusters.extend((part,) for part in (_cut(pieces[0], costs, cap) if count > 1 else pieces))
-    return _enough(clusters, costs, count)
-
-
-def _joined_files(files: Mapping[str, tuple[str, ...]], groups: Mapping[str, str]) -> list[list[str]]:
-    """The paths, those that share a group together."""
-    root = {path: path for path in files}
-
-    def find(path: str) -> str:
-        while root[path] != path:
-            root[path] = root[root[path]]
-            path = root[path]
-        return path
-
-    if groups:
-        first_of: dict[str, str] = {}
-        for path, ids in files.items():
-            for group in sorted({groups[test_id] for test_id in ids if test_id in groups}):
-                one, other = sorted((find(first_of.setdefault(group, path)), find(path)))
-                root[other] = one
-    together: dict[str, list[str]] = {}
-    for path in files:
-        together.setdefault(find(path), []).append(path)
-    return list(together.values())
-
-
-def _whole(path: str, ids: tuple[str, ...], groups: Mapping[str, str], costs: Estimates, cap: int) -> _Piece:
-    atoms = _atoms(path, ids, groups, costs, cap)
-    return _Piece(path, path, atoms, costs.file(path, ids))
-
-
-def _atoms(path: str, ids: tuple[str, ...], groups: Mapping[str, str], costs: Estimates, cap: int) -> tuple[_Atom, ...]:
-    """The file's tests in the smallest bundles that may be separated; a class or function only when it is too heavy itself."""
-    if not ids:
-        return ()
-    if costs.file(path, ids) <= cap and not groups:
-        return (_Atom(ids, costs.tests(ids)),)
-    of_group: dict[str, list[str]] = {}
-    free: list[str] = []
-    for test_id in ids:
-        if test_id in groups:
-            of_group.setdefault(groups[test_id], []).append(test_id)
-        else:
-            free.append(test_id)
-    atoms = [_Atom(tuple(members), costs.tests(members), group) for group, members in of_group.items()]
-    for _, of_class in groupby(free, _class_of):
-        members = tuple(of_class)
-        cost = costs.tests(members)
-        if cost <= cap:
-            atoms.append(_Atom(members, cost))
-        else:
-            atoms.extend(_functions(members, costs, cap))
-    return tuple(sorted(atoms, key=lambda atom: atom.ids))
-
-
-def _functions(ids: Sequence[str], costs: Estimates, cap: int) -> Iterable[_Atom]:
-    for _, of_function in groupby(ids, _function_of):
-        members = tuple(of_function)
-        cost = costs.tests(members)
-        if cost <= cap:
-            yield _Atom(members, cost)
-        else:
-            yield from (_Atom((test_id,), costs.test(test_id)) for test_id in members)
-
-
-def _function_of(test_id: str) -> str:
-    """The ID without its parameters; parameters may hold anything, ``::`` and brackets too."""
-    return test_id.split("[", 1)[0]
-
-
-def _class_of(test_id: str) -> str:
-    """The ID's class (or its module, for plain functions: those are bundled as long as they are light)."""
-    return _function_of(test_id).rpartition("::")[0]
-
-
-def _cut(piece: _Piece, costs: Estimates, cap: int) -> list[_Piece]:
-    """The piece as it is when light enough, else in runs of neighbouring atoms of at most ``cap`` each where atoms allow."""
-    if piece.cost <= cap or len(piece.atoms) <= 1:
-        return [piece]
-    parts: list[list[_Atom]] = []
-    room = 0
-    for atom in piece.atoms:
-        if parts and atom.cost <= room:
-            parts[-1].append(atom)
-        else:
-            parts.append([atom])
-            room = cap
-        room -= atom.cost
-    return [_part(piece.path, tuple(atoms), costs) for atoms in parts]
-
-
-def _part(path: str, atoms: tuple[_Atom, ...], costs: Estimates) -> _Piece:
-    return _Piece(path, atoms[0].ids[0], atoms, costs.overhead(path) + sum(atom.cost for atom in atoms))
-
-
-def _apart(pieces: Sequence[_Piece], costs: Estimates, cap: int) -> Iterable[_Cluster]:
-    """Files joined by groups and too heavy together: each group is a cluster of its own, the rest of each file is cut as ever."""
-    of_group: dict[str, list[_Piece]] = {}
-    for piece in pieces:
-        rest: list[_Atom] = []
-        for atom in piece.atoms:
-            if atom.group:
-                of_group.setdefault(atom.group, []).append(_part(piece.path, (atom,), costs))
-            else:
-                rest.append(atom)
-        if rest:
-            yield from ((part,) for part in _cut(_part(piece.path, tuple(rest), costs), costs, cap))
-    yield from (tuple(members) for members in of_group.values())
-
-
-def _enough(clusters: list[_Cluster], costs: Estimates, count: int) -> list[_Cluster]:
-    """At least as many clusters as shards, where anything is left to halve: no shard stays empty for want of pieces."""
-    while len(clusters) < count:
-        divisible = [(cluster[0].cost, cluster[0].key, index) for index, cluster in enumerate(clusters) if _is_divisible(cluster)]
-        if not divisible:
-            break
-        piece = clusters.pop(max(divisible)[2])[0]
-        atoms = piece.atoms
-        if len(atoms) == 1:
-            atoms = tuple(_Atom((test_id,), costs.test(test_id)) for test_id in atoms[0].ids)
-        middle = len(atoms) // 2
-        clusters.extend((_part(piece.path, half, costs),) for half in (atoms[:middle], atoms[middle:]))
-    return clusters
-
-
-def _is_divisible(cluster: _Cluster) -> bool:
-    if len(cluster) > 1:
-        return False
-    atoms = cluster[0].atoms
-    return len(atoms) > 1 or (len(atoms) == 1 and not atoms[0].group and len(atoms[0].ids) > 1)
-
-
-def _steady(clusters: Sequence[_Cluster], count: int, bias: Mapping[int, int], room: int) -> list[list[_Piece]] | None:
+def _steady(clusters: Sequence[Cluster], count: int, bias: Mapping[int, int], room: int) -> list[list[Piece]] | None:
     """Each cluster in the first shard of its own preference that has room left; None where this does not come out even.
 
     Preferences come from names alone, so a test that is added or gets slower moves next to nothing else.
     """
-    placed: list[list[_Piece]] = [[] for _ in range(count)]
+    placed: list[list[Piece]] = [[] for _ in range(count)]
     loads = [bias.get(index + 1, 0) for index in range(count)]
     strides = [stride for stride in range(1, count) if math.gcd(stride, count) == 1]
     for cluster in sorted(clusters, key=_by_weight):
@@ -330,16 +157,14 @@ def _steady(clusters: Sequence[_Cluster], count: int, bias: Mapping[int, int], r
     return placed if all(placed) else None
 
 
-def _by_weight(cluster: _Cluster) -> tuple[int, str]:
+def _by_weight(cluster: Cluster) -> tuple[int, str]:
     """Heaviest first, ties by name."""
     return (-sum(piece.cost for piece in cluster), cluster[0].key)
 
 
-def _placed(
-    clusters: Sequence[_Cluster], costs: Estimates, count: int, bias: Mapping[int, int]
-) -> tuple[list[list[_Piece]], int]:
+def _placed(clusters: Sequence[Cluster], costs: Estimates, count: int, bias: Mapping[int, int]) -> tuple[list[list[Piece]], int]:
     """Longest first to the least loaded shard, ties by key and by shard index; and the heaviest shard's load."""
-    placed: list[list[_Piece]] = [[] for _ in range(count)]
+    placed: list[list[Piece]] = [[] for _ in range(count)]
     paths: list[set[str]] = [set() for _ in range(count)]
     heap = [(bias.get(index + 1, 0), index) for index in range(count)]
     heapq.heapify(heap)
@@ -354,7 +179,7 @@ def _placed(
 
 
 def _shard(
-    ref: ShardRef, pieces: Sequence[_Piece], costs: Estimates, processes: int, services: Mapping[str, tuple[str, ...]]
+    ref: ShardRef, pieces: Sequence[Piece], costs: Estimates, processes: int, services: Mapping[str, tuple[str, ...]]
 ) -> Shard:
     """The shard's units, one a file, heaviest first."""
     ids_of: dict[str, list[str]] = {}

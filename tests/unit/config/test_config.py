@@ -47,7 +47,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
             max-skipped = 2
             [tool.ci-tools.gate.release]
             max-duration = 60.0
-            quarantine = [{ test = "a.py::b", signature = "sig-v1:1", owner = "o", reason = "", issue = "", expires = 2026-12-01 }]
+            quarantine = [{ test = "a.py::b", signature = "sig-v1:1", owner = "", reason = "", issue = "", expires = 2026-12-01 }]
             """,
         )
     )

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from ci_tools.host.signals import Interrupted, interruptible
+from ci_tools.host.signals import Interrupted, Interruption, interruptible
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="os.kill ends a process on Windows instead of signalling it")
 
@@ -23,9 +23,14 @@ def test_the_first_signal_raises_and_the_second_does_not(number: signal.Signals)
 def test_a_deferred_signal_is_answered_when_asked_and_raised_at_the_end() -> None:
     """Code that asks for itself is not interrupted in its middle."""
     seen = []
-    with interruptible() as interruption, pytest.raises(Interrupted), interruption.deferred():
-        os.kill(os.getpid(), signal.SIGTERM)
-        seen.append(interruption.is_asked())
+
+    def work(interruption: Interruption) -> None:
+        with interruption.deferred():
+            os.kill(os.getpid(), signal.SIGTERM)
+            seen.append(interruption.is_asked())
+
+    with interruptible() as interruption, pytest.raises(Interrupted):
+        work(interruption)
     assert seen == [True]
 
 

@@ -136,7 +136,7 @@ def scan(
         target=target,  # type: ignore[arg-type] # the stubs ask for bytes, which lxml never gives
         recover=True,
         huge_tree=True,
-        resolve_entities=False,
+        resolve_entities="internal",  # type: ignore[arg-type] # False would hand over &amp; in attributes as &#38;
         no_network=True,
         load_dtd=False,
         dtd_validation=False,

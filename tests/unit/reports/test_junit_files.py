@@ -141,6 +141,8 @@ def test_any_text_can_be_written(tmp_path_factory: pytest.TempPathFactory, name:
     write_junit(shard_report("1/1", broken), path)
     back = read_junit(path)
     assert ([item.outcome for item in back.cases], back.corrupt) == ([Outcome.FAILED], ())
+    kept = " ".join(clean(f"tests/test_a.py::test[{name}]").split())
+    assert [" ".join(item.test_id.split()) for item in back.cases] == [kept]
 
 
 def test_colours_are_taken_out() -> None:

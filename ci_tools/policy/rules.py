@@ -75,10 +75,10 @@ RULES: list[Rule] = []
 _CODES = {Decision.FAILED: ExitCode.FAILED, Decision.INCOMPLETE: ExitCode.INCOMPLETE, Decision.ERROR: ExitCode.FAULT}
 
 
-def _rule(breach: Decision) -> Callable[[Callable[[Facts], Answer]], Callable[[Facts], Answer]]:
+def _rule(breach: Decision, code: ExitCode | None = None) -> Callable[[Callable[[Facts], Answer]], Callable[[Facts], Answer]]:
     def register(ask: Callable[[Facts], Answer]) -> Callable[[Facts], Answer]:
         name = ask.__name__.replace("_", "-")
-        RULES.append(Rule(id=name, ask=ask, breach=breach, exit_code=_CODES[breach], doc=ask.__doc__ or ""))
+        RULES.append(Rule(id=name, ask=ask, breach=breach, exit_code=code or _CODES[breach], doc=ask.__doc__ or ""))
         return ask
 
     return register
@@ -131,7 +131,7 @@ def house_in_order(facts: Facts) -> Answer:
     )
 
 
-@_rule(Decision.INCOMPLETE)
+@_rule(Decision.INCOMPLETE, ExitCode.INTERRUPTED)
 def not_interrupted(facts: Facts) -> Answer:
     """The run was not interrupted or terminated.
 

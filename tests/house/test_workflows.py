@@ -29,8 +29,12 @@ def test_our_workflows_keep(rule: Callable[[Files], list[str]], files: Files) ->
 
 FAULTS = {
     "gate_needs_every_job": [
-        ("workflows/ci.yml", "needs: [lint, tests, package, integration]", "needs: [lint, package, integration]"),
-        ("workflows/ci.yml", "if: ${{ always() }}", "if: ${{ !cancelled() }}"),
+        (
+            "workflows/ci.yml",
+            "needs: [lint, tests, consumer, package, integration]",
+            "needs: [lint, consumer, package, integration]",
+        ),
+        ("workflows/ci.yml", "if: ${{ always() }} # skipped", "if: ${{ !cancelled() }} # skipped"),
         ("workflows/integration.yml", "needs: ${{ toJSON(needs) }}", "needs: ${{ toJSON(github) }}"),
     ],
     "every_job_is_bounded": [

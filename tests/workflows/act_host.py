@@ -5,10 +5,12 @@ permissions, concurrency and the other systems (every label runs on this host). 
 repository that is executed has it rewritten. After a failing called workflow act does not start the caller's gate.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,6 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = Path(__file__).parent / "fakes"
 SELF = "acme/ci-tools"
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+"""act and ci-tools lie beside the Python that runs the tests."""
+
 LABELS = ("ubuntu-24.04", "macos-15", "windows-2025")
 
 
@@ -65,7 +70,16 @@ class Host:
         """Lay our repository down as others see it, with ``faults`` (path: old, new) planted."""
         copy = self.folder / "toolkit"
         ignore = shutil.ignore_patterns("__pycache__", ".*_cache", "ci-artifacts")
-        for name in (".github", "ci_tools", "requirements", "pyproject.toml", "README.md", "LICENSE", "examples"):
+        for name in (
+            ".github",
+            "ci_tools",
+            "requirements",
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+            "examples",
+            "tests/workflows/consumer",
+        ):
             source = ROOT / name
             if source.is_dir():
                 shutil.copytree(source, copy / name, ignore=ignore)
@@ -121,21 +135,13 @@ class Host:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         environ = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": PATH,
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TMPDIR": str(self.folder),
         }
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=cwd or self.stranger,
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        return Result(code=done.returncode, steps=_steps(done.stdout), artifacts=self.artifacts, log=done.stdout + done.stderr)
+        log, code = _run([*command, *arguments], cwd or self.stranger, environ, timeout_s)
+        return Result(code=code, steps=_steps(log), artifacts=self.artifacts, log=log)
 
     def _replacements(self, toolkit: Path) -> dict[str, Path]:
         """Every foreign action at exactly the commit that we pin: another pin finds no fake and fails."""
@@ -148,6 +154,27 @@ class Host:
                 if fake.is_dir():
                     found[f"{name}@{reference}"] = fake
         return found
+
+
+def _run(command: list[str], cwd: Path, environ: Mapping[str, str], timeout_s: float) -> tuple[str, int]:
+    """The output and the exit code; whatever ends the wait, nothing that act started goes on."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        log, _ = process.communicate(timeout=timeout_s)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return log, process.returncode
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -4,7 +4,6 @@ Simulated: see act_host.
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +13,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from act_host import Host
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("act") is None, reason="act is not installed on this platform")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is tried on Linux only"),
+]
 
 FEWER = ("""systems: '["ubuntu-24.04", "macos-15"]'\n      shards: 4""", """systems: '["ubuntu-24.04"]'\n      shards: 2""")
 """The matrix of ci.yml, cut down to what one machine runs in minutes."""
@@ -34,3 +37,16 @@ def test_a_forks_pull_request_runs_the_reference_platform(tmp_path: Path) -> Non
     assert verdict["decision"] == "passed"
     assert verdict["counts"]["passed"] == verdict["expected"] >= 18
     assert {service["kind"] for service in verdict["services"]} == {"redis"}
+
+
+def test_the_consumer_job_passes(tmp_path: Path) -> None:
+    """A stranger's project installs ci-tools by our action, gets Redis by our action, and its suite passes on it."""
+    host = Host(tmp_path, is_setup_real=True)
+    host.publish()
+    result = host.run("push", "-j", "consumer", "--matrix", "system:ubuntu-24.04", cwd=tmp_path / "toolkit", timeout_s=400)
+    assert result.code == 0, result.tail()
+    assert [result.results_of(step) for step in ("Run the suite of a stranger's project", "Stop Redis")] == [["success"]] * 2
+    (verdict,) = (result.artifacts / "consumer-ubuntu-24.04").glob("*/verdict.json")
+    told = json.loads(verdict.read_text(encoding="utf-8"))
+    assert (told["decision"], told["counts"]["passed"]) == ("passed", 2)
+    assert [service["provider"] for service in told["services"]] == ["adopted"]

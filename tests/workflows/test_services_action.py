@@ -1,6 +1,5 @@
 """The services action in a stranger's job, executed with act on this host (simulated: see act_host)."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from act_host import Host
 
-pytestmark = pytest.mark.skipif(shutil.which("act") is None, reason="act is not installed on this platform")
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is tried on Linux only"),
+]
 
 JOB = """
 on: push

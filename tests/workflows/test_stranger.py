@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from act_host import FAKES, Host, Result
 
-pytestmark = pytest.mark.skipif(shutil.which("act") is None, reason="act is not installed on this platform")
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is tried on Linux only"),
+]
 
 PROJECT = '[project]\nname = "stranger"\nversion = "1"\n\n[tool.ci-tools]\ntests = ["tests"]\n'
 SUITE = {

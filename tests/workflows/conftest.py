@@ -1,0 +1,3 @@
+"""The consumer is a project of its own, run by ci-tools and not by our test run."""
+
+collect_ignore = ["consumer"]

@@ -4,9 +4,9 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from agent_platform.context import UserExecutionContext
 from agent_platform.database import DatabaseSessionManager
@@ -16,6 +16,7 @@ from agent_platform.listener import ChannelListener
 from agent_platform.records import insert_event, list_events
 from agent_platform.redis_manager import RedisManager
 from agent_platform.settings import Settings
+from agent_platform.shielding import uninterrupted
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,8 +25,6 @@ CLOSE_TOKEN = 4401
 
 _HEAL_PAUSE_S = 0.05
 _LONGEST_HEAL_PAUSE_S = 1.0
-
-T = TypeVar("T")
 
 
 class Socket(Protocol):
@@ -50,16 +49,6 @@ class Socket(Protocol):
 
     def catch_up(self) -> None:
         """Look into the database for what may have been missed."""
-
-
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, which is carried through when the caller is cancelled; the cancellation comes after it."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 class EventEmitter:

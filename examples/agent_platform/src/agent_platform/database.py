@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 
 from agent_platform.errors import DependencyError, UnavailableError
 from agent_platform.settings import Settings
+from agent_platform.shielding import uninterrupted
 
 METADATA = MetaData()
 
@@ -143,6 +144,8 @@ class DatabaseSessionManager:
             raise DependencyError(f"DatabaseSessionManager {state}", hint="start() one on the loop that uses it")
         async with self._sessions() as session:
             try:
+                # A connection whose opening is cancelled would never be closed (aiosqlite), so it is opened in any case.
+                await uninterrupted(session.connection())
                 yield session
             except BaseException:
                 await session.rollback()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent_platform.agents import Agent, AgentRegistry, Job
-from agent_platform.bridge import AgentWebSocketBridge, EventEmitter, uninterrupted
+from agent_platform.bridge import AgentWebSocketBridge, EventEmitter
 from agent_platform.context import UserExecutionContext, new_id
 from agent_platform.database import DatabaseSessionManager
 from agent_platform.errors import BadRequestError, ForbiddenError, LimitExceededError, PlatformError, UnavailableError
@@ -17,6 +17,7 @@ from agent_platform.events import EventType, scrub
 from agent_platform.records import RunStatus, finish_run, insert_run, mark_running
 from agent_platform.redis_manager import RUN_STATE_TTL_S, RedisManager
 from agent_platform.settings import Settings
+from agent_platform.shielding import uninterrupted
 from agent_platform.tools import ToolDispatcher
 
 _LOG = logging.getLogger(__name__)
@@ -183,7 +184,7 @@ class UserExecutionEngine:
                 await asyncio.wait(either, timeout=self._limits.run_timeout_s, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
                 run.cancel("the run's task was cancelled")
-            outcome = await uninterrupted(self._end(run, work))
+            outcome = await uninterrupted(self._end(run, work), grace_s=self._limits.cancel_grace_s + 3 * _STEP_TIMEOUT_S)
         finally:
             run.stop.cancel()
             self._forget(run)

@@ -1,6 +1,7 @@
 """The server: uvicorn, with the platform drained before uvicorn closes the sockets."""
 
 import logging
+import re
 import socket
 
 import uvicorn
@@ -14,12 +15,21 @@ _LARGEST_FRAME = 1 << 20
 _HANDLER_GRACE_S = 5
 
 
-class DenialFilter(logging.Filter):
-    """Drops uvicorn's complaint about a handshake that was answered with a real HTTP refusal."""
+_BEARER = re.compile(r"(bearer[ .])[^\s,;\"']+", re.IGNORECASE)
+
+
+class ServerLogFilter(logging.Filter):
+    """Masks tokens, which the WebSocket library logs with every header at DEBUG, and drops a complaint.
+
+    The complaint is uvicorn's about a handshake that was answered with a real HTTP refusal.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is kept."""
-        return "returned without completing handshake" not in record.getMessage()
+        message = record.getMessage()
+        if _BEARER.search(message):
+            record.msg, record.args = _BEARER.sub(r"\1***", message), None
+        return "returned without completing handshake" not in message
 
 
 class PlatformServer(uvicorn.Server):
@@ -34,14 +44,13 @@ class PlatformServer(uvicorn.Server):
                 lifespan="on",
                 ws="websockets-sansio",
                 ws_max_size=_LARGEST_FRAME,
-                access_log=False,
-                log_config=None,
-                log_level="info",  # never lower: at "debug" the WebSocket library logs the headers, and so the token
+                log_config=None,  # logging is set up by whoever runs the process
+                log_level=None,
                 timeout_graceful_shutdown=_HANDLER_GRACE_S,
             )
         )
         self._platform = platform_of(app)
-        self._filter = DenialFilter()
+        self._filter = ServerLogFilter()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the platform, then listen and serve; StartupError if the platform does not start."""

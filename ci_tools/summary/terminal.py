@@ -44,7 +44,8 @@ def render_verdict(
         "",
         *_last(verdict, report, width, paint),
     ]
-    return "\n".join(lines) + "\n"
+    spaced = [line for line, before in zip(lines, ["x", *lines], strict=False) if line or before]
+    return "\n".join(spaced) + "\n"
 
 
 def _last(verdict: Verdict, report: RunReport, width: int, paint: "_Paint") -> list[str]:
@@ -72,7 +73,7 @@ def _causes(verdict: Verdict, width: int, paint: "_Paint") -> list[str]:
     causes = findings.ordered_causes(verdict)
     if not causes:
         return []
-    title = f"{render_count(len(causes), 'cause')}, the one that unblocks most tests first"
+    title = "1 cause" if len(causes) == 1 else f"{len(causes)} causes, the one that unblocks most tests first"
     lines = [paint(fit(title, width), "bold")]
     for number, cause in enumerate(causes[:_CAUSES], start=1):
         lines += _cause(number, cause, width, paint)

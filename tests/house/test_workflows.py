@@ -73,6 +73,7 @@ FAULTS = {
         ("workflows/integration.yml", "\npermissions: {}\n", "\npermissions: {}\nconcurrency: {group: x}\n"),
     ],
     "forks_get_nothing": [("workflows/ci.yml", "  pull_request:\n", "  pull_request_target:\n")],
+    "followed_workflows_exist": [("workflows/comment.yml", "workflows: [CI]", "workflows: [Ci]")],
     "inputs_are_used": [
         (
             "workflows/integration.yml",
@@ -152,6 +153,16 @@ def test_the_guide_lists_every_input(files: Files) -> None:
         expected |= dict.fromkeys(item.get("outputs", {}), "output")
         required = {name for name, spec in item.get("inputs", {}).items() if spec.get("required")}
         assert rows == expected | dict.fromkeys(required, "required"), path
+
+
+def test_the_guides_example_fits_the_inputs(files: Files) -> None:
+    """The example of the guide gives inputs that there are, and no permission but the one that is needed."""
+    guide = (ROOT / "docs" / "guide" / "github.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(guide.split("```yaml\n", 1)[1].split("```", 1)[0])
+    inputs = workflow_rules.triggers(files.workflows["workflows/integration.yml"])["workflow_call"]["inputs"]
+    (job,) = example["jobs"].values()
+    assert set(job["with"]) <= set(inputs)
+    assert (example["permissions"], job["permissions"]) == ({}, {"contents": "read"})
 
 
 def test_dependabot_watches_every_folder_of_actions() -> None:

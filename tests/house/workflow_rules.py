@@ -222,6 +222,17 @@ def forks_get_nothing(files: Files) -> list[str]:
     ]
 
 
+def followed_workflows_exist(files: Files) -> list[str]:
+    """A workflow that follows others names them as they are named: a misspelt one never runs and says nothing."""
+    names = {workflow.get("name") for workflow in files.workflows.values()}
+    return [
+        f"{path}: follows {name!r}, which no workflow is called"
+        for path, workflow in files.workflows.items()
+        for name in (triggers(workflow).get("workflow_run") or {}).get("workflows", [])
+        if name not in names
+    ]
+
+
 def inputs_are_used(files: Files) -> list[str]:
     """Every input of a callable workflow or an action has a description and is used in it."""
     found = []
@@ -260,5 +271,6 @@ RULES: tuple[Callable[[Files], list[str]], ...] = (
     checkouts_keep_no_token,
     main_is_never_cancelled,
     forks_get_nothing,
+    followed_workflows_exist,
     inputs_are_used,
 )

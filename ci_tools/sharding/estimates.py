@@ -4,7 +4,7 @@ Everything is in whole microseconds: integers add up to the same sum in any orde
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -18,6 +18,10 @@ UNKNOWN_S = 0.1
 UNKNOWN_IMPORT_S = 0.05
 """A file's import where none was ever timed: about what a test module of a few hundred lines takes, cold."""
 
+SHARED_S = 0.05
+"""A test whose set-up takes at least this, and this many times its neighbours', is taken to carry its file's fixtures."""
+SHARED_TIMES = 4
+
 _TAIL = 0.95
 _NEIGHBOURS = 3
 
@@ -26,6 +30,7 @@ _NEIGHBOURS = 3
 class Estimates:
     """Microseconds by test ID, and by path what a shard pays once for a file it runs anything of.
 
+    ``shared`` are, by path, the test on which wider fixtures' set-up is booked and that set-up's microseconds.
     ``timed`` are the tests with timings of their own, ``renamed`` those that took over an old ID's.
     """
 
@@ -33,6 +38,7 @@ class Estimates:
     overhead_us: Mapping[str, int]
     timed: frozenset[str]
     renamed: Mapping[str, str]
+    shared: Mapping[str, tuple[str, int]]
     foreign_configuration: str = ""
 
     def test(self, test_id: str) -> int:
@@ -47,9 +53,14 @@ class Estimates:
         """Microseconds that importing the file costs."""
         return self.overhead_us[path]
 
-    def file(self, path: str, test_ids: Iterable[str]) -> int:
-        """Microseconds of importing the file and running these tests of it."""
-        return self.overhead_us[path] + self.tests(test_ids)
+    def file(self, path: str, test_ids: Collection[str]) -> int:
+        """Microseconds of importing the file and running these tests of it, its wider fixtures set up once."""
+        return self.overhead_us[path] + self.tests(test_ids) + self.again(path, test_ids)
+
+    def again(self, path: str, test_ids: Collection[str]) -> int:
+        """Microseconds of wider fixtures that these tests need and that are booked on a test elsewhere."""
+        carrier, us = self.shared.get(path, ("", 0))
+        return us if us and test_ids and carrier not in test_ids else 0
 
 
 def estimate(
@@ -86,6 +97,7 @@ def estimate(
         overhead_us=_overheads(files, timings.imports_of(source)),
         timed=frozenset(us_of),
         renamed=renamed,
+        shared=_shared(files, known),
         foreign_configuration="" if source == configuration else source,
     )
 
@@ -117,6 +129,19 @@ def _by_name(test_ids: Iterable[str]) -> dict[str, list[str]]:
         found.setdefault(test_id.partition("::")[2], []).append(test_id)
     found.pop("", None)
     return found
+
+
+def _shared(files: Mapping[str, Sequence[str]], known: Mapping[str, TestTiming]) -> dict[str, tuple[str, int]]:
+    """By path: the test whose set-up stands out, as a module's or class's first test does, and by how much."""
+    shared = {}
+    for path, ids in files.items():
+        setups = sorted((known[test_id].samples[-1].setup_s, test_id) for test_id in ids if test_id in known)
+        if len(setups) < _NEIGHBOURS:
+            continue
+        (most_s, carrier), usual_s = setups[-1], setups[len(setups) // 2][0]
+        if most_s >= SHARED_S and most_s >= SHARED_TIMES * usual_s:
+            shared[path] = (carrier, round(min(most_s - usual_s, MAX_DURATION_S) * US))
+    return shared
 
 
 def _overheads(files: Mapping[str, Sequence[str]], imports: Mapping[str, TestTiming]) -> dict[str, int]:

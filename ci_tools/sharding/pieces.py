@@ -25,6 +25,11 @@ class Piece:
     atoms: tuple[Atom, ...]
     cost: int
 
+    @property
+    def test_ids(self) -> list[str]:
+        """Its tests, in the order of their IDs."""
+        return [test_id for atom in self.atoms for test_id in atom.ids]
+
 
 Cluster = tuple[Piece, ...]
 """Pieces that one shard must run: tests of one group in several files."""
@@ -139,7 +144,8 @@ def _cut(piece: Piece, costs: Estimates, cap: int) -> list[Piece]:
 
 
 def _part(path: str, atoms: tuple[Atom, ...], costs: Estimates) -> Piece:
-    return Piece(path, atoms[0].ids[0], atoms, costs.overhead(path) + sum(atom.cost for atom in atoms))
+    again = costs.again(path, {test_id for atom in atoms for test_id in atom.ids}) if path in costs.shared else 0
+    return Piece(path, atoms[0].ids[0], atoms, costs.overhead(path) + again + sum(atom.cost for atom in atoms))
 
 
 def _apart(pieces: Sequence[Piece], costs: Estimates, cap: int) -> Iterable[Cluster]:

@@ -165,14 +165,17 @@ def _by_weight(cluster: Cluster) -> tuple[int, str]:
 def _placed(clusters: Sequence[Cluster], costs: Estimates, count: int, bias: Mapping[int, int]) -> tuple[list[list[Piece]], int]:
     """Longest first to the least loaded shard, ties by key and by shard index; and the heaviest shard's load."""
     placed: list[list[Piece]] = [[] for _ in range(count)]
-    paths: list[set[str]] = [set() for _ in range(count)]
+    ids: list[dict[str, list[str]]] = [{} for _ in range(count)]
     heap = [(bias.get(index + 1, 0), index) for index in range(count)]
     heapq.heapify(heap)
     for cluster in sorted(clusters, key=_by_weight):
         load, index = heap[0]
         for piece in cluster:
-            load += piece.cost - (costs.overhead(piece.path) if piece.path in paths[index] else 0)
-            paths[index].add(piece.path)
+            here = ids[index].setdefault(piece.path, [])
+            load += piece.cost if not here else -costs.file(piece.path, here)
+            if here:  # a second part of the file: imported, and its fixtures set up, once
+                load += costs.file(piece.path, [*here, *piece.test_ids])
+            here.extend(piece.test_ids)
             placed[index].append(piece)
         heapq.heapreplace(heap, (max(load, heap[0][0] + 1), index))
     return placed, max(load for load, _ in heap)

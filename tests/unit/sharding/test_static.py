@@ -291,6 +291,18 @@ def test_importing_counts() -> None:
     }
 
 
+def test_a_cut_file_pays_its_fixture_again() -> None:
+    """A module fixture is booked on one test; a shard that runs other tests of the file has to set it up too."""
+    ids = tuple(f"a.py::test_{i}" for i in range(8))
+    tests = {
+        test_id: TestTiming(samples=(Sample(at=0, setup_s=4.0 if test_id == "a.py::test_0" else 0.0, call_s=1.0),))
+        for test_id in ids
+    }
+    timings = Timings(tests={"default": tests}, imports={"default": {"a.py": TestTiming(samples=(Sample(at=0),))}})
+    plan = partition(collected_of({"a.py": ids}), timings, 2, commit="abc")
+    assert sorted((len(shard.test_ids), shard.predicted_s) for shard in plan.shards) == [(4, 8.0), (4, 8.0)]
+
+
 def test_processes_divide_the_prediction() -> None:
     """With four pytest-xdist workers a shard of eight one-second tests takes two seconds, and each imports the file."""
     ids = tuple(f"a.py::test_{i}" for i in range(8))

@@ -225,7 +225,7 @@ def _gate(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from ci_tools.pipeline.gate import verify  # noqa: PLC0415 - `ci-tools --help` needs none of it
 
-    lines, is_sound = verify(arguments.verdict)
+    lines, is_sound = verify(arguments.verdict, _project(arguments), dict(os.environ))
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return int(ExitCode.PASSED if is_sound else ExitCode.FAILED)
 

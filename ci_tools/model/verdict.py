@@ -89,7 +89,7 @@ class Verdict:
 
     ``counts`` has every outcome and ``flaky`` (passed only after a failed attempt, not in ``passed``): they add up to
     ``expected`` plus what ran unplanned. ``policy``, ``errors`` and ``baseline_commit`` are what a recomputation
-    needs; ``digest`` is over everything else in it.
+    needs; ``digest`` is over everything else in it. ``shard`` is set when it is about that one shard of the plan only.
     """
 
     decision: Decision
@@ -115,4 +115,5 @@ class Verdict:
     policy: Policy | None = None
     baseline_commit: str = ""
     digest: str = ""
+    shard: str = ""
     errors: tuple[HouseError, ...] = ()

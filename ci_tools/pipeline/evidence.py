@@ -2,18 +2,22 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_tools.errors import CIToolsError, DecodeError, UsageError
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.journal import WorkerStarted, parse_event
+from ci_tools.model.policy import Baseline
 from ci_tools.model.report import ShardReport
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.verdict import Input
 from ci_tools.reports.foreign import read_junit
 from ci_tools.reports.journals import read_shard
+
+BASELINE = "ci-baseline.json"
+"""The baseline's file in the project, kept in the repository like a lock."""
 
 _SHARDS, _PLANS, _JOURNALS, _JUNIT = "shard-*.json", "plan*.json", "journal-*.jsonl", "*.xml"
 
@@ -25,13 +29,21 @@ class Evidence:
     reports: tuple[ShardReport, ...]
     plans: tuple[Plan, ...]
     inputs: tuple[Input, ...]
+    baseline: Baseline | None = None
 
 
-def gather(folders: Sequence[Path], *, junit: Sequence[Path] = (), plans: Sequence[Path] = (), base: Path) -> Evidence:
+def gather(
+    folders: Sequence[Path],
+    *,
+    junit: Sequence[Path] = (),
+    plans: Sequence[Path] = (),
+    baseline: Path | None = None,
+    base: Path,
+) -> Evidence:
     """Read every input. UsageError for a path that is not there; what cannot be read whole is a corrupt report.
 
     A folder's shard reports count; journals only where a shard was killed before it wrote one; JUnit files only in a folder
-    without either.
+    without either. ``baseline`` is read where it is there. Inputs are named relative to ``base``.
     """
     found_plans = {str(path): _load_plan(path) for path in plans}
     paths = list(plans)
@@ -56,10 +68,36 @@ def gather(folders: Sequence[Path], *, junit: Sequence[Path] = (), plans: Sequen
             raise UsageError(f"JUnit file {str(path)!r} is not there", hint="give the files that pytest or another runner wrote")
         reports.append(read_junit(path))
         paths.append(path)
+    known = load_baseline(baseline) if baseline is not None else None
+    if known is not None and baseline is not None:
+        paths.append(baseline)
     distinct = {path.resolve(): path for path in paths}
-    inputs = tuple(sorted((_input(path, base) for path in distinct.values()), key=lambda item: item.path))
+    inputs = tuple(sorted((input_of(path, base) for path in distinct.values()), key=lambda item: item.path))
     different = {dumps(plan): plan for plan in found_plans.values()}
-    return Evidence(reports=tuple(reports), plans=tuple(different.values()), inputs=inputs)
+    return Evidence(reports=tuple(reports), plans=tuple(different.values()), inputs=inputs, baseline=known)
+
+
+def gather_again(paths: Sequence[Path], *, base: Path) -> Evidence:
+    """The evidence of a verdict from the files that it names."""
+    roles = {path: role_of(path) for path in paths}
+
+    def of(role: str) -> list[Path]:
+        return [path for path in paths if roles[path] == role]
+
+    journals = {path.parent for path in of("journal")}
+    folders = [*of("shard"), *sorted(journals)]
+    baseline = next(iter(of("baseline")), None)
+    return gather(folders, junit=of("junit"), plans=of("plan"), baseline=baseline, base=base)
+
+
+def load_baseline(path: Path) -> Baseline | None:
+    """The baseline in ``path``; None when there is none. DecodeError when it cannot be read: it must not vanish unseen."""
+    try:
+        return loads(Baseline, path.read_bytes(), where=str(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DecodeError(f"{path} cannot be read: {error.strerror}", hint="check the file's permissions") from error
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
@@ -126,12 +164,13 @@ def _load_plan(path: Path) -> Plan:
         raise UsageError(f"plan {str(path)!r} cannot be read: {error.strerror}", hint="make it: ci-tools plan") from error
 
 
-def _input(path: Path, base: Path) -> Input:
+def input_of(path: Path, base: Path) -> Input:
+    """The file as a verdict names it: digest, size and its path relative to ``base``."""
     hasher = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(1 << 20):
             hasher.update(chunk)
-    return Input(path=_relative(path, base), sha256=hasher.hexdigest(), size=path.stat().st_size, role=_role(path))
+    return Input(path=_relative(path, base), sha256=hasher.hexdigest(), size=path.stat().st_size, role=role_of(path))
 
 
 def _relative(path: Path, base: Path) -> str:
@@ -141,14 +180,10 @@ def _relative(path: Path, base: Path) -> str:
         return str(path)
 
 
-def _role(path: Path) -> str:
+def role_of(path: Path) -> str:
+    """What an input is to a verdict, by its name."""
     if path.suffix == ".jsonl":
         return "journal"
     if path.suffix == ".xml":
         return "junit"
-    return "plan" if path.name.startswith("plan") else "shard"
-
-
-def merged_inputs(*many: Iterable[Input]) -> tuple[Input, ...]:
-    """Each file once, ordered by path."""
-    return tuple(sorted({item.path: item for items in many for item in items}.values(), key=lambda item: item.path))
+    return next((role for role in ("plan", "baseline", "needs") if path.stem.startswith((role, f"ci-{role}"))), "shard")

@@ -5,12 +5,10 @@ Reads the files that the run wrote, as a gate in another job does: the same evid
 
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from ci_tools import __version__
-from ci_tools.errors import CIToolsError, DecodeError
-from ci_tools.model.codec import loads
-from ci_tools.model.policy import DEFAULT_PROFILE, Baseline, Policy
+from ci_tools.errors import CIToolsError
+from ci_tools.model.policy import DEFAULT_PROFILE, Policy
 from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.model.shard import Plan, Shard, ShardRef
 from ci_tools.model.verdict import Cause, HouseError, Verdict
@@ -20,16 +18,13 @@ from ci_tools.policy.judge import judge
 from ci_tools.reports.causes import find_causes
 from ci_tools.reports.merge import merge
 
-BASELINE = "ci-baseline.json"
-"""The baseline's file in the project, kept in the repository like a lock."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What the judge knows beside the evidence.
 
     ``shard`` is set when only one shard was asked for: the others are not missing then. ``failed_jobs`` count when the
-    tests do not say why a job failed, ``problems`` in any case.
+    tests do not say why a job failed, ``problems`` in any case. ``at`` is the time of the verdict; now, when it is 0.
     """
 
     policy: Policy
@@ -40,7 +35,9 @@ class Facts:
     interrupted_by: str = ""
     failed_jobs: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    house_errors: tuple[HouseError, ...] = ()
     duration_s: float = 0.0
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,25 +65,16 @@ def judge_evidence(project: Project, evidence: Evidence, facts: Facts) -> Judgem
     verdict = judge(
         report,
         facts.policy,
-        now=time.time(),
+        now=facts.at or time.time(),
         profile=facts.profile or DEFAULT_PROFILE,
         causes=tuple(_repeatable(cause, project.repeat) for cause in causes),
-        baseline=load_baseline(project.root / BASELINE),
+        baseline=evidence.baseline,
         inputs=evidence.inputs,
-        errors=tuple(_house_error(error) for error in facts.errors),
+        errors=(*facts.house_errors, *(_house_error(error) for error in facts.errors)),
         tool_version=__version__,
     )
+    verdict = replace(verdict, shard=str(facts.shard or ""))
     return Judgement(verdict=verdict, report=report, reports=evidence.reports)
-
-
-def load_baseline(path: Path) -> Baseline | None:
-    """The baseline in ``path``; None when there is none. DecodeError when it cannot be read: it must not vanish unseen."""
-    try:
-        return loads(Baseline, path.read_bytes(), where=str(path))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DecodeError(f"{path} cannot be read: {error.strerror}", hint="check the file's permissions") from error
 
 
 def _only(plan: Plan, ref: ShardRef) -> Plan:

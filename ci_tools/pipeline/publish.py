@@ -16,6 +16,7 @@ from ci_tools.pipeline.judge import Judgement
 from ci_tools.pipeline.plan import load_timings
 from ci_tools.pipeline.project import Console, Project
 from ci_tools.reports.junit import write_junit
+from ci_tools.reports.verify import seal
 from ci_tools.sharding.timings import Timings, learn, render_timings
 from ci_tools.summary.annotations import render_annotations
 from ci_tools.summary.ctrf import render_ctrf
@@ -50,7 +51,7 @@ def write_shard(folder: Path, report: ShardReport) -> None:
 def publish(project: Project, judgement: Judgement, publication: Publication, console: Console) -> None:
     """Write everything and say the verdict. The verdict itself is written first: what follows may be cut short."""
     mask = Mask(_secrets(project))
-    verdict, report = mask.value(judgement.verdict), mask.value(judgement.report)
+    verdict, report = seal(mask.value(judgement.verdict)), mask.value(judgement.report)
     folder = publication.folder
     write_text(folder / "report.json", dumps(report))
     write_text(folder / "verdict.json", dumps(verdict))

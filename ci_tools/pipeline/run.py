@@ -30,7 +30,7 @@ from ci_tools.model.service import Provenance, ServiceSpec
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.verdict import Verdict
 from ci_tools.model.worker import WorkerOrder
-from ci_tools.pipeline.evidence import gather
+from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.plan import load_plan, make_plan, plan_name
 from ci_tools.pipeline.project import Console, Project, open_project
@@ -136,7 +136,7 @@ def run(request: RunRequest, console: Console) -> Verdict:
 
 
 def _judge(state: _Run, policy: Policy) -> Judgement:
-    evidence = gather([state.folder], base=state.folder)
+    evidence = gather([state.folder], baseline=state.project.root / BASELINE, base=state.folder)
     return judge_evidence(
         state.project,
         evidence,

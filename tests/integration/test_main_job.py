@@ -343,3 +343,47 @@ def test_the_second_run_cuts_by_the_first_ones_times(project: Path) -> None:
     plan = json.loads((project / "plan.json").read_text(encoding="utf-8"))
     assert sum(unit["samples"] for shard in plan["shards"] for unit in shard["units"]) == TESTS
     shutil.rmtree(project / "ci-artifacts")
+
+
+def test_a_verdict_can_be_checked_offline(project: Path) -> None:
+    """``verify`` finds a verdict sound, and a changed byte in it or in an input not."""
+    assert _tools("run", cwd=project).returncode == 0
+    folder = _latest(project)
+    assert _tools("verify", str(folder / "verdict.json"), cwd=project).returncode == 0
+
+    for name, old, new in (("shard-1-of-1.json", "passed", "failed"), ("verdict.json", "passed", "failed")):
+        path = folder / name
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        done = _tools("verify", str(folder / "verdict.json"), cwd=project)
+        assert (done.returncode, "NOT SOUND" in done.stdout) == (10, True), done.stdout + done.stderr
+        path.write_text(text, encoding="utf-8")
+
+
+def test_a_killed_run_still_tells_what_ran(project: Path) -> None:
+    """SIGKILL of ci-tools leaves journals from which a gate says what passed and what was in flight."""
+    (project / "tests" / "test_culprit.py").write_text(
+        "import time\ndef test_culprit():\n    time.sleep(3600)\n", encoding="utf-8"
+    )
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("CI_TOOLS_", "PYTEST_"))}
+    command = [sys.executable, "-m", "ci_tools", "run", "-n", "2"]
+    with subprocess.Popen(command, cwd=project, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _wait_for_journal(project, "test_culprit.py::test_culprit")
+        process.kill()
+        process.wait(TIMEOUT_S)
+    done = _tools("gate", str(_latest(project)), "--output", "killed", cwd=project)
+    outcomes = _outcomes(project / "killed")
+    assert done.returncode in {11, 13}, done.stdout + done.stderr
+    assert (len(outcomes), "passed" in outcomes.values()) == (TESTS, True)
+    assert outcomes["tests/test_culprit.py::test_culprit"] in {"crashed", "lost"}
+
+
+def test_a_cancelled_job_is_not_passed(project: Path) -> None:
+    """What GitHub says of the jobs counts beside what the tests say."""
+    assert _tools("run", cwd=project).returncode == 0
+    needs = json.dumps({"plan": {"result": "success"}, "shard": {"result": "cancelled"}})
+    done = _tools("gate", "ci-artifacts", "--needs", "NEEDS", cwd=project, NEEDS=needs)
+    assert (
+        done.returncode,
+        "job shard ended as cancelled" in done.stdout + (project / "ci-artifacts/gate/summary.md").read_text(),
+    ) == (11, True)

@@ -74,6 +74,7 @@ FAULTS = {
     ],
     "forks_get_nothing": [("workflows/ci.yml", "  pull_request:\n", "  pull_request_target:\n")],
     "followed_workflows_exist": [("workflows/comment.yml", "workflows: [CI]", "workflows: [Ci]")],
+    "nox_sessions_exist": [("workflows/ci.yml", "nox -s lint", "nox -s lnit")],
     "inputs_are_used": [
         (
             "workflows/integration.yml",

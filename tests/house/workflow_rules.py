@@ -1,5 +1,6 @@
 """What this project demands of its own workflows, as functions: a set of parsed files in, sentences about breaches out."""
 
+import ast
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -222,6 +223,14 @@ def forks_get_nothing(files: Files) -> list[str]:
     ]
 
 
+def nox_sessions_exist(files: Files) -> list[str]:
+    """Every ``nox -s`` of a workflow is a session of the noxfile."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    sessions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list}
+    asked = ((where, name) for where, step in files.steps() for name in re.findall(r"nox -s (\S+)", step.get("run", "")))
+    return [f"{where}: nox has no session {name!r}" for where, name in asked if name not in sessions]
+
+
 def followed_workflows_exist(files: Files) -> list[str]:
     """A workflow that follows others names them as they are named: a misspelt one never runs and says nothing."""
     names = {workflow.get("name") for workflow in files.workflows.values()}
@@ -272,5 +281,6 @@ RULES: tuple[Callable[[Files], list[str]], ...] = (
     main_is_never_cancelled,
     forks_get_nothing,
     followed_workflows_exist,
+    nox_sessions_exist,
     inputs_are_used,
 )

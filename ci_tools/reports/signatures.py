@@ -255,7 +255,28 @@ _VOLATILE = re.compile(
     """,
     re.VERBOSE,
 )
-_MAY_VARY = re.compile(r"[\d/\\]").search
+_UNIT = r"(?:ns|us|µs|ms|s|sec|secs|seconds?|minutes?|min|hours?|h|[KMGT]i?B|[kKMG]?[Bb]ytes?|B|%)(?!\w)"
+# A word with a digit or a slash in it, with the unit behind it and the word `port` before it.
+_MAY_VARY = re.compile(rf"(?:(?<!\w)port[ =:]+)?(?<!\S)[^\s\d/\\]*[\d/\\]\S*(?:\ {_UNIT})?")
+# What every hard token has one of: cheap to look for, and most messages have none.
+_HARD_SIGNS = (
+    "'",
+    '"',
+    "`",
+    "rrno",
+    "Error ",
+    "inerror",
+    "SQLSTATE",
+    "sqlstate",
+    "exit",
+    "return",
+    "rc",
+    "code",
+    "signal",
+    "SIG",
+    "HTTP",
+)
+_STATUS_WORDS = re.compile(r"\d\d\d [A-Z]|[=!]=|status|esponse|WinE").search
 _REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SPACES = re.compile(r"\s+")
@@ -270,7 +291,7 @@ def mask(message: str) -> tuple[str, tuple[str, ...]]:
     hard: list[str] = []
     parts: list[str] = []
     end = 0
-    for found in _HARD.finditer(message):
+    for found in _HARD.finditer(message) if _may_be_hard(message) else ():
         token = _hard_token(found[0])
         if token is None:
             continue
@@ -283,9 +304,17 @@ def mask(message: str) -> tuple[str, tuple[str, ...]]:
     return _REPEATS.sub(r"\1", text), tuple(sorted(hard))
 
 
+def _may_be_hard(message: str) -> bool:
+    return any(sign in message for sign in _HARD_SIGNS) or _STATUS_WORDS(message) is not None
+
+
 def _soft(text: str) -> str:
-    """What varies always has a digit or a slash; most pieces of text have neither."""
-    return _VOLATILE.sub(_masked, text) if _MAY_VARY(text) else text
+    """What varies always has a digit or a slash; most words have neither and are not looked at."""
+    return _MAY_VARY.sub(_masked_word, text)
+
+
+def _masked_word(found: re.Match[str]) -> str:
+    return _VOLATILE.sub(_masked, found[0])
 
 
 def _hard_token(text: str) -> str | None:

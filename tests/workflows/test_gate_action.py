@@ -14,8 +14,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / ".github/actions/gate/gate.py"
 def judge(folder: Path, needs: object, allowed_skips: str = "") -> tuple[int, dict[str, str], str]:
     """The exit code, the outputs and the log of the action's script for these needs."""
     output = folder / "output"
-    environ = {
-        "PATH": os.environ["PATH"],
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "INPUT_"))} | {
         "CI_NEEDS": needs if isinstance(needs, str) else json.dumps(needs),
         "INPUT_ALLOWED_SKIPS": allowed_skips,
         "GITHUB_OUTPUT": str(output),

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ from ci_tools.model.shard import ShardRef
 
 if TYPE_CHECKING:
     from ci_tools.pipeline.gate import GateRequest
+    from ci_tools.pipeline.plan import Target
 
 _STARTED_AT = "CI_TOOLS_STARTED_AT"
 _PARENT = "CI_TOOLS_PARENT"
@@ -80,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_merge(verbs)
     _add_gate(verbs)
     _add_verify(verbs)
+    _add_timings(verbs)
     _add_services(verbs)
     return parser
 
@@ -110,7 +113,7 @@ def _add_run(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = _verb(verbs, "run", _run, "plan, provide services, run, collect, judge and publish: the whole way to a verdict")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--shard", type=_shard, default=None, metavar="i/N", help="run what CI's i-th of N jobs runs")
-    which.add_argument("--shards", type=_positive, default=1, metavar="N", help="run all N shards here, one after another")
+    which.add_argument("--shards", type=_shards, default=None, metavar="N|auto", help="run all N shards here, one after another")
     parser.add_argument("--plan", type=Path, default=None, metavar="FILE", help="a plan made by `ci-tools plan`")
     parser.add_argument("--artifacts", type=Path, default=None, metavar="DIR", help="folder for the folders of runs")
     parser.add_argument("--profile", default="", metavar="NAME", help="the gate's profile (default, pull-request, release, …)")
@@ -119,7 +122,12 @@ def _add_run(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def _add_plan(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _verb(verbs, "plan", _plan, "collect the suite once and cut it into shards")
-    parser.add_argument("--shards", type=_positive, default=1, metavar="N", help="number of shards")
+    parser.add_argument(
+        "--shards", type=_shards, default=1, metavar="N|auto", help="number of shards; auto chooses it by --target"
+    )
+    parser.add_argument(
+        "--target", type=_duration, default=None, metavar="5m", help="with auto: time in which a shard is to be done"
+    )
     parser.add_argument("--output", type=Path, default=Path("plan.json"), metavar="FILE", help="where the plan goes")
     parser.add_argument("--github-output", action="store_true", help="set the step outputs `matrix`, `shards` and `artifacts`")
     parser.add_argument("--explain", action="store_true", help="show each shard's predicted time and what limits the number")
@@ -153,6 +161,20 @@ def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("verdict", type=Path, metavar="verdict.json")
 
 
+def _add_timings(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "timings", _timings, "the past durations that plans are made from")
+    parser.add_argument(
+        "action", choices=["show", "merge", "from-junit"], help="look, merge files, or start from JUnit or .test_durations"
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="timings files; for from-junit JUnit or .test_durations"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=None, metavar="FILE", help="where the result goes (default: the kept timings)"
+    )
+    parser.add_argument("--configuration", default="default", metavar="NAME", help="with from-junit: whose durations they are")
+
+
 def _add_services(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _verb(verbs, "services", _services, "services that stand between commands: start, look, stop")
     parser.add_argument("action", choices=["up", "down", "status", "env", "logs", "reap"], help="what to do")
@@ -173,7 +195,7 @@ def _run(arguments: argparse.Namespace) -> int:
         environ=dict(os.environ),
         artifacts=arguments.artifacts,
         shard=arguments.shard,
-        shards=arguments.shards,
+        shards=_size(arguments.shards, None),
         plan_path=arguments.plan,
         workers=arguments.workers,
         configurations=tuple(arguments.configuration),
@@ -192,7 +214,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     request = PlanRequest(
         root=_project(arguments),
         environ=dict(os.environ),
-        shards=arguments.shards,
+        shards=_size(arguments.shards, arguments.target) or 1,
         output=arguments.output,
         workers=arguments.workers,
         configurations=tuple(arguments.configuration),
@@ -228,6 +250,21 @@ def _verify(arguments: argparse.Namespace) -> int:
     lines, is_sound = verify(arguments.verdict, _project(arguments), dict(os.environ))
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return int(ExitCode.PASSED if is_sound else ExitCode.FAILED)
+
+
+def _timings(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline import times  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    request = times.TimingsRequest(
+        root=_project(arguments),
+        environ=dict(os.environ),
+        files=tuple(arguments.files),
+        output=arguments.output,
+        configuration=arguments.configuration,
+    )
+    act = {"show": times.show, "merge": times.combine, "from-junit": times.from_junit}[arguments.action]
+    sys.stdout.write(f"{act(request)}\n")
+    return int(ExitCode.PASSED)
 
 
 def _services(arguments: argparse.Namespace) -> int:
@@ -315,6 +352,27 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
     return int(text)
+
+
+def _shards(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
+
+
+def _size(shards: int | str | None, target_s: float | None) -> "int | Target | None":
+    from ci_tools.pipeline.plan import Target  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    if shards != "auto":
+        if target_s is not None:
+            raise UsageError("--target goes with --shards auto", hint="leave one of them out")
+        return shards if not isinstance(shards, str) else None
+    return Target() if target_s is None else Target(seconds=target_s)
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 300, 300s, 5m or 1h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, None: 1}[match[2]]
 
 
 def _workers(text: str) -> int:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_tools.config.schema import Configuration
@@ -13,6 +13,7 @@ from ci_tools.model.codec import dumps, loads
 from ci_tools.model.shard import PLAN_VERSION, Plan
 from ci_tools.model.worker import Collected, WorkerOrder
 from ci_tools.pipeline.project import Project
+from ci_tools.sharding.sizing import DEFAULT_TARGET_S, size_for
 from ci_tools.sharding.static import partition
 from ci_tools.sharding.timings import Timings, parse_timings
 from ci_tools.workers.command import command
@@ -24,6 +25,13 @@ _END_GRACE_S = 2.0
 _TAIL_LINES = 40
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """``--shards auto``: as many shards as it takes to be done within these seconds."""
+
+    seconds: float = DEFAULT_TARGET_S
+
+
 def plan_name(configuration: str, *, only: bool) -> str:
     """File name of a plan: ``plan.json``, or ``plan-<configuration>.json`` where a run has several."""
     return "plan.json" if only else f"plan-{configuration}.json"
@@ -33,7 +41,7 @@ def make_plan(
     project: Project,
     configuration: Configuration,
     *,
-    shards: int,
+    shards: int | Target,
     paths: Sequence[str] = (),
     pytest_args: Sequence[str] = (),
     processes: int,
@@ -41,21 +49,28 @@ def make_plan(
 ) -> Plan:
     """Collect the suite in ``folder`` and partition it; the same for the same tests, timings and number of shards.
 
-    WorkersError when pytest could not collect at all. Files that cannot be imported are part of the plan.
+    WorkersError when pytest could not collect at all. Files that cannot be imported are part of the plan. With a target
+    the number of shards is chosen from the timings, and the plan's notes say why.
     """
-    if shards < 1:
+    if isinstance(shards, int) and shards < 1:
         raise UsageError(f"shards is {shards}, expected 1 or more", hint="--shards 4 cuts the suite into four")
     wanted = tuple(paths) or project.config.tests
     collected = collect(project, configuration, paths=wanted, pytest_args=pytest_args, folder=folder)
-    return partition(
+    timings = load_timings(project.timings_path)
+    reasons: tuple[str, ...] = ()
+    if isinstance(shards, Target):
+        size = size_for(collected, timings, target_s=shards.seconds, configuration=configuration.name, processes=processes)
+        shards, reasons = size.count, size.reasons
+    plan = partition(
         collected,
-        load_timings(project.timings_path),
+        timings,
         shards,
         commit=project.commit,
         configuration=configuration.name,
         filters=(*wanted, *project.config.pytest_args, *pytest_args),
         processes=processes,
     )
+    return replace(plan, notes=(*reasons, *plan.notes))
 
 
 def collect(

@@ -13,8 +13,9 @@ from ci_tools.host.files import write_text
 from ci_tools.host.signals import interruptible
 from ci_tools.model.codec import dumps
 from ci_tools.model.shard import Plan
-from ci_tools.pipeline.plan import make_plan
+from ci_tools.pipeline.plan import Target, make_plan
 from ci_tools.pipeline.project import Console, open_project
+from ci_tools.sharding.explanation import render_explanation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class PlanRequest:
     root: Path
     environ: Mapping[str, str]
     output: Path
-    shards: int = 1
+    shards: int | Target = 1
     workers: int | None = None
     configurations: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -68,14 +69,10 @@ def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
 def _describe(plan: Plan, path: Path, *, is_long: bool) -> str:
     tests = sum(len(shard.test_ids) for shard in plan.shards)
     lines = [f"{path}: {tests} test(s) in {len(plan.filled)} shard(s), configuration {plan.configuration}"]
-    if is_long:
-        lines += [
-            f"  shard {one.ref}: {len(one.test_ids)} test(s) in {len(one.units)} unit(s), predicted {one.predicted_s:.1f} s"
-            for one in plan.shards
-        ]
     lines += [f"  broken: {name}" for name in plan.broken_files]
-    lines += [f"  note: {note}" for note in plan.notes]
-    return "\n".join(lines)
+    if is_long:
+        return "\n".join([*lines, render_explanation(plan)])
+    return "\n".join([*lines, *(f"  note: {note}" for note in plan.notes)])
 
 
 def _outputs(plans: tuple[Plan, ...]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,12 +32,13 @@ from ci_tools.model.verdict import Verdict
 from ci_tools.model.worker import WorkerOrder
 from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
-from ci_tools.pipeline.plan import load_plan, make_plan, plan_name
+from ci_tools.pipeline.plan import Target, load_plan, make_plan, plan_name
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish, write_shard
 from ci_tools.pipeline.standing import introduce
 from ci_tools.reports.journals import read_shard
 from ci_tools.services.provision import provide
+from ci_tools.sharding.environment import shard_from_environment, status_file
 from ci_tools.sharding.static import orders_for
 from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of
 from ci_tools.workers.supervisor import supervise
@@ -50,7 +51,8 @@ _PRIVATE = ".private"
 class RunRequest:
     """What ``ci-tools run`` was asked for.
 
-    ``shard`` runs one slice; without it all ``shards`` slices run here, one after another. ``plan_path`` takes a plan that
+    ``shard`` runs one slice; without it all ``shards`` slices run here, one after another; with neither, the slice that
+    CI's own variables name, else everything. ``plan_path`` takes a plan that
     was made before. ``paths`` (files, folders, test IDs) replace the configured ones. ``workers`` is the number of
     pytest-xdist workers inside a shard (0: one a processor, None: as configured). Empty ``configurations`` runs all that are
     declared. ``started_at`` is when the person began to wait.
@@ -60,7 +62,7 @@ class RunRequest:
     environ: Mapping[str, str]
     artifacts: Path | None = None
     shard: ShardRef | None = None
-    shards: int = 1
+    shards: int | Target | None = None
     plan_path: Path | None = None
     workers: int | None = None
     configurations: tuple[str, ...] = ()
@@ -93,6 +95,9 @@ class _Run:
 
 def run(request: RunRequest, console: Console) -> Verdict:
     """Take the whole way; the verdict. UsageError and ConfigError leave no run behind, everything else is in its verdict."""
+    if request.shard is None and request.shards is None:
+        request = replace(request, shard=shard_from_environment(request.environ))
+        _understand_sharding(request.environ)
     project = open_project(request.root, request.environ, artifacts=request.artifacts)
     policy = project.policy(request.profile)
     configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
@@ -162,10 +167,17 @@ def _publication(state: _Run) -> Publication:
     )
 
 
-def _count(request: RunRequest) -> int:
+def _understand_sharding(environ: Mapping[str, str]) -> None:
+    """Bazel asks every test runner to say by a file that it runs its slice only."""
+    path = status_file(environ)
+    if path:
+        Path(path).touch()
+
+
+def _count(request: RunRequest) -> int | Target:
     if request.shard is None:
-        return request.shards
-    if request.shards not in {1, request.shard.count}:
+        return request.shards or 1
+    if request.shards not in {None, request.shard.count}:
         what = f"--shard {request.shard} and --shards {request.shards} contradict each other"
         raise UsageError(what, hint="--shard i/N runs one of N shards here, --shards N all of them")
     return request.shard.count
@@ -182,7 +194,7 @@ def _shared_run_id(state: _Run) -> str:
     return f"plan-{digest[:12]}"
 
 
-def _plan(state: _Run, configuration: Configuration, count: int, *, only: bool) -> Plan:
+def _plan(state: _Run, configuration: Configuration, count: int | Target, *, only: bool) -> Plan:
     """The plan of one configuration, made or shipped, written beside the other files of the run."""
     request, project = state.request, state.project
     state.console.stage("plan")

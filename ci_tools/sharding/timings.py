@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from statistics import median
 
 from ci_tools.errors import DecodeError
@@ -284,13 +285,10 @@ def _speed(pairs: Sequence[tuple[float, float]], *, otherwise: float = 1.0) -> f
     """Median of the ratios, each weighted by its usual seconds."""
     if len(pairs) < _TESTS_FOR_SPEED:
         return otherwise
-    half = math.fsum(weight for _, weight in pairs) / 2
-    passed = 0.0
-    ratio = otherwise
-    for ratio, weight in sorted(pairs):  # noqa: B007 - the ratio at which half of the weight is passed is the answer
-        passed += weight
-        if passed >= half:
-            break
+    ordered = sorted(pairs)
+    passed = accumulate(weight for _, weight in ordered)
+    half = math.fsum(weight for _, weight in ordered) / 2
+    ratio = next((ratio for (ratio, _), weight in zip(ordered, passed, strict=True) if weight >= half), otherwise)
     return min(max(ratio, 1 / _SPEED_LIMIT), _SPEED_LIMIT)
 
 

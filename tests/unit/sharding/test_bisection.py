@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ci_tools.model.journal import TestStarted, WorkerStarted
+from ci_tools.model.journal import SessionFinished, TestStarted, WorkerStarted
 from ci_tools.model.shard import digest_of
 from ci_tools.model.worker import FileOrder
 from ci_tools.sharding.bisection import find_culprits
@@ -59,6 +59,7 @@ def test_a_recorded_sequence() -> None:
     events = [
         WorkerStarted(at=0, run_id="r", worker="main", pid=1),
         *(TestStarted(at=n, test_id=test_id) for n, test_id in enumerate(["b", "a", "b", "c"])),
+        SessionFinished(at=9, exit_status=0, finished=3),
     ]
     assert recorded_sequence(events) == ("b", "a", "c")
 

@@ -29,6 +29,13 @@ def test_the_smallest_number_that_does_it(target_s: float, count: int) -> None:
     assert size.predicted_s <= target_s
 
 
+def test_uneven_pieces_need_more_shards_than_their_sum_says() -> None:
+    """Tests of 40 s fit once into 60 s, so nine of them need nine shards although six hold their sum."""
+    size = size_for(*suite(**{f"t{n}": 40.0 for n in range(9)}), target_s=90.0)
+    assert (size.count, size.reached, size.predicted_s) == (9, True, 70.0)
+    assert {6, 9} <= size.tried.keys()
+
+
 def test_the_longest_test_caps() -> None:
     """Where the longest test takes more than the target, the answer is the fewest shards that are as fast, and says why."""
     size = size_for(*suite(long=92.0, **{f"t{n}": 10.0 for n in range(18)}), target_s=60.0)

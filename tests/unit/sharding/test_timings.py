@@ -81,6 +81,17 @@ def test_one_slow_run_moves_nothing() -> None:
     assert seconds(timings) == {"a": 5.0}
 
 
+def test_a_case_that_never_ran_teaches_nothing() -> None:
+    """A case without attempts leaves no trace."""
+    assert seconds(learn(Timings.empty(), report(Case(test_id="a", attempts=())))) == {}
+
+
+def test_a_duration_without_phases_counts() -> None:
+    """A report of elsewhere that knows no phases teaches the whole duration."""
+    whole = Case(test_id="a", attempts=(Attempt(outcome=Outcome.PASSED, duration_s=2.5),))
+    assert seconds(learn(Timings.empty(), report(whole))) == {"a": 2.5}
+
+
 def test_phases_are_kept_apart() -> None:
     """Set-up, call and tear-down are kept and add up to the duration."""
     attempt = Attempt(outcome=Outcome.PASSED, duration_s=6.0, setup_s=1.0, call_s=2.0, teardown_s=3.0)

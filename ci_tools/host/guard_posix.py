@@ -6,10 +6,12 @@ until the guard knows its pid, so there is no moment in which our death would le
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ NAME = "ci-tools-guard"
 """What a guard is called in a list of processes."""
 
 _SHELL = "/bin/sh"
+_PAUSE_S = 0.002
 _END_TIMEOUT_S = 10.0  # for a killed process to be gone: only a hanging disk takes longer
 
 _GUARD = """
@@ -28,7 +31,6 @@ signal=$1 polls=$2
 shift 2
 if read -r child; then
   read -r word
-  if [ "$word" = released ]; then exit 0; fi
   kill -s "$signal" -- "-$child"
   while [ "$polls" -gt 0 ] && kill -s 0 -- "-$child"; do
     sleep 0.05
@@ -176,6 +178,16 @@ def returncode(launched: Launched) -> int | None:
     return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
+def wait(launched: Launched, timeout_s: float) -> int | None:
+    """The return code, or None when the child still runs after ``timeout_s``."""
+    deadline = time.monotonic() + timeout_s
+    if returncode(launched) is None:
+        _wait_for_end(launched.pid, timeout_s)
+    while (code := returncode(launched)) is None and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)  # where no file descriptor tells of a process's end
+    return code
+
+
 def ask(launched: Launched, end_signal: str) -> None:
     """Send the end signal to the child's group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -191,20 +203,37 @@ def kill(launched: Launched) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def release(launched: Launched) -> int:
-    """Reap the child that was killed or has ended, and send the guard home; the child's return code."""
-    code = launched.child.wait(_END_TIMEOUT_S)
-    with contextlib.suppress(BrokenPipeError):
-        os.write(launched.lifeline, b"released\n")
-    _own_ends.close(launched.lifeline)
+def reap(launched: Launched) -> int:
+    """The return code of the child that was killed or has ended; from here on its pid may become a stranger's."""
+    _wait_for_end(launched.pid, _END_TIMEOUT_S)
+    return launched.child.wait(_END_TIMEOUT_S)
+
+
+def release(launched: Launched) -> None:
+    """End the guard: everything that it would do is done."""
+    launched.guard.kill()
+    _wait_for_end(launched.guard_pid, _END_TIMEOUT_S)
     launched.guard.wait(_END_TIMEOUT_S)
+    _own_ends.close(launched.lifeline)
     _guard_pids.discard(launched.guard_pid)
-    return code
 
 
 def guard_pids() -> set[int]:
     """The guards that watch for us now."""
     return set(_guard_pids)
+
+
+def _wait_for_end(pid: int, timeout_s: float) -> None:
+    """Sleep until a child of ours has ended, where the system can wake us (Linux); it is not reaped."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                poll = select.poll()
+                poll.register(descriptor, select.POLLIN)
+                poll.poll(timeout_s * 1000)
+            finally:
+                os.close(descriptor)
 
 
 def _gated(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:

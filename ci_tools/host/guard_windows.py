@@ -120,6 +120,13 @@ if sys.platform == "win32":
         """The child's return code; None while it runs."""
         return launched.child.poll()
 
+    def wait(launched: Launched, timeout_s: float) -> int | None:
+        """The return code, or None when the child still runs after ``timeout_s``."""
+        try:
+            return launched.child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
     def ask(launched: Launched, end_signal: str) -> None:  # noqa: ARG001 - one way to ask on Windows
         """Send Ctrl-Break to the child's group; a server without a console does not hear it and is killed after the grace."""
         with contextlib.suppress(OSError):
@@ -129,11 +136,13 @@ if sys.platform == "win32":
         """End every process of the job."""
         _kernel.TerminateJobObject(launched.job, _KILLED)
 
-    def release(launched: Launched) -> int:
-        """Wait for the child that was ended and close the job; its return code."""
-        code = launched.child.wait(_END_TIMEOUT_S)
+    def reap(launched: Launched) -> int:
+        """The return code of the child that was ended."""
+        return launched.child.wait(_END_TIMEOUT_S)
+
+    def release(launched: Launched) -> None:
+        """Close the job."""
         _kernel.CloseHandle(launched.job)
-        return code
 
     def guard_pids() -> set[int]:
         """No process guards on Windows."""

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -32,8 +33,8 @@ GUARD_GRACE_S = 1.0
 PARENT_POLL_S = 0.2
 """How often ``watch_parent`` looks: a dead parent is noticed within 0.5 s also on a busy machine."""
 
-_FIRST_PAUSE_S = 0.0005
-_LONGEST_PAUSE_S = 0.01
+_PAUSE_S = 0.01
+_DETACH_TIMEOUT_S = 10.0
 _PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
 
 _running: dict[int, "GuardedProcess"] = {}
@@ -80,7 +81,7 @@ class GuardedProcess:
 
     def wait(self, timeout_s: float) -> int | None:
         """The return code, or None when the child still runs after ``timeout_s``."""
-        return _wait_until(self.poll, timeout_s)
+        return self._returncode if self._returncode is not None else guard.wait(self._launched, timeout_s)
 
     def end(self, grace_s: float) -> int:
         """End the child, its group, its session and its descendants; the return code. Twice is the same as once.
@@ -103,13 +104,14 @@ class GuardedProcess:
             self.wait(grace_s)
             outside |= _descendants(self.pid)
         guard.kill(self._launched)
-        code = guard.release(self._launched)
+        code = guard.reap(self._launched)
         if any(_is_guard(process) for process in outside):
             # The child's own guards are at work now: they end what they guard and remove its folders.
             psutil.wait_procs(outside, timeout=GUARD_GRACE_S + 1)
         _kill(outside)
         for path in self._cleanup:
             _remove(path)
+        guard.release(self._launched)
         return code
 
 
@@ -148,6 +150,30 @@ def start(
     return GuardedProcess(launched, argv=argv, end_signal=end_signal, output=output, cleanup=cleanup)
 
 
+def start_detached(argv: Sequence[str], *, env: Mapping[str, str], output: Path) -> int:
+    """Start ``argv`` as nobody's child, so that it outlives us: standard input empty, output to a file; its pid."""
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        with output.open("wb") as sink:
+            child = subprocess.Popen(
+                list(argv), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=dict(env), creationflags=flags
+            )
+        child.returncode = 0  # nobody waits for it: without this Popen warns when it is collected
+        return child.pid
+    script = '"$@" >"$0" 2>&1 </dev/null & echo $!'
+    shell = subprocess.run(
+        ["/bin/sh", "-c", script, str(output), *argv],
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        check=True,
+        timeout=_DETACH_TIMEOUT_S,
+    )
+    return int(shell.stdout)
+
+
 def become_subreaper() -> bool:
     """Make orphaned descendants ours instead of init's, so that ``end_descendants`` finds them; False where Linux is not."""
     if sys.platform != "linux":
@@ -174,7 +200,7 @@ def end_descendants(grace_s: float, *, allow: Collection[int] = ()) -> tuple[End
                     process.terminate()
                 if time.monotonic() >= patience:
                     process.kill()
-        time.sleep(_LONGEST_PAUSE_S)
+        time.sleep(_PAUSE_S)
     return tuple(ended.values())
 
 
@@ -195,18 +221,6 @@ def watch_parent(callback: Callable[[], None], *, parent_pid: int | None = None)
 
     threading.Thread(target=watch, name="ci-tools-parent-watch", daemon=True).start()
     return stopped
-
-
-def _wait_until(poll: Callable[[], int | None], timeout_s: float) -> int | None:
-    deadline = time.monotonic() + timeout_s
-    pause = _FIRST_PAUSE_S
-    while (answer := poll()) is None:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return None
-        time.sleep(min(pause, left))
-        pause = min(pause * 2, _LONGEST_PAUSE_S)
-    return answer
 
 
 def _born(pid: int) -> float | None:

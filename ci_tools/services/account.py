@@ -26,9 +26,9 @@ class Account:
     def own(self, folder: Path) -> None:
         """Make a folder and everything in it this account's."""
         os.chown(folder, self.user, self.group)
-        for place, folders, files in os.walk(folder):
+        for _, folders, files, descriptor in os.fwalk(folder):
             for name in (*folders, *files):
-                os.chown(Path(place, name), self.user, self.group, follow_symlinks=False)
+                os.chown(name, self.user, self.group, dir_fd=descriptor, follow_symlinks=False)
 
 
 def unprivileged() -> Account | None:

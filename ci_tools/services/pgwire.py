@@ -64,6 +64,8 @@ class PostgresConnection:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._answers = connected.makefile("rb")
+        self.parameters: dict[str, str] = {}
+        """What the server said of itself at sign-in, like ``server_version``."""
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +120,9 @@ class PostgresConnection:
             match kind:
                 case b"R":
                     scram = self._authenticate(body, target, scram)
+                case b"S":
+                    name, value = body.decode().split("\0")[:2]
+                    self.parameters[name] = value
                 case b"E":
                     raise _error(body)
                 case b"Z":

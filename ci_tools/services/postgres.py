@@ -253,7 +253,7 @@ class PostgresServer:
                 if not _HAS_UNIX_SOCKETS:
                     (home / "data" / "pg_hba.conf").write_text(_PASSWORD_RULE, encoding="utf-8")
                     connection.query("SELECT pg_reload_conf()")
-                return connection.value("SHOW server_version").split()[0]
+                return connection.parameters["server_version"].split()[0]
         except pgwire.PostgresError as error:
             if error.code == pgwire.STARTING_UP:
                 raise OSError(str(error)) from error

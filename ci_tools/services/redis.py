@@ -27,6 +27,7 @@ DATABASES = 1024
 URL_VARIABLE = "REDIS_URL"
 
 _PROBE_TIMEOUT_S = 1.0
+_MEMORY_BYTES = 16 << 20  # a home without persistence holds some kilobytes; options may ask for more
 _HAS_UNIX_SOCKETS = sys.platform != "win32"
 _SETTINGS = {"save": '""', "appendonly": "no", "databases": str(DATABASES)}
 _OURS = frozenset({"port", "bind", "requirepass", "dir", "daemonize", "logfile", "unixsocket", "unixsocketperm", "include"})
@@ -123,7 +124,7 @@ class RedisServer:
         began = time.perf_counter()
         socket_path = ""
         try:
-            home = new_home()
+            home = new_home(in_memory_with_bytes=None if self._spec.options else _MEMORY_BYTES)
             if _HAS_UNIX_SOCKETS:
                 socket_path = str(home / "redis.sock")
             self._write_config(home, reservation.port, socket_path)

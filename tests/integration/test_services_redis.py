@@ -26,6 +26,8 @@ from ci_tools.services.redis import RedisServer, start_redis
 
 NOTHING_SET = {"PATH": ""}
 REDIS = ServiceSpec(kind=ServiceKind.REDIS)
+ON_DISK = ServiceSpec(kind=ServiceKind.REDIS, options={"maxmemory": "32mb"})
+"""With options of its own a server may write more than the memory file system should hold."""
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +201,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: py
     """Where no home can be made the error says so with the errno."""
     monkeypatch.setattr(tempfile, "tempdir", "/proc")
     with pytest.raises(ServiceError, match="redis could not be started: errno"):
-        start_redis(REDIS, environ=NOTHING_SET, folder=tmp_path)
+        start_redis(ON_DISK, environ=NOTHING_SET, folder=tmp_path)
 
 
 FULL_DISK = """
@@ -212,7 +214,8 @@ small = Path(sys.argv[1])
 (small / "filler").write_bytes(b"x" * 4 * 4096)
 tempfile.tempdir = str(small)
 try:
-    start_redis(ServiceSpec(kind=ServiceKind.REDIS), environ={"PATH": ""}, folder=Path(sys.argv[2]))
+    spec = ServiceSpec(kind=ServiceKind.REDIS, options={"maxmemory": "32mb"})
+    start_redis(spec, environ={"PATH": ""}, folder=Path(sys.argv[2]))
 except ServiceError as error:
     print(error.what, [path.name for path in small.iterdir()])
 """

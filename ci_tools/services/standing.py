@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from ci_tools.errors import DecodeError, ServiceError
+from ci_tools.host.process import start_detached
 from ci_tools.model import codec
 from ci_tools.model.service import Endpoint, ServiceKind, ServiceSpec
 from ci_tools.services import readiness
@@ -147,35 +147,39 @@ def _start(spec: ServiceSpec, *, environ: Mapping[str, str], folder: Path) -> St
     refusal.unlink(missing_ok=True)
     spec_path = folder / f"{spec.kind}.spec.json"
     spec_path.write_text(codec.dumps(spec), encoding="utf-8")
-    with (folder / f"{spec.kind}.keeper.log").open("wb") as sink:
-        keeper = subprocess.Popen(
-            [sys.executable, "-m", "ci_tools.services.keeper", str(spec_path), str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env=dict(environ),
-            start_new_session=True,
-        )
+    argv = [sys.executable, "-m", "ci_tools.services.keeper", str(spec_path), str(folder)]
+    pid = start_detached(argv, env=environ, output=_keeper_log(folder, spec.kind))
     deadline = time.monotonic() + spec.start_timeout_s + _START_MARGIN_S
     while (found := _standing(spec.kind, folder)) is None:
-        if keeper.poll() is not None:
-            raise _refused(spec.kind, folder, keeper.returncode)
+        if not _is_running(pid):
+            raise _refused(spec.kind, folder)
         if time.monotonic() > deadline:
-            keeper.terminate()
-            raise ServiceError(f"the keeper of {spec.kind} (pid {keeper.pid}) is not ready in time", hint=f"see {folder}")
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).terminate()
+            raise ServiceError(f"the keeper of {spec.kind} (pid {pid}) was not ready in time", hint=f"see {folder}")
         time.sleep(_POLL_S)
-    keeper.returncode = 0  # it lives on, and init is who reaps it: without this Popen warns when it is collected
     return Standing(endpoint=found.endpoint, keeper_pid=found.keeper_pid, log=found.log, is_ready=found.is_ready, is_new=True)
 
 
-def _refused(kind: ServiceKind, folder: Path, returncode: int) -> ServiceError:
+def _refused(kind: ServiceKind, folder: Path) -> ServiceError:
     with contextlib.suppress(OSError, DecodeError):
         refusal = codec.loads(Refusal, refusal_path(folder, kind).read_bytes())
         return ServiceError(refusal.what, details=refusal.details, hint=refusal.hint)
     return ServiceError(
-        f"the keeper of {kind} ended with exit code {returncode} before it was ready",
-        details=[f"log:     {line}" for line in readiness.log_tail(folder / f"{kind}.keeper.log")],
+        f"the keeper of {kind} ended before it was ready",
+        details=[f"log:     {line}" for line in readiness.log_tail(_keeper_log(folder, kind))],
+        hint="the log's last line says why",
     )
+
+
+def _keeper_log(folder: Path, kind: ServiceKind) -> Path:
+    return folder / f"{kind}.keeper.log"
+
+
+def _is_running(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _stop(standing: Standing, folder: Path) -> Standing:

@@ -82,11 +82,21 @@ def _tell_github(project: Project, verdict: Verdict, report: RunReport) -> None:
     room = github.summary_room(project.environ)
     if room:
         github.append_summary(project.environ, render_summary(verdict, report, budget_bytes=room))
-    github.write_annotations(sys.stdout, render_annotations(verdict, report))
+    github.write_annotations(sys.stdout, render_annotations(verdict, report, path_prefix=_path_prefix(project)))
     github.set_outputs(
         project.environ,
         {"verdict": str(verdict.decision), "exit-code": str(verdict.exit_code), "headline": verdict.headline},
     )
+
+
+def _path_prefix(project: Project) -> str:
+    """From the repository's root, where GitHub looks for files, to the project; empty where that is not known."""
+    workspace = github.context(project.environ).workspace
+    root = project.root.resolve()
+    if not workspace or not root.is_relative_to(Path(workspace).resolve()):
+        return ""
+    inside = root.relative_to(Path(workspace).resolve()).as_posix()
+    return "" if inside == "." else f"{inside}/"
 
 
 def _tell_console(project: Project, verdict: Verdict, report: RunReport, publication: Publication, console: Console) -> None:

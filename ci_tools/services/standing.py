@@ -186,8 +186,11 @@ def _stop(standing: Standing, folder: Path) -> Standing:
     with contextlib.suppress(psutil.NoSuchProcess):
         keeper = psutil.Process(standing.keeper_pid)
         keeper.terminate()
-        _, alive = psutil.wait_procs([keeper], timeout=_STOP_TIMEOUT_S)
-        for one in alive:
-            one.kill()  # its guard ends the server
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while _is_running(keeper.pid):  # it is nobody's child: whoever is init here may be slow to reap it
+            if time.monotonic() > deadline:
+                keeper.kill()  # its guard ends the server
+                break
+            time.sleep(_POLL_S)
     keep_path(folder, standing.endpoint.kind).unlink(missing_ok=True)
     return standing

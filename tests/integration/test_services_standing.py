@@ -25,8 +25,7 @@ ENVIRON = {name: value for name, value in os.environ.items() if not name.startsw
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A project's folder; whatever still stands in it after the test is ended."""
     yield tmp_path / "standing"
-    for one in standing.down(tmp_path / "standing"):
-        psutil.wait_procs([psutil.Process(one.keeper_pid)] if psutil.pid_exists(one.keeper_pid) else [], timeout=5)
+    standing.down(tmp_path / "standing")
 
 
 def is_running(pid: int) -> bool:

@@ -167,10 +167,10 @@ def test_the_guides_example_fits_the_inputs(files: Files) -> None:
 
 
 def test_dependabot_watches_every_folder_of_actions() -> None:
-    """Every folder with pinned actions is updated, with a cooldown."""
+    """Every folder with pinned actions or locks is updated, with a cooldown."""
     config = yaml.safe_load((GITHUB / "dependabot.yml").read_text(encoding="utf-8"))
-    folders = {folder for update in config["updates"] for folder in update.get("directories", [])}
-    assert folders == {"/", "/.github/actions/*"}
+    folders = {update["package-ecosystem"]: set(update["directories"]) for update in config["updates"]}
+    assert folders == {"github-actions": {"/", "/.github/actions/*"}, "pip": {"/", "/requirements"}}
     assert [update["cooldown"]["default-days"] >= 7 for update in config["updates"]] == [True, True]
 
 

@@ -15,7 +15,7 @@ nox.options.reuse_venv = "yes"
 @nox.session
 def integration(session: nox.Session) -> None:
     """Real services, every integration test, one verdict. Arguments go to `ci-tools run`."""
-    nox_sessions.integration(session)
+    nox_sessions.integration(session, packages=("-e", ".", "--group", "test"))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from agent_platform.settings import Settings
 
 EXIT_CONFIG = 78
 EXIT_STARTUP = 3
+EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -31,6 +32,8 @@ def main() -> None:
     except StartupError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(EXIT_STARTUP)
+    except KeyboardInterrupt:  # uvicorn has stopped in order and raises the signal again
+        sys.exit(EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -32,13 +32,14 @@ class ChannelListener:
         self._on_restored = on_restored
         self._wanted: dict[str, asyncio.Future[None]] = {}
         self._pubsub: PubSub | None = None
+        self._healthy = False
         self._was_lost = False
         self._task: asyncio.Task[None] | None = None
 
     @property
     def healthy(self) -> bool:
-        """Whether Redis confirmed every subscription and the connection stands."""
-        return self._pubsub is not None and all(_is_confirmed(future) for future in self._wanted.values())
+        """Whether the connection stands and Redis confirmed what was wanted when it was made."""
+        return self._healthy
 
     @property
     def channels(self) -> frozenset[str]:
@@ -90,8 +91,11 @@ class ChannelListener:
         while True:
             try:
                 async with self._redis.open_pubsub() as pubsub:
-                    await pubsub.subscribe(*self._wanted)
+                    asked = frozenset(self._wanted)
+                    await pubsub.subscribe(*asked)
                     self._pubsub = pubsub
+                    if late := self.channels - asked:  # wanted while the others were asked for
+                        await pubsub.subscribe(*late)
                     pause_s = _SHORTEST_PAUSE_S
                     async for message in pubsub.listen():
                         self._take(message["type"], str(message["channel"]), message["data"])
@@ -104,6 +108,7 @@ class ChannelListener:
 
     def _lose(self) -> None:
         self._pubsub = None
+        self._healthy = False
         self._was_lost = True
         for channel, future in self._wanted.items():
             if future.done():
@@ -117,9 +122,10 @@ class ChannelListener:
                 _LOG.exception("a message on %s was not understood", channel)
         elif kind == "subscribe" and (future := self._wanted.get(channel)) is not None and not future.done():
             future.set_result(None)
-            if self._was_lost and self.healthy:
-                self._was_lost = False
-                self._on_restored()
+            if not self._healthy and all(_is_confirmed(wanted) for wanted in self._wanted.values()):
+                self._healthy = True
+                if self._was_lost:
+                    self._on_restored()
 
 
 def _is_confirmed(future: asyncio.Future[None]) -> bool:

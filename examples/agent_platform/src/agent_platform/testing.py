@@ -54,6 +54,8 @@ def create_test_app(
     if env_file is None:
         environment["E2E_OAUTH_SIMULATION_KEY"] = secrets.token_urlsafe(48)
     database_url = overrides.get("DATABASE_URL") or os.environ.get("DATABASE_URL", "")
+    if database_url.startswith("postgresql://"):  # what a provider of servers says, who knows of no driver
+        database_url = database_url.replace("postgresql:", "postgresql+asyncpg:", 1)
     if database_url.startswith("postgresql+asyncpg:"):
         environment |= {"DATABASE_URL": database_url, "DATABASE_SCHEMA": f"t{unique}"}
     else:

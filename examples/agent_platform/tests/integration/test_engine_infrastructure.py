@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from witness import Trace, Witness
 
 from agent_platform.agents import Agent, Job, built_in_agents
 from agent_platform.context import UserExecutionContext
-from agent_platform.errors import DependencyError
+from agent_platform.errors import DependencyError, UnavailableError
 from agent_platform.factory import ExecutionEngineFactory
 from agent_platform.records import insert_run
 from agent_platform.redis_manager import MEMORY_TTL_S, RUN_STATE_TTL_S
@@ -156,6 +157,53 @@ async def test_latency_is_measured(live: LiveServer, witness: Witness, request: 
     assert [] == [name for name, figure in figures.items() if not 0 < figure < DEADLINE_S * 1000]
     assert figures["p95_event_delay_ms"] < max(runs.values())
     assert [RESEARCHED] * 5 == [await witness.trace(run_id) for run_id in runs]
+
+
+@pytest.mark.service("redis", "database", "http")
+async def test_a_part_refuses_another_event_loop(live: LiveServer) -> None:
+    """Database and Redis say so when they are used on another loop than the one that they were started on."""
+    pings = {"DatabaseSessionManager": live.platform.database.ping, "RedisManager": live.platform.redis.ping}
+    with ThreadPoolExecutor(1) as elsewhere:
+        for name, ping in pings.items():
+            await ping()
+            with pytest.raises(DependencyError, match=f"{name} belongs to another event loop"):
+                elsewhere.submit(asyncio.run, ping()).result(DEADLINE_S)
+
+
+@pytest.mark.service("redis", "database", "http")
+async def test_an_engine_goes_even_when_its_clean_up_fails(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Closing an engine without Redis takes it from the registry first, ends its run, and raises what went wrong."""
+    async with LiveServer(create_test_app(workdir=tmp_path, REDIS_URL=redis_server.url)) as live:
+        ada = await live.sign_in("ada@example.com")
+        engine = await live.platform.factory.create_for_user(UserExecutionContext(user_id=ada.user_id))
+        run = await engine.start("sleeper", {})
+        redis_server.kill()
+        with pytest.raises(ExceptionGroup) as failed:
+            await live.platform.factory.close_engine(engine, reason="the user left")
+        assert [UnavailableError] == [type(error) for error in failed.value.exceptions]
+        assert ([], {}) == (list(live.platform.factory.engines), engine.live_runs)
+        async with Witness(live.settings) as witness:
+            row = await witness.row(run.context.run_id)
+        assert row is not None
+        assert ("cancelled", "the user left") == (row["status"], row["reason"])
+
+
+@pytest.mark.service("redis", "database", "http")
+async def test_an_idle_engine_is_swept(tmp_path: Path) -> None:
+    """An engine that nobody uses is closed after its idle time, and its slot returns; a working one stays."""
+    app = create_test_app(workdir=tmp_path, IDLE_ENGINE_S="0.05", SWEEP_S="0.02")
+    async with LiveServer(app) as live, Witness(live.settings) as witness:
+        ada, bob = [await live.sign_in(email) for email in ("ada@example.com", "bob@example.com")]
+        working, _ = [
+            await live.platform.factory.create_for_user(UserExecutionContext(user_id=user.user_id)) for user in (ada, bob)
+        ]
+        await working.start("sleeper", {})
+        async with asyncio.timeout(DEADLINE_S):
+            while await witness.leases("engines", bob.user_id):
+                pass
+        assert [working] == list(live.platform.factory.engines)
+        assert 1 == live.platform.factory.metrics["swept"]
+        assert 1 == await witness.leases("engines", ada.user_id)
 
 
 def test_the_factory_names_every_part_that_is_missing() -> None:

@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from witness import Trace, Witness
 
 from agent_platform.app import create_app
 from agent_platform.context import UserExecutionContext
-from agent_platform.errors import LimitExceededError, UnavailableError
+from agent_platform.errors import BadRequestError, DependencyError, LimitExceededError, UnavailableError
 from agent_platform.redis_manager import RedisManager
 from agent_platform.testing import DEADLINE_S, LiveServer, create_test_app
 
@@ -114,6 +115,48 @@ async def test_a_run_that_takes_too_long_is_timed_out(tmp_path: Path) -> None:
         assert "longer than 0.2 s" == events[-1]["payload"]["reason"]
         assert Trace(row="timed_out", state="timed_out", seqs=[1, 2, THINKING + 1]) == await witness.trace(run_id)
         assert row == await witness.row(run_id)
+
+
+@pytest.mark.service("redis", "database", "http", "websocket")
+async def test_a_cancelled_caller_cancels_its_run(live: LiveServer, witness: Witness) -> None:
+    """Whoever awaits a run and is cancelled takes the run with it, which still ends in order."""
+    ada = await live.sign_in("ada@example.com")
+    context = UserExecutionContext(user_id=ada.user_id)
+    async with live.ws(ada.token) as client, live.platform.factory.user_execution_scope(context) as engine:
+        caller = asyncio.create_task(engine.run("sleeper", {}))
+        await client.next("agent_thinking")
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert {} == engine.live_runs
+        events = await client.events(context.run_id)
+    assert "the caller went away" == events[-1]["payload"]["reason"]
+    assert Trace(row="cancelled", state="cancelled", seqs=[1, 2, THINKING + 1]) == await witness.trace(context.run_id)
+
+
+@pytest.mark.service("redis", "database", "http")
+async def test_a_run_that_cannot_be_stored_takes_nothing(live: LiveServer, witness: Witness) -> None:
+    """A run whose row is refused by the database starts nothing, and gives slot, capacity and emitter back."""
+    context = UserExecutionContext(user_id="nobody-signed-in")
+    with pytest.raises(IntegrityError):
+        await live.platform.factory.submit(context, "sleeper", {})
+    assert ([], {}) == (list(live.platform.factory.engines), live.platform.factory.live_runs)
+    assert frozenset() == live.platform.bridge.open_runs
+    assert set() == await witness.keys()
+    assert await witness.row(context.run_id) is None
+    answer = await live.http.get("/health/ready")
+    assert 200 == answer.status_code
+
+
+@pytest.mark.service("redis", "database", "http")
+async def test_agents_are_fixed_once_the_platform_runs(live: LiveServer) -> None:
+    """A running platform takes no further agent, and an unknown one is refused with those that exist."""
+    with pytest.raises(DependencyError, match="comes after the start-up"):
+        live.platform.registry.register(live.platform.registry.get("failing"))
+    with pytest.raises(BadRequestError) as unknown:
+        live.platform.registry.get("nobody")
+    assert "agent 'nobody' is unknown [fix: known: admin, failing, research, sleeper]" == str(unknown.value)
+    assert 200 == (await live.http.get("/health/ready")).status_code
 
 
 @pytest.mark.service("redis", "database", "http", "websocket")

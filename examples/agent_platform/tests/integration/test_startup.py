@@ -125,7 +125,7 @@ async def test_a_refused_redis_is_named_and_the_database_closed(tmp_path: Path) 
         message = await fail_to_start(
             platform_of(create_test_app(workdir=tmp_path, REDIS_URL=f"redis://:hush@127.0.0.1:{port}/0"))
         )
-    assert message.startswith(f"startup phase 'redis': redis at 127.0.0.1:{port} did not answer (ConnectionError: ")
+    assert message.startswith(f"startup phase 'redis': redis at 127.0.0.1:{port} did not answer (")
     assert message.endswith("[fix: check that it runs and that REDIS_URL is right]")
     assert "hush" not in message
 

@@ -9,7 +9,7 @@ from witness import Trace, Witness
 
 from agent_platform.agents import Agent, Job, built_in_agents
 from agent_platform.context import UserExecutionContext
-from agent_platform.errors import ForbiddenError
+from agent_platform.errors import ForbiddenError, InvalidContextError
 from agent_platform.records import RunStatus, find_run, insert_run
 from agent_platform.simulator import GRANTABLE, SignedIn
 from agent_platform.testing import DEADLINE_S, LiveServer, create_test_app
@@ -222,3 +222,19 @@ async def test_an_engine_refuses_another_users_context(live: LiveServer, witness
         with pytest.raises(ForbiddenError, match="another user"):
             await engine.run("research", {}, context=context_of(bob))
     assert [] == await witness.rows(bob.user_id)
+
+
+def test_a_context_takes_only_real_ids() -> None:
+    """Empty, placeholder and reserved-character IDs are refused, and the metadata cannot be changed."""
+    refused = []
+    for user_id in ("", " ", "None", "default", "a:b", "a*", "a b", "x" * 129, "\n"):
+        with pytest.raises(InvalidContextError) as error:
+            UserExecutionContext(user_id=user_id)
+        refused.append(error.value.code)
+    assert ["invalid_context"] * 9 == refused
+    context = UserExecutionContext(user_id="a-1", metadata={"source": "tab"})
+    with pytest.raises(TypeError):
+        context.metadata["source"] = "other"  # type: ignore[index] # what is refused
+    again = context.next_run()
+    assert (context.user_id, context.thread_id) == (again.user_id, again.thread_id)
+    assert context.run_id != again.run_id

@@ -5,12 +5,13 @@ import inspect
 
 from ci_tools.errors import UsageError
 from ci_tools.model.verdict import Decision
-from ci_tools.policy.rules import RULES, Rule
+from ci_tools.policy.question import Rule
+from ci_tools.policy.rules import RULES
 
 _HEAD = """# Rules of the gate
 
-Made by machine from `ci_tools/policy/rules.py`; a test keeps it from going stale. Every rule is asked and printed with what it
-expected and what is, also when it holds. The verdict is the worst breach: error before incomplete before failed.
+Made by machine from the docstrings in `ci_tools/policy/`; a test keeps it from going stale. Every rule is asked and printed
+with what it expected and what is, also when it holds. The verdict is the worst breach: error before incomplete before failed.
 
 | rule | a breach makes the verdict | exit code |
 | --- | --- | ---: |

@@ -13,7 +13,8 @@ from ci_tools.model.report import RunReport
 from ci_tools.model.verdict import Cause, Decision, HouseError, Input, RuleResult, Verdict
 from ci_tools.policy.baseline import Delta, compare
 from ci_tools.policy.quarantine import forgive
-from ci_tools.policy.rules import RULES, Answer, Facts, Rule
+from ci_tools.policy.question import Answer, Facts, Rule
+from ci_tools.policy.rules import RULES
 from ci_tools.policy.wording import change, listed, plural
 
 _WORST = (Decision.ERROR, Decision.INCOMPLETE, Decision.FAILED)

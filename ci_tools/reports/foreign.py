@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Failure, Frame, Outcome, Phase
 from ci_tools.model.report import CollectionError, ShardReport
-from ci_tools.reports.junit import clean, facts_of
-from ci_tools.reports.scan import (
+from ci_tools.reports.elements import (
     LIMITS,
     Limits,
     RawCase,
@@ -17,9 +16,10 @@ from ci_tools.reports.scan import (
     parse_seconds,
     says_bad,
     says_idle,
-    scan,
     unknown_words,
 )
+from ci_tools.reports.junit import clean, facts_of
+from ci_tools.reports.scan import scan
 
 _WRAPPED = re.compile(r'failed on (setup|call|teardown) with "(.*)"', re.DOTALL)
 _CRASH = re.compile(r"worker '[^']+' crashed|^crashed$")

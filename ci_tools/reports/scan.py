@@ -6,87 +6,13 @@ lxml's target parser hands over start tags, end tags and text as they come; no t
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from lxml import etree
 
+from ci_tools.reports.elements import LIMITS, Limits, RawCase, RawSuite, Result, Scan, parse_count, says_bad
+
 CHUNK_BYTES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much of a file is read: bytes of the file, depth of elements, cases, characters of one text, of one attribute."""
-
-    size_bytes: int = 2 << 30
-    depth: int = 64
-    cases: int = 5_000_000
-    text_chars: int = 1 << 20
-    attribute_chars: int = 1 << 16
-    properties: int = 1000
-
-
-LIMITS = Limits()
-"""Generous for real reports (the largest seen have a million cases), small enough for a runner with 2 GB."""
-
-
-@dataclass(slots=True)
-class Result:
-    """One child of a case that says something about it: ``kind`` is the element's name without its namespace."""
-
-    kind: str
-    type_name: str = ""
-    message: str = ""
-    texts: list[str] = field(default_factory=list)
-    chars: int = 0
-
-    @property
-    def text(self) -> str:
-        """What stands inside the element."""
-        return "".join(self.texts)
-
-
-@dataclass(slots=True)
-class RawSuite:
-    """One ``<testsuite>`` (or the root): what it declares, and what was found inside so far."""
-
-    name: str
-    tag: str
-    depth: int
-    attributes: Mapping[str, str]
-    properties: dict[str, str] = field(default_factory=dict)
-    cases: int = 0
-    bad: int = 0
-
-
-@dataclass(slots=True)
-class RawCase:
-    """One ``<testcase>`` as the file has it. ``is_made`` marks one that stands for a result outside any case."""
-
-    name: str
-    classname: str
-    attributes: Mapping[str, str]
-    suite: RawSuite
-    results: list[Result] = field(default_factory=list)
-    properties: dict[str, str] = field(default_factory=dict)
-    outputs: list[Result] = field(default_factory=list)
-    is_cut: bool = False
-    is_made: bool = False
-
-
-@dataclass(slots=True)
-class Scan:
-    """What the whole file was: ``corrupt`` reasons why it cannot be trusted whole, ``warnings`` that harm nothing."""
-
-    digest: str = ""
-    size: int = 0
-    cases: int = 0
-    root: str = ""
-    root_name: str = ""
-    declared_tests: int | None = None
-    corrupt: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    suites: int = 0
 
 
 OnCase = Callable[[RawCase], None]
@@ -100,13 +26,6 @@ _FEW = 3
 
 _OUTPUTS = {"system-out", "system-err"}
 _CONTAINERS = {"testsuites", "testsuite"}
-# What attribute values say when no child says it. Everything else is left to the children.
-BAD_WORDS = frozenset(
-    {"failed", "fail", "failure", "error", "errored", "broken", "undefined"}
-    | {"timeout", "timedout", "timed_out", "crashed", "interrupted", "aborted", "cancelled", "canceled"}
-)
-IDLE_WORDS = frozenset(["notrun", "disabled", "skipped", "suppressed", "ignored", "pending", "untested", "todo", "filtered"])
-_GOOD_WORDS = frozenset(["passed", "pass", "ok", "run", "completed", "success", "successful", "true", "done"])
 _FAILURE_LIKE = re.compile(r"(?i)(failure|error|failed)$")
 _ENCODINGS = re.compile(rb"(?i)^(utf-?8|utf-?16(le|be)?|us-ascii|ascii|iso-?8859-?\d+|latin-?\d|windows-125\d|cp125\d)$")
 _DECLARATION = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
@@ -114,15 +33,19 @@ _SURROGATE = re.compile(
     rb"&#(?:[xX]0*[dD][89a-fA-F][0-9a-fA-F]{2}|0*5(?:529[6-9]|5[3-9]\d\d|6\d{3}|7[0-2]\d\d|73[0-3]\d|734[0-3]));"
 )
 
-_USUAL_TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}").fullmatch
-
 
 class _RefusalError(Exception):
     """The file is not read any further; its text is the reason."""
 
 
 def scan(
-    path: Path, on_case: OnCase, *, limits: Limits = LIMITS, keeps_output: bool = False, on_plain: OnPlain | None = None
+    path: Path,
+    on_case: OnCase,
+    *,
+    limits: Limits = LIMITS,
+    keeps_output: bool = False,
+    on_plain: OnPlain | None = None,
+    hashes: bool = True,
 ) -> Scan:
     """Give every case of ``path`` to ``on_case`` in the file's order; what went wrong stands in the result.
 
@@ -145,13 +68,14 @@ def scan(
     try:
         with path.open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
-                hasher.update(chunk)
+                if hashes:
+                    hasher.update(chunk)
                 found.size += len(chunk)
                 if not found.corrupt:
                     _feed(parser, chunk, found, limits)
     except OSError as error:
         found.corrupt.append(f"cannot be read: {error.strerror}")
-    found.digest = hasher.hexdigest()
+    found.digest = hasher.hexdigest() if hashes else ""
     _close(parser, target, found)
     target.finish()
     return found
@@ -264,7 +188,18 @@ class _Target:
         if plain is not None:
             self.plain = None
             self.is_between = True
-            self._plain_case(plain)
+            texts = "".join(plain.values())
+            if self.on_plain is None or self.is_at_end or len(plain) > _FEW or len(texts) > self.limits.attribute_chars:
+                self._start_case(plain, self.depth + 1)
+                self._end_case()
+                return
+            found = self.found
+            found.cases += 1
+            if found.cases > self.limits.cases:
+                self._refuse_cases()
+            suite = self.suite
+            suite.cases += 1
+            self.on_plain(suite, plain, texts)
         elif self.result is not None:
             if self.depth < self.result_depth:
                 self.result = None
@@ -308,19 +243,6 @@ class _Target:
             self._start_in_case(tag, attributes)
         else:
             self._start_outside(tag, attributes)
-
-    def _plain_case(self, attributes: Mapping[str, str]) -> None:
-        texts = "".join(attributes.values())
-        if self.on_plain is None or self.is_at_end or len(attributes) > _FEW or len(texts) > self.limits.attribute_chars:
-            self._start_case(attributes, self.depth + 1)
-            self._end_case()
-            return
-        self.found.cases += 1
-        if self.found.cases > self.limits.cases:
-            self._refuse_cases()
-        suite = self.suite
-        suite.cases += 1
-        self.on_plain(suite, attributes, texts)
 
     def _start_case(self, attributes: Mapping[str, str], depth: int) -> None:
         if self.case is not None:
@@ -445,47 +367,3 @@ class _Target:
         if text not in self.warned:
             self.warned.add(text)
             self.found.warnings.append(text)
-
-
-def says_bad(attributes: Mapping[str, str]) -> bool:
-    """Whether ``status`` or ``result`` says that the case did not pass."""
-    if "status" not in attributes and "result" not in attributes:
-        return False
-    return any(attributes.get(name, "").strip().lower() in BAD_WORDS for name in ("status", "result"))
-
-
-def says_idle(attributes: Mapping[str, str]) -> bool:
-    """Whether ``status`` or ``result`` says that the case was not run on purpose."""
-    return any(attributes.get(name, "").strip().lower() in IDLE_WORDS for name in ("status", "result"))
-
-
-def unknown_words(attributes: Mapping[str, str]) -> tuple[str, ...]:
-    """Values of ``status`` and ``result`` that nobody has a meaning for."""
-    words = (attributes.get(name, "").strip().lower() for name in ("status", "result"))
-    return tuple(word for word in words if word and word not in BAD_WORDS | IDLE_WORDS | _GOOD_WORDS)
-
-
-def parse_count(text: str | None) -> int | None:
-    """A count as producers write it (``3``, ``3.0``); None for everything else, and for negative ones."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"\s*([0-9]{1,15})(?:\.0*)?\s*", text)
-    return int(match[1]) if match else None
-
-
-def parse_seconds(text: str | None) -> float | None:
-    """A time as producers write it, in seconds: ``1.5``, ``1,234.5``, ``1,5`` (a lone comma is a decimal mark).
-
-    Empty is 0. None for what is no time: negative, not finite, words.
-    """
-    if text is None:
-        return 0.0
-    if _USUAL_TIME(text):
-        return float(text)
-    plain = text.strip()
-    if not plain:
-        return 0.0
-    plain = plain.replace(",", "") if "." in plain else plain.replace(",", ".", 1)
-    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?|\.[0-9]+", plain):
-        return None
-    return float(plain)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from ci_tools.reports.elements import LIMITS, Limits, RawCase, RawSuite, Result, Scan, parse_seconds, says_bad, says_idle
 from ci_tools.reports.junit import clean
-from ci_tools.reports.scan import LIMITS, Limits, RawCase, RawSuite, Result, Scan, parse_seconds, says_bad, says_idle, scan
+from ci_tools.reports.scan import scan
 
 _ROOM = 96
 """Bytes left for the counts in a start tag: five attributes with figures up to ten digits."""
@@ -54,7 +55,7 @@ def merge_junit(paths: Sequence[Path], out: Path, *, limits: Limits = LIMITS) ->
         with os.fdopen(descriptor, "wb") as stream:
             writer = _Writer(stream)
             for path in distinct:
-                writer.file(path, scan(path, writer.case, limits=limits, keeps_output=True, on_plain=writer.plain))
+                writer.file(path, scan(path, writer.case, limits=limits, keeps_output=True, on_plain=writer.plain, hashes=False))
             writer.close()
         part.chmod(0o644)
         part.replace(out)

@@ -10,7 +10,7 @@ from ci_tools.model.report import CollectionError, EndedBy, RunReport, ShardRepo
 from ci_tools.model.verdict import Cause, HouseError
 from ci_tools.policy.baseline import compare
 from ci_tools.policy.quarantine import forgive
-from ci_tools.policy.rules import Facts
+from ci_tools.policy.question import Facts
 
 NOW = 1_790_000_000.0  # 2026-09-21
 TODAY = "2026-09-21"

@@ -29,7 +29,8 @@ from ci_tools.model.report import EndedBy, RunReport
 from ci_tools.model.verdict import Decision, HouseError, Verdict
 from ci_tools.policy import judge as judging
 from ci_tools.policy.judge import judge
-from ci_tools.policy.rules import RULES, Answer, Facts, Rule
+from ci_tools.policy.question import Answer, Facts, Rule
+from ci_tools.policy.rules import RULES
 from ci_tools.policy.wording import change, listed, percent, plural
 
 KILLED = worker(returncode=-9, ended_by=EndedBy.SIGNAL, finished=False)

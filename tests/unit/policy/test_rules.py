@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -33,8 +34,8 @@ from ci_tools.model.case import Case, Outcome
 from ci_tools.model.guard import GuardMode
 from ci_tools.model.policy import SkipReason
 from ci_tools.model.report import EndedBy
-from ci_tools.policy import rules
-from ci_tools.policy.rules import RULES, Answer, Facts
+from ci_tools.policy.question import Answer, Facts
+from ci_tools.policy.rules import RULES
 
 FAILED = case(A, Outcome.FAILED)
 FLAKY = case(A, Outcome.FAILED, Outcome.PASSED)
@@ -317,7 +318,7 @@ def mutants(function: Callable[[Facts], Answer]) -> Iterator[tuple[str, Callable
         definition = tree.body[0]
         assert isinstance(definition, ast.FunctionDef)
         definition.decorator_list = []
-        scope = dict(vars(rules))
+        scope = dict(vars(sys.modules[function.__module__]))
         exec(compile(tree, "<mutant>", "exec"), scope)  # noqa: S102 - the planted fault has to run
         yield ast.unparse(tree), scope[function.__name__]
         wanted += 1

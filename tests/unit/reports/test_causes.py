@@ -9,7 +9,8 @@ from report_sample import case, failure
 from ci_tools.model.case import Attempt, Case, ExceptionLink, Failure, Frame, Outcome, Phase
 from ci_tools.model.report import CollectionError, RunReport, ShardReport
 from ci_tools.reports.causes import find_causes
-from ci_tools.reports.signatures import mask, root_of, signature_of
+from ci_tools.reports.masks import mask
+from ci_tools.reports.signatures import root_of, signature_of
 
 
 def run_of(*cases: Case, shards: tuple[str, ...] = ("1/1",), errors: tuple[CollectionError, ...] = ()) -> RunReport:

@@ -9,9 +9,9 @@ from junitparser import JUnitXml
 from report_sample import case, shard_report
 
 from ci_tools.model.case import Outcome
+from ci_tools.reports.elements import Limits
 from ci_tools.reports.foreign import read_junit
 from ci_tools.reports.junit import write_junit
-from ci_tools.reports.scan import Limits
 from ci_tools.reports.stream import Merged, merge_junit
 
 PRODUCERS = Path(__file__).parents[2] / "golden" / "reports" / "producers"

@@ -1,0 +1,133 @@
+"""What the elements of a JUnit file say: cases, suites and results as the file has them, and what their words mean."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# What attribute values say when no child says it. Everything else is left to the children.
+BAD_WORDS = frozenset(
+    {"failed", "fail", "failure", "error", "errored", "broken", "undefined"}
+    | {"timeout", "timedout", "timed_out", "crashed", "interrupted", "aborted", "cancelled", "canceled"}
+)
+IDLE_WORDS = frozenset(["notrun", "disabled", "skipped", "suppressed", "ignored", "pending", "untested", "todo", "filtered"])
+_GOOD_WORDS = frozenset(["passed", "pass", "ok", "run", "completed", "success", "successful", "true", "done"])
+_USUAL_TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}").fullmatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a file is read: bytes of the file, depth of elements, cases, characters of one text, of one attribute."""
+
+    size_bytes: int = 2 << 30
+    depth: int = 64
+    cases: int = 5_000_000
+    text_chars: int = 1 << 20
+    attribute_chars: int = 1 << 16
+    properties: int = 1000
+
+
+LIMITS = Limits()
+"""Generous for real reports (the largest seen have a million cases), small enough for a runner with 2 GB."""
+
+
+@dataclass(slots=True)
+class Result:
+    """One child of a case that says something about it: ``kind`` is the element's name without its namespace."""
+
+    kind: str
+    type_name: str = ""
+    message: str = ""
+    texts: list[str] = field(default_factory=list)
+    chars: int = 0
+
+    @property
+    def text(self) -> str:
+        """What stands inside the element."""
+        return "".join(self.texts)
+
+
+@dataclass(slots=True)
+class RawSuite:
+    """One ``<testsuite>`` (or the root): what it declares, and what was found inside so far."""
+
+    name: str
+    tag: str
+    depth: int
+    attributes: Mapping[str, str]
+    properties: dict[str, str] = field(default_factory=dict)
+    cases: int = 0
+    bad: int = 0
+
+
+@dataclass(slots=True)
+class RawCase:
+    """One ``<testcase>`` as the file has it. ``is_made`` marks one that stands for a result outside any case."""
+
+    name: str
+    classname: str
+    attributes: Mapping[str, str]
+    suite: RawSuite
+    results: list[Result] = field(default_factory=list)
+    properties: dict[str, str] = field(default_factory=dict)
+    outputs: list[Result] = field(default_factory=list)
+    is_cut: bool = False
+    is_made: bool = False
+
+
+@dataclass(slots=True)
+class Scan:
+    """What the whole file was: ``corrupt`` reasons why it cannot be trusted whole, ``warnings`` that harm nothing."""
+
+    digest: str = ""
+    size: int = 0
+    cases: int = 0
+    root: str = ""
+    root_name: str = ""
+    declared_tests: int | None = None
+    corrupt: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    suites: int = 0
+
+
+def says_bad(attributes: Mapping[str, str]) -> bool:
+    """Whether ``status`` or ``result`` says that the case did not pass."""
+    if "status" not in attributes and "result" not in attributes:
+        return False
+    return any(attributes.get(name, "").strip().lower() in BAD_WORDS for name in ("status", "result"))
+
+
+def says_idle(attributes: Mapping[str, str]) -> bool:
+    """Whether ``status`` or ``result`` says that the case was not run on purpose."""
+    return any(attributes.get(name, "").strip().lower() in IDLE_WORDS for name in ("status", "result"))
+
+
+def unknown_words(attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """Values of ``status`` and ``result`` that nobody has a meaning for."""
+    words = (attributes.get(name, "").strip().lower() for name in ("status", "result"))
+    return tuple(word for word in words if word and word not in BAD_WORDS | IDLE_WORDS | _GOOD_WORDS)
+
+
+def parse_count(text: str | None) -> int | None:
+    """A count as producers write it (``3``, ``3.0``); None for everything else, and for negative ones."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*([0-9]{1,15})(?:\.0*)?\s*", text)
+    return int(match[1]) if match else None
+
+
+def parse_seconds(text: str | None) -> float | None:
+    """A time as producers write it, in seconds: ``1.5``, ``1,234.5``, ``1,5`` (a lone comma is a decimal mark).
+
+    Empty is 0. None for what is no time: negative, not finite, words.
+    """
+    if text is None:
+        return 0.0
+    if _USUAL_TIME(text):
+        return float(text)
+    plain = text.strip()
+    if not plain:
+        return 0.0
+    plain = plain.replace(",", "") if "." in plain else plain.replace(",", ".", 1)
+    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?|\.[0-9]+", plain):
+        return None
+    return float(plain)

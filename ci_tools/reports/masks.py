@@ -1,0 +1,198 @@
+"""Masks: what varies from run to run is taken out of a message; what tells causes apart stays.
+
+Hard tokens (errno, HTTP status, exit codes, quoted names) are taken out first and put back last, so that no mask and no
+likeness of words can cross them. Changing anything here changes signatures: change their version with it.
+"""
+
+import re
+from functools import lru_cache
+
+_STATUS = r"(?:[1-5]\d\d)"
+_KNOWN = r"(?:20[0-46]|30[1-478]|40[0-9]|41[0-8]|42[2-689]|431|451|50[0-57])"
+_HARD = re.compile(
+    r"""
+      \[(?:Errno|WinError|errno)\ -?\d+\]
+    | \b(?:errno|Errno|WinError|winerror|SQLSTATE|sqlstate)[ =:\[(]+[-\w]+[\])]?
+    | \bError\ \d+\b(?=[ :,])
+    | \b(?:exit(?:ed)?(?:\ with)?(?:\ (?:code|status|value))?|exit\ status|return(?:ed|code|\ code)?|rc|status\ code|code)
+      [\ :=(]+-?\d{1,5}\b
+    | \bsignal[ :=(]+(?:SIG)?\w+
+    | \bSIG[A-Z]{2,6}\b
+    | \bHTTP(?:/\d(?:\.\d)?)?(?:\ (?:status|error|code))*[ :=]+%(status)s\b
+    | <Response\ \[%(status)s\b
+    | \b(?:status|status_code|response|statusCode)(?:\ code)?(?:\ (?:was|is|of))?[ :=(]+%(status)s\b
+    | \b%(status)s\ (?:OK|Created|Accepted|No\ Content|Moved|Found|Not\ Modified|Bad\ Request|Unauthorized|Payment|Forbidden
+        |Not\ Found|Method|Not\ Acceptable|Request|Conflict|Gone|Unprocessable|Too\ Many|Internal|Not\ Implemented|Bad\ Gateway
+        |Service|Gateway)
+    | \b%(known)s\ (?:==|!=)\ %(known)s\b
+    | (?<![\w'])'[A-Za-z_][\w.:/ -]{0,80}'(?![\w'])
+    | (?<![\w"])"[A-Za-z_][\w.:/ -]{0,80}"(?![\w"])
+    | `[^`\n]{1,80}`
+    """.replace("%(status)s", _STATUS).replace("%(known)s", _KNOWN),
+    re.VERBOSE,
+)
+_WORD = r"[A-Za-z0-9]"
+_VOLATILE = re.compile(
+    r"""
+      (?P<url>\b(?:unix|file|https?(?:\+\w+)?|wss?|rediss?|postgres(?:ql)?(?:\+\w+)?|amqps?|mysql|mongodb|ftp|tcp|grpc)://[^\s'"<>)\]}]+)
+    | (?P<time>\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?\b|\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b)
+    | (?P<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)
+    | (?P<address>\b0x[0-9a-fA-F]+\b)
+    | (?P<ip>(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::\d{1,5})?(?![\w.]\d))
+    | (?P<ipv6>(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:]))
+    | (?P<port>(?<=[A-Za-z0-9\]]):\d{2,5}\b|\bport[ =:]+\d{1,5}\b)
+    | (?P<path>(?<![\w./~-])(?:[A-Za-z]:[\\/]|~?/|\.{1,2}/)[^\s'"<>|:,;()\[\]{}]*[^\s'"<>|:,;()\[\]{}.])
+    | (?P<took>(?<![\w.])-?\d+(?:[.,]\d+)*\ ?
+        (?:ns|us|µs|ms|s|sec|secs|seconds?|minutes?|min|hours?|h|[KMGT]i?B|[kKMG]?[Bb]ytes?|B|%)(?!\w))
+    | (?P<id>(?<![\w-])(?=[\w-]*\d)[A-Za-z]+(?:[-_][A-Za-z]+)*-[0-9a-z]{5,10}(?:-[0-9a-z]{4,10})*(?![\w-]))
+    | (?P<hex>(?<![A-Za-z0-9])(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{7,}(?![A-Za-z0-9]))
+    | (?P<token>(?<![A-Za-z0-9])(?=\d*[A-Za-z])(?=(?:[A-Za-z]*\d){2})(?=[A-Za-z0-9_+/=-]{12,})[A-Za-z0-9_+/=-]+(?![A-Za-z0-9]))
+    | (?P<number>-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?)
+    """,
+    re.VERBOSE,
+)
+_UNIT = r"(?:ns|us|µs|ms|s|sec|secs|seconds?|minutes?|min|hours?|h|[KMGT]i?B|[kKMG]?[Bb]ytes?|B|%)(?!\w)"
+# A word with a digit or a slash in it, with the unit behind it and the word `port` before it.
+_MAY_VARY = re.compile(rf"(?:(?<!\w)port[ =:]+)?(?<!\S)[^\s\d/\\]*[\d/\\]\S*(?:\ {_UNIT})?")
+# What every hard token has one of: cheap to look for, and most messages have none.
+_HARD_SIGNS = (
+    "'",
+    '"',
+    "`",
+    "rrno",
+    "Error ",
+    "inerror",
+    "SQLSTATE",
+    "sqlstate",
+    "exit",
+    "return",
+    "rc",
+    "code",
+    "signal",
+    "SIG",
+    "HTTP",
+)
+_STATUS_WORDS = re.compile(r"\d\d\d [A-Z]|[=!]=|status|esponse|WinE").search
+_REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_SPACES = re.compile(r"\s+")
+_SERVICE_PORTS = frozenset({"80", "443", "1433", "1521", "3306", "5432", "5672", "6379", "9092", "9200", "11211", "27017"})
+"""Ports that name a service: a refused Redis and a refused PostgreSQL are two causes."""
+
+
+@lru_cache(maxsize=4096)
+def mask(message: str) -> tuple[str, tuple[str, ...]]:
+    """The message with what varies from run to run masked, and its hard tokens."""
+    message = _ANSI.sub("", message)
+    hard: list[str] = []
+    parts: list[str] = []
+    end = 0
+    for found in _HARD.finditer(message) if _may_be_hard(message) else ():
+        token = _hard_token(found[0])
+        if token is None:
+            continue
+        parts.append(_soft(message[end : found.start()]))
+        parts.append(token)
+        hard.append(token)
+        end = found.end()
+    parts.append(_soft(message[end:]))
+    text = _SPACES.sub(" ", "".join(parts)).strip()
+    return _REPEATS.sub(r"\1", text), tuple(sorted(hard))
+
+
+def _may_be_hard(message: str) -> bool:
+    return any(sign in message for sign in _HARD_SIGNS) or _STATUS_WORDS(message) is not None
+
+
+def _soft(text: str) -> str:
+    """What varies always has a digit or a slash; most words have neither and are not looked at."""
+    return _MAY_VARY.sub(_masked_word, text)
+
+
+def _masked_word(found: re.Match[str]) -> str:
+    return _VOLATILE.sub(_masked, found[0])
+
+
+def _hard_token(text: str) -> str | None:
+    """The token as it is kept; None for a quoted text that is no name but holds something that varies."""
+    if text[0] not in "'\"`":
+        return text
+    inner = text[1:-1]
+    if " " in inner.strip() or "/" in inner:
+        return None
+    masked = _soft(inner)
+    return text if masked == inner else None
+
+
+def _masked(found: re.Match[str]) -> str:
+    mask_of = _MASKS.get(found.lastgroup or "number")
+    return mask_of(found[0]) if mask_of else "<id>"
+
+
+def _masked_ip(text: str) -> str:
+    _, colon, port = text.partition(":")
+    return f"<ip>{_masked_port(port) if colon else ''}"
+
+
+def _masked_named_port(text: str) -> str:
+    digits = re.search(r"\d+", text)
+    if digits and digits[0] in _SERVICE_PORTS:
+        return text
+    return ":<port>" if text.startswith(":") else "port <port>"
+
+
+def _masked_number(text: str) -> str:
+    return text if text in _SERVICE_PORTS and len(text) > len("443") else "<n>"
+
+
+def _masked_port(port: str) -> str:
+    return f":{port}" if port in _SERVICE_PORTS else ":<port>"
+
+
+_AUTHORITY = re.compile(r"\A(\w+(?:\+\w+)?)://(?:[^@/\s]*@)?([^/:?#]*)(?::(\d+))?(.*)\Z", re.DOTALL)
+
+
+def _masked_url(text: str) -> str:
+    """Scheme and host say which service it is; user, password, port and path vary."""
+    found = _AUTHORITY.match(text)
+    if found is None:
+        return "<url>"
+    scheme, host, port, rest = found.groups()
+    host = _VOLATILE.sub(_masked, host)
+    rest = "/".join(_VOLATILE.sub(_masked, part) for part in rest.partition("?")[0].split("/"))
+    return f"{scheme}://{host}{_masked_port(port) if port else ''}{rest}"
+
+
+_LASTING = re.compile(r"\A(?:/var/run/|/run/|/etc/|/usr/|/dev/)[\w./-]*\Z")
+
+
+def _masked_path(text: str) -> str:
+    """A path that is the same on every machine is kept, of any other its last part, where that has no digits."""
+    if _LASTING.match(text) and not any(character.isdigit() for character in text):
+        return text
+    name = re.split(r"[\\/]", text.rstrip("/\\"))[-1]
+    return f"<path>/{name}" if name and not any(character.isdigit() for character in name) and "." in name else "<path>"
+
+
+def _masked_id(text: str) -> str:
+    """``web-7d9f8b6c5-x2x9q`` → ``web-<id>``: the name in front tells what it is."""
+    parts = text.split("-")
+    kept = []
+    for part in parts:
+        if any(character.isdigit() for character in part):
+            break
+        kept.append(part)
+    return "-".join((*kept, "<id>")) if kept else "<id>"
+
+
+_MASKS = {
+    "url": _masked_url,
+    "time": lambda _: "<time>",
+    "ip": _masked_ip,
+    "ipv6": lambda _: "<ip>",
+    "port": _masked_named_port,
+    "path": _masked_path,
+    "took": lambda _: "<n>",
+    "id": _masked_id,
+    "number": _masked_number,
+}

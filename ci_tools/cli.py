@@ -82,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_merge(verbs)
     _add_gate(verbs)
     _add_verify(verbs)
+    _add_bisect(verbs)
     _add_timings(verbs)
     _add_services(verbs)
     return parser
@@ -115,6 +116,9 @@ def _add_run(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     which.add_argument("--shard", type=_shard, default=None, metavar="i/N", help="run what CI's i-th of N jobs runs")
     which.add_argument("--shards", type=_shards, default=None, metavar="N|auto", help="run all N shards here, one after another")
     parser.add_argument("--plan", type=Path, default=None, metavar="FILE", help="a plan made by `ci-tools plan`")
+    parser.add_argument(
+        "--replay", type=Path, default=None, metavar="JOURNAL", help="repeat the exact order of a worker's journal"
+    )
     parser.add_argument("--artifacts", type=Path, default=None, metavar="DIR", help="folder for the folders of runs")
     parser.add_argument("--profile", default="", metavar="NAME", help="the gate's profile (default, pull-request, release, …)")
     _add_suite(parser)
@@ -161,6 +165,15 @@ def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("verdict", type=Path, metavar="verdict.json")
 
 
+def _add_bisect(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(
+        verbs, "bisect", _bisect, "find the tests that make a test fail when they run before it, from a run's recorded order"
+    )
+    parser.add_argument("test", metavar="TEST", help="the test ID that failed")
+    parser.add_argument("--run", type=Path, default=None, metavar="DIR", help="folder of the run (default: the latest)")
+    parser.add_argument("--configuration", default="", metavar="NAME", help="in which configuration (default: the first)")
+
+
 def _add_timings(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _verb(verbs, "timings", _timings, "the past durations that plans are made from")
     parser.add_argument(
@@ -197,6 +210,7 @@ def _run(arguments: argparse.Namespace) -> int:
         shard=arguments.shard,
         shards=_size(arguments.shards, None),
         plan_path=arguments.plan,
+        replay=arguments.replay,
         workers=arguments.workers,
         configurations=tuple(arguments.configuration),
         paths=tuple(arguments.paths),
@@ -250,6 +264,21 @@ def _verify(arguments: argparse.Namespace) -> int:
     lines, is_sound = verify(arguments.verdict, _project(arguments), dict(os.environ))
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return int(ExitCode.PASSED if is_sound else ExitCode.FAILED)
+
+
+def _bisect(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline.bisect import BisectRequest, bisect  # noqa: PLC0415 - `ci-tools --help` needs none of it
+    from ci_tools.pipeline.console import Terminal  # noqa: PLC0415 - as above
+
+    _end_with_parent()
+    request = BisectRequest(
+        root=_project(arguments),
+        environ=dict(os.environ),
+        test_id=arguments.test,
+        folder=arguments.run,
+        configuration=arguments.configuration,
+    )
+    return int(ExitCode.PASSED if bisect(request, Terminal(sys.stdout)) else ExitCode.FAILED)
 
 
 def _timings(arguments: argparse.Namespace) -> int:

@@ -7,23 +7,20 @@ it ends with what the journals say, a verdict and a summary.
 import hashlib
 import os
 import shutil
-import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn
 
 from ci_tools.config.schema import Configuration
-from ci_tools.errors import CIToolsError, PlanMismatchError, UsageError, WorkersError
+from ci_tools.errors import CIToolsError, UsageError
 from ci_tools.host import process
 from ci_tools.host.files import write_text
 from ci_tools.host.runs import create_run_folder, finish_run_folder, is_given_run_id, new_run_id, prune_runs
 from ci_tools.host.signals import Interrupted, Interruption, interruptible
 from ci_tools.model.codec import dumps
-from ci_tools.model.journal import Event, SelectionRefused
 from ci_tools.model.policy import Policy
 from ci_tools.model.report import WorkerExit
 from ci_tools.model.service import Provenance, ServiceSpec
@@ -32,16 +29,17 @@ from ci_tools.model.verdict import Verdict
 from ci_tools.model.worker import WorkerOrder
 from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
+from ci_tools.pipeline.launch import Launch
 from ci_tools.pipeline.plan import Target, load_plan, make_plan, plan_name
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish, write_shard
+from ci_tools.pipeline.sequence import load_sequence, plan_of_sequence
 from ci_tools.pipeline.standing import introduce
 from ci_tools.reports.journals import read_shard
 from ci_tools.services.provision import provide
 from ci_tools.sharding.environment import shard_from_environment, status_file
+from ci_tools.sharding.sequences import orders_of_sequence
 from ci_tools.sharding.static import orders_for
-from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of
-from ci_tools.workers.supervisor import supervise
 
 _PRIVATE = ".private"
 """Folder of a run for what must not become an artifact: endpoints with their passwords, orders, the servers' files."""
@@ -52,10 +50,10 @@ class RunRequest:
     """What ``ci-tools run`` was asked for.
 
     ``shard`` runs one slice; without it all ``shards`` slices run here, one after another; with neither, the slice that
-    CI's own variables name, else everything. ``plan_path`` takes a plan that
-    was made before. ``paths`` (files, folders, test IDs) replace the configured ones. ``workers`` is the number of
-    pytest-xdist workers inside a shard (0: one a processor, None: as configured). Empty ``configurations`` runs all that are
-    declared. ``started_at`` is when the person began to wait.
+    CI's own variables name, else everything. ``plan_path`` takes a plan that was made before, ``replay`` the journal of a
+    worker whose exact order is to be repeated. ``paths`` (files, folders, test IDs) replace the configured ones.
+    ``workers`` is the number of pytest-xdist workers inside a shard (0: one a processor, None: as configured). Empty
+    ``configurations`` runs all that are declared. ``started_at`` is when the person began to wait.
     """
 
     root: Path
@@ -64,6 +62,7 @@ class RunRequest:
     shard: ShardRef | None = None
     shards: int | Target | None = None
     plan_path: Path | None = None
+    replay: Path | None = None
     workers: int | None = None
     configurations: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -87,6 +86,7 @@ class _Run:
     errors: list[CIToolsError] = field(default_factory=list)
     interrupted_by: str = ""
     pytest_s: float = 0.0
+    sequence: tuple[str, ...] = ()
 
     @property
     def private(self) -> Path:
@@ -98,6 +98,8 @@ def run(request: RunRequest, console: Console) -> Verdict:
     if request.shard is None and request.shards is None:
         request = replace(request, shard=shard_from_environment(request.environ))
         _understand_sharding(request.environ)
+    # Before this run's folder becomes "latest": these files may be given by that name.
+    request = replace(request, plan_path=_resolved(request.plan_path), replay=_resolved(request.replay))
     project = open_project(request.root, request.environ, artifacts=request.artifacts)
     policy = project.policy(request.profile)
     configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
@@ -167,6 +169,10 @@ def _publication(state: _Run) -> Publication:
     )
 
 
+def _resolved(path: Path | None) -> Path | None:
+    return path.resolve() if path is not None else None
+
+
 def _understand_sharding(environ: Mapping[str, str]) -> None:
     """Bazel asks every test runner to say by a file that it runs its slice only."""
     path = status_file(environ)
@@ -198,7 +204,10 @@ def _plan(state: _Run, configuration: Configuration, count: int | Target, *, onl
     """The plan of one configuration, made or shipped, written beside the other files of the run."""
     request, project = state.request, state.project
     state.console.stage("plan")
-    if request.plan_path is not None:
+    if request.replay is not None:
+        state.sequence = load_sequence(request.replay)
+        plan = plan_of_sequence(state.sequence, commit=project.commit, configuration=configuration.name)
+    elif request.plan_path is not None:
         plan = load_plan(request.plan_path, project)
         if request.shard is not None:
             plan.shard(request.shard)
@@ -217,6 +226,8 @@ def _plan(state: _Run, configuration: Configuration, count: int | Target, *, onl
 
 
 def _processes(state: _Run) -> int:
+    if state.sequence:
+        return 1
     wanted = state.request.workers if state.request.workers is not None else state.project.config.workers
     return wanted or state.project.processors
 
@@ -232,20 +243,22 @@ def _run_configuration(state: _Run, configuration: Configuration, plan: Plan) ->
         return
     most_tests = max(len(shard.test_ids) for shard in filled)
     slots = max(1, min(_processes(state), most_tests))
+    private = state.private / configuration.name
+    private.mkdir(mode=0o700)
     with ExitStack() as stack:
         state.console.stage("services")
         provision = stack.enter_context(
             provide(
                 _specs(state.project, configuration),
                 environ=state.project.environ,
-                folder=state.private,
+                folder=private,
                 slots=slots,
                 is_ci=state.project.is_ci,
             )
         )
         for provenance in provision.provenances:
             state.console.say(introduce(provenance))
-        slots_path = state.private / f"slots-{configuration.name}.json"
+        slots_path = private / "slots.json"
         write_text(slots_path, dumps(provision.slots))
         slots_path.chmod(0o600)
         for shard in filled:
@@ -270,48 +283,25 @@ def _run_shard(
         shard=str(ref),
         plan_digest=plan.expected_digest,
         commit=project.commit,
-        files=orders_for(plan, ref),
+        files=orders_of_sequence(state.sequence) if state.sequence else orders_for(plan, ref),
         slots_path=str(slots_path),
         guard=project.config.guard,
     )
     tests = len(shard.test_ids)
     state.console.stage(f"shard {ref}", expected=tests, workers=min(_processes(state), max(tests, 1)))
-
-    def command_for(order: WorkerOrder) -> WorkerCommand:
-        return command(
-            str(state.private / order_name(order)),
-            python=sys.executable,
-            paths=_narrowed(paths_of(order) or (), request.paths),
-            pytest_args=(*project.config.pytest_args, *request.pytest_args),
-            processes=_processes(state),
-            tests=tests - len(order.finished),
-            environ={**project.environ, **configuration.environment},
-        )
-
-    refusals: list[SelectionRefused] = []
-
-    def listen(event: Event) -> None:
-        if isinstance(event, SelectionRefused):
-            refusals.append(event)
-        state.console.event(event)
-
+    launch = Launch(
+        project=project,
+        configuration=configuration,
+        private=slots_path.parent,
+        paths=state.sequence or request.paths,
+        pytest_args=request.pytest_args,
+        processes=_processes(state),
+        is_sequence=bool(state.sequence),
+    )
     started_at, began = time.time(), time.monotonic()
     exits: tuple[WorkerExit, ...] = ()
     try:
-        with state.interruption.deferred():
-            exits = supervise(
-                command_for,
-                order,
-                folder=state.private,
-                cwd=project.root,
-                deadline_s=project.config.run_timeout_s or None,
-                on_event=listen,
-                is_interrupted=state.interruption.is_asked,
-            )
-    except OSError as error:
-        raise WorkersError(
-            f"a worker could not be started: {error}", hint=f"is {sys.executable} a Python with pytest?"
-        ) from error
+        exits = launch.run(order, on_event=state.console.event, interruption=state.interruption)
     finally:
         duration_s = time.monotonic() - began
         state.pytest_s += duration_s
@@ -331,26 +321,7 @@ def _run_shard(
             duration_s=duration_s,
         )
         write_shard(folder, report)
-        _keep_output(state.private, folder)
-    if refusals:
-        _refuse(refusals[0])
-
-
-def _refuse(refusal: SelectionRefused) -> NoReturn:
-    """A plan for other tests than those that are here: an error of whoever gave it, not of the tests."""
-    shown = 5
-    details = [f"missing:    {name}" for name in refusal.missing[:shown]]
-    details += [f"unexpected: {name}" for name in refusal.unexpected[:shown]]
-    raise PlanMismatchError(refusal.message.splitlines()[0], details=details, hint="make the plan again from these files")
-
-
-def _narrowed(files: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
-    """The files of an order, those that were asked for by test IDs as these: pytest must collect what the plan collected."""
-    arguments: list[str] = []
-    for file in files:
-        asked = [path for path in paths if path.startswith(f"{file}::")]
-        arguments += asked or [file]
-    return tuple(arguments)
+        _keep_output(slots_path.parent, folder)
 
 
 def _keep_output(private: Path, folder: Path) -> None:

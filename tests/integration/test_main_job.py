@@ -387,3 +387,35 @@ def test_a_cancelled_job_is_not_passed(project: Path) -> None:
         done.returncode,
         "job shard ended as cancelled" in done.stdout + (project / "ci-artifacts/gate/summary.md").read_text(),
     ) == (11, True)
+
+
+def test_the_test_that_breaks_another_is_found_and_its_order_repeated(project: Path) -> None:
+    """``bisect`` names the culprit from the recorded order; ``--replay`` repeats that order exactly."""
+    text = "import sys\n" + "".join(f"def test_{name}(): {body}\n" for name, body in POISON.items())
+    (project / "tests" / "test_culprit.py").write_text(text, encoding="utf-8")
+    assert _tools("run", "-n", "1", cwd=project).returncode == 10
+    victim, culprit = "tests/test_culprit.py::test_victim", "tests/test_culprit.py::test_poison"
+    done = _tools("bisect", victim, cwd=project)
+    assert (done.returncode, [line.strip() for line in done.stdout.splitlines() if line == f"  {culprit}"]) == (0, [culprit]), (
+        done.stdout
+    )
+
+    journal = next(_latest(project).glob("journal-*-main-*.jsonl"))
+    again = _tools("run", "--replay", f"ci-artifacts/latest/{journal.name}", cwd=project)
+    assert (again.returncode, _outcomes(_latest(project))[victim]) == (10, "failed"), again.stdout + again.stderr
+
+
+POISON = {"calm": "pass", "poison": "sys.poison = 1", "other": "pass", "victim": "assert not hasattr(sys, 'poison')"}
+
+
+def test_a_team_starts_from_the_junit_files_it_has(project: Path) -> None:
+    """Timings come from JUnit files, and a target chooses the number of shards by them."""
+    cases = "".join(
+        f"<testcase file='tests/test_math.py' classname='tests.test_math' name='test_sum[{n}]' time='50'/>" for n in range(6)
+    )
+    (project / "old.xml").write_text(f"<testsuite name='pytest' tests='6'>{cases}</testsuite>", encoding="utf-8")
+    assert _tools("timings", "from-junit", "old.xml", cwd=project).returncode == 0
+    done = _tools("plan", "--shards", "auto", "--target", "140s", "-n", "1", "--explain", cwd=project)
+    plan = json.loads((project / "plan.json").read_text(encoding="utf-8"))
+    assert (done.returncode, len(plan["shards"])) == (0, 3), done.stdout + done.stderr
+    assert "the longest test" in done.stdout

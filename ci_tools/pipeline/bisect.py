@@ -1,0 +1,125 @@
+"""The verb ``bisect``: which tests make one fail when they run before it, found by running them."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ci_tools.errors import UsageError
+from ci_tools.host import process
+from ci_tools.host.files import write_text
+from ci_tools.host.signals import Interruption, interruptible
+from ci_tools.model.case import Outcome
+from ci_tools.model.codec import dumps
+from ci_tools.model.journal import TestFinished
+from ci_tools.model.worker import WorkerOrder
+from ci_tools.pipeline.launch import Launch
+from ci_tools.pipeline.project import Console, open_project
+from ci_tools.pipeline.sequence import load_events
+from ci_tools.services.provision import provide
+from ci_tools.sharding.bisection import Bisection, find_culprits
+from ci_tools.sharding.sequences import orders_of_sequence, recorded_sequence
+
+_JOURNALS = "journal-*.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BisectRequest:
+    """What ``ci-tools bisect`` was asked for; ``folder`` is the run whose order counts (the latest, when None)."""
+
+    root: Path
+    environ: Mapping[str, str]
+    test_id: str
+    folder: Path | None = None
+    configuration: str = ""
+
+
+def bisect(request: BisectRequest, console: Console) -> bool:
+    """Run halves of what ran before the test until the fewest tests are found; whether culprits were found."""
+    project = open_project(request.root, request.environ)
+    configuration = project.configuration(request.configuration) if request.configuration else project.config.configurations[0]
+    before = _ran_before(request.folder or project.artifacts / "latest", request.test_id)
+    console.say(f"{len(before)} test(s) ran before {request.test_id} in its worker")
+    process.become_subreaper()
+    folder = Path(tempfile.mkdtemp(prefix="ci-tools-bisect-"))
+    try:
+        with interruptible() as interruption:
+            specs = [spec for spec in project.config.services if spec.kind in configuration.services]
+            with provide(specs, environ=project.environ, folder=folder, is_ci=project.is_ci) as provision:
+                slots_path = folder / "slots.json"
+                write_text(slots_path, dumps(provision.slots))
+                launch = Launch(project=project, configuration=configuration, private=folder, is_sequence=True)
+                trial = _Trial(launch, request.test_id, slots_path, interruption, console)
+                found = find_culprits(before, trial.fails_after)
+    finally:
+        process.end_descendants(1.0)
+        shutil.rmtree(folder, ignore_errors=True)
+    _tell(found, request.test_id, project.repeat, console)
+    return bool(found.culprits)
+
+
+def _ran_before(folder: Path, test_id: str) -> tuple[str, ...]:
+    """What the worker that ran the test ran before it; of several workers the one in which it was not green."""
+    found: list[tuple[bool, tuple[str, ...]]] = []
+    for journal in sorted(folder.glob(_JOURNALS)):
+        events = load_events(journal)
+        sequence = recorded_sequence(events)
+        if test_id in sequence:
+            ends = [event for event in events if isinstance(event, TestFinished) and event.test_id == test_id]
+            is_red = not ends or any(not event.outcome.is_green for event in ends)
+            found.append((is_red, sequence[: sequence.index(test_id)]))
+    if not found:
+        raise UsageError(f"{test_id!r} did not run in {folder}", hint="give --run DIR of a run in which it failed")
+    return max(found, key=lambda item: item[0])[1]
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Runs sequences and remembers how many."""
+
+    launch: Launch
+    test_id: str
+    slots_path: Path
+    interruption: Interruption
+    console: Console
+    count: int = field(default=0)
+
+    def fails_after(self, before: Sequence[str]) -> bool:
+        """Whether the test is not green after these."""
+        self.count += 1
+        sequence = (*before, self.test_id)
+        journals = self.slots_path.parent / f"run-{self.count}"
+        order = WorkerOrder(
+            run_id=f"bisect-{self.count}",
+            journal_dir=str(journals),
+            configuration=self.launch.configuration.name,
+            files=orders_of_sequence(sequence),
+            slots_path=str(self.slots_path),
+            guard=self.launch.project.config.guard,
+        )
+        launch = Launch(
+            project=self.launch.project,
+            configuration=self.launch.configuration,
+            private=self.slots_path.parent,
+            paths=sequence,
+            is_sequence=True,
+        )
+        launch.run(order, on_event=lambda _: None, interruption=self.interruption)
+        ends = [
+            event.outcome
+            for journal in journals.glob(_JOURNALS)
+            for event in load_events(journal)
+            if isinstance(event, TestFinished) and event.test_id == self.test_id
+        ]
+        outcome = ends[-1] if ends else Outcome.LOST
+        self.console.say(f"  run {self.count}: after {len(before)} test(s) it {outcome}")
+        return not outcome.is_green
+
+
+def _tell(found: Bisection, test_id: str, repeat: str, console: Console) -> None:
+    console.say(f"{found.reason} ({found.runs} runs{'' if found.is_minimal else ', perhaps not the fewest'})")
+    for culprit in found.culprits:
+        console.say(f"  {culprit}")
+    if found.culprits:
+        console.say(f"repeat: {repeat} -n 1 {' '.join((*found.culprits, test_id))}")

@@ -1,0 +1,99 @@
+"""Launches one worker order under its supervisor: the command, the environment, and what a refusal means."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ci_tools.config.schema import Configuration
+from ci_tools.errors import PlanMismatchError, WorkersError
+from ci_tools.host.signals import Interruption
+from ci_tools.model.journal import Event, SelectionRefused
+from ci_tools.model.report import WorkerExit
+from ci_tools.model.worker import WorkerOrder
+from ci_tools.pipeline.project import Project
+from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of
+from ci_tools.workers.supervisor import supervise
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How workers are started here. ``paths`` are what the person asked for; ``private`` takes orders and output.
+
+    With ``is_sequence`` the paths are test IDs that run one after another in exactly this order.
+    """
+
+    project: Project
+    configuration: Configuration
+    private: Path
+    paths: tuple[str, ...] = ()
+    pytest_args: tuple[str, ...] = ()
+    processes: int = 1
+    is_sequence: bool = False
+
+    def run(self, order: WorkerOrder, *, on_event: Callable[[Event], None], interruption: Interruption) -> tuple[WorkerExit, ...]:
+        """Run the order to its end; how its workers ended.
+
+        PlanMismatchError when the tests are others than the order says, WorkersError when no worker could be started,
+        ``Interrupted`` after everything was stopped.
+        """
+        refusals: list[SelectionRefused] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, SelectionRefused):
+                refusals.append(event)
+            on_event(event)
+
+        try:
+            with interruption.deferred():
+                exits = supervise(
+                    self._command,
+                    order,
+                    folder=self.private,
+                    cwd=self.project.root,
+                    deadline_s=self.project.config.run_timeout_s or None,
+                    on_event=listen,
+                    is_interrupted=interruption.is_asked,
+                )
+        except OSError as error:
+            hint = f"is {sys.executable} a Python with pytest?"
+            raise WorkersError(f"a worker could not be started: {error}", hint=hint) from error
+        if refusals:
+            _refuse(refusals[0])
+        return exits
+
+    def _command(self, order: WorkerOrder) -> WorkerCommand:
+        planned = sum(len(file.test_ids) for file in order.files or ())
+        finished = set(order.finished)
+        if self.is_sequence:
+            paths = tuple(path for path in self.paths if path not in finished)
+        else:
+            paths = _narrowed(paths_of(order) or (), self.paths)
+        return command(
+            str(self.private / order_name(order)),
+            python=sys.executable,
+            paths=paths,
+            pytest_args=(*self.project.config.pytest_args, *self.pytest_args),
+            processes=self.processes,
+            tests=planned - len(finished),
+            environ={**self.project.environ, **self.configuration.environment},
+        )
+
+
+def _refuse(refusal: SelectionRefused) -> NoReturn:
+    """A plan for other tests than those that are here: an error of whoever gave it, not of the tests."""
+    details = [f"missing:    {name}" for name in refusal.missing[:_SHOWN]]
+    details += [f"unexpected: {name}" for name in refusal.unexpected[:_SHOWN]]
+    raise PlanMismatchError(refusal.message.splitlines()[0], details=details, hint="make the plan again from these files")
+
+
+def _narrowed(files: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
+    """The files of an order, those that were asked for by test IDs as these: pytest must collect what the plan collected."""
+    arguments: list[str] = []
+    for file in files:
+        asked = [path for path in paths if path.startswith(f"{file}::")]
+        arguments += asked or [file]
+    return tuple(arguments)

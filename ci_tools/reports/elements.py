@@ -38,7 +38,6 @@ class Result:
     type_name: str = ""
     message: str = ""
     texts: list[str] = field(default_factory=list)
-    chars: int = 0
 
     @property
     def text(self) -> str:

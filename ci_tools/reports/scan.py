@@ -152,6 +152,8 @@ class _Target:
         self.case_depth = 0
         self.result: Result | None = None
         self.result_depth = 0
+        self.texts: list[str] = []
+        self.room = 0
         self.late: list[RawCase] = []
         self.warned: set[str] = set()
         self.top_tests = 0
@@ -172,15 +174,11 @@ class _Target:
             self._start(tag, attributes)
 
     def data(self, text: str) -> None:
-        result = self.result
-        if result is None:
-            return
-        room = self.limits.text_chars - result.chars
-        if room > 0:
-            result.texts.append(text[:room])
-            result.chars += len(text)
-        if room < len(text):
-            self._warn(f"holds a text of more than {self.limits.text_chars} characters: the rest is left out")
+        if self.result is not None:
+            self.texts.append(text)
+            self.room -= len(text)
+            if self.room < 0:
+                self._cut_text(text)
 
     def end(self, tag: str) -> None:
         self.depth -= 1
@@ -267,15 +265,11 @@ class _Target:
                 self._warn(f"holds <{tag}>, read as a failure")
                 tag = "failure"
             values = self._cut(attributes)
-            self.result = Result(tag, values.get("type", ""), values.get("message", ""))
-            self.result_depth = depth
-            case.results.append(self.result)
+            case.results.append(self._begin(Result(tag, values.get("type", ""), values.get("message", ""))))
         elif tag == "property":
             self._property(case.properties, attributes)
         elif self.keeps_output and tag in _OUTPUTS:
-            self.result = Result(tag)
-            self.result_depth = depth
-            case.outputs.append(self.result)
+            case.outputs.append(self._begin(Result(tag)))
 
     def _start_outside(self, tag: str, attributes: Mapping[str, str]) -> None:
         depth = self.depth
@@ -301,9 +295,14 @@ class _Target:
         self.case = RawCase(name, suite.name, {}, suite, is_made=True)
         self.case_depth = self.depth
         self.is_between = False
-        self.result = Result(tag, values.get("type", ""), values.get("message", ""))
-        self.result_depth = self.case_depth
-        self.case.results.append(self.result)
+        self.case.results.append(self._begin(Result(tag, values.get("type", ""), values.get("message", ""))))
+
+    def _begin(self, result: Result) -> Result:
+        self.result = result
+        self.result_depth = self.depth
+        self.texts = result.texts
+        self.room = self.limits.text_chars
+        return result
 
     def _end_case(self) -> None:
         case = self.case
@@ -355,6 +354,12 @@ class _Target:
             properties[values.get("name", "")] = values.get("value", "")
         else:
             self._warn(f"holds more than {self.limits.properties} properties in one place: the rest is left out")
+
+    def _cut_text(self, text: str) -> None:
+        """Keep of the last piece what still fits, and nothing of those to come."""
+        self.texts[-1] = text[: max(0, self.room + len(text))]
+        self.room = 0
+        self._warn(f"holds a text of more than {self.limits.text_chars} characters: the rest is left out")
 
     def _cut(self, attributes: Mapping[str, str]) -> Mapping[str, str]:
         most = self.limits.attribute_chars

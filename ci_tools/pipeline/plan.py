@@ -32,9 +32,9 @@ class Target:
     seconds: float = DEFAULT_TARGET_S
 
 
-def plan_name(configuration: str, *, only: bool) -> str:
-    """File name of a plan: ``plan.json``, or ``plan-<configuration>.json`` where a run has several."""
-    return "plan.json" if only else f"plan-{configuration}.json"
+def plan_name(project: Project, configuration: str) -> str:
+    """File name of a plan: ``plan.json`` for the first configuration, ``plan-<configuration>.json`` for others."""
+    return f"plan{project.suffix_of(configuration)}.json"
 
 
 def make_plan(

@@ -35,12 +35,12 @@ class PlanRequest:
 
 
 def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
-    """Make the plan of each configuration and write it; where there are several, ``plan.json`` becomes ``plan-<name>.json``."""
+    """Make the plan of each configuration and write it; the second one's goes to ``plan-<name>.json``."""
     project = open_project(request.root, request.environ)
     configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
     workers = request.workers if request.workers is not None else project.config.workers
     folder = Path(tempfile.mkdtemp(prefix="ci-tools-plan-"))
-    plans = []
+    plans: list[Plan] = []
     try:
         with interruptible():
             for configuration in configurations:
@@ -54,7 +54,7 @@ def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
                     folder=folder,
                 )
                 path = request.output
-                if len(configurations) > 1:
+                if plans:
                     path = path.with_name(f"{path.stem}-{configuration.name}{path.suffix}")
                 write_text(path, dumps(plan))
                 console.say(_describe(plan, path, is_long=request.explains))

@@ -61,6 +61,10 @@ class Project:
         """The command by which the person came here: what stands before the arguments of ``ci-tools run``."""
         return self.environ.get(REPEAT_VARIABLE, "") or "ci-tools run"
 
+    def suffix_of(self, configuration: str) -> str:
+        """What tells files of this configuration from those of the first one: ``-<name>``, empty for the first."""
+        return "" if configuration == self.config.configurations[0].name else f"-{configuration}"
+
     def configuration(self, name: str) -> Configuration:
         """The configuration of this name; UsageError names those that there are."""
         for configuration in self.config.configurations:

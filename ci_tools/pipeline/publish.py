@@ -37,15 +37,11 @@ class Publication:
     shard: ShardRef | None = None
 
 
-def shard_name(report: ShardReport) -> str:
-    """File name of a shard's report: ``shard-2-of-4.json``; a foreign shard has none of its own."""
-    return f"shard-{report.shard.replace('/', '-of-')}.json"
-
-
-def write_shard(folder: Path, report: ShardReport) -> None:
+def write_shard(project: Project, folder: Path, report: ShardReport) -> None:
     """Put down what one shard did: its report, from which a gate elsewhere judges, and its JUnit."""
-    write_text(folder / shard_name(report), dumps(report))
-    write_junit(report, folder / f"junit-{report.shard.replace('/', '-of-')}.xml")
+    name = f"{project.suffix_of(report.configuration)}-{report.shard.replace('/', '-of-')}"
+    write_text(folder / f"shard{name}.json", dumps(report))
+    write_junit(report, folder / f"junit{name}.xml")
 
 
 def publish(project: Project, judgement: Judgement, publication: Publication, console: Console) -> None:

@@ -121,7 +121,7 @@ def run(request: RunRequest, console: Console) -> Verdict:
         state.private.mkdir(mode=0o700)
         try:
             for configuration in configurations:
-                state.plans.append(_plan(state, configuration, count, only=len(configurations) == 1))
+                state.plans.append(_plan(state, configuration, count))
             state.run_id = _shared_run_id(state)
             for configuration, plan in zip(configurations, state.plans, strict=True):
                 _run_configuration(state, configuration, plan)
@@ -200,7 +200,7 @@ def _shared_run_id(state: _Run) -> str:
     return f"plan-{digest[:12]}"
 
 
-def _plan(state: _Run, configuration: Configuration, count: int | Target, *, only: bool) -> Plan:
+def _plan(state: _Run, configuration: Configuration, count: int | Target) -> Plan:
     """The plan of one configuration, made or shipped, written beside the other files of the run."""
     request, project = state.request, state.project
     state.console.stage("plan")
@@ -221,7 +221,7 @@ def _plan(state: _Run, configuration: Configuration, count: int | Target, *, onl
             processes=_processes(state),
             folder=state.private,
         )
-    write_text(state.folder / plan_name(configuration.name, only=only), dumps(plan))
+    write_text(state.folder / plan_name(project, configuration.name), dumps(plan))
     return plan
 
 
@@ -274,7 +274,8 @@ def _run_shard(
 ) -> None:
     """Run one shard under its supervisor; its report is there however it ends."""
     project, request, shard = state.project, state.request, plan.shard(ref)
-    folder = state.folder if len(state.plans) == 1 else state.folder / configuration.name
+    # One folder a configuration: journals of one folder belong together.
+    folder = state.folder / configuration.name if project.suffix_of(configuration.name) else state.folder
     order = WorkerOrder(
         run_id=state.run_id,
         journal_dir=str(folder),
@@ -288,7 +289,8 @@ def _run_shard(
         guard=project.config.guard,
     )
     tests = len(shard.test_ids)
-    state.console.stage(f"shard {ref}", expected=tests, workers=min(_processes(state), max(tests, 1)))
+    named = f", configuration {configuration.name}" if len(state.plans) > 1 else ""
+    state.console.stage(f"shard {ref}{named}", expected=tests, workers=min(_processes(state), max(tests, 1)))
     launch = Launch(
         project=project,
         configuration=configuration,
@@ -320,14 +322,14 @@ def _run_shard(
             started_at=started_at,
             duration_s=duration_s,
         )
-        write_shard(folder, report)
-        _keep_output(slots_path.parent, folder)
+        write_shard(project, folder, report)
+        _keep_output(slots_path.parent, folder, project.suffix_of(configuration.name))
 
 
-def _keep_output(private: Path, folder: Path) -> None:
+def _keep_output(private: Path, folder: Path, suffix: str) -> None:
     """What workers and servers wrote becomes an artifact; orders and endpoints do not."""
     for output in private.glob("*.log"):
-        shutil.copyfile(output, folder / output.name)
+        shutil.copyfile(output, folder / f"{output.stem}{suffix}{output.suffix}")
 
 
 def _keeps_timings(state: _Run) -> bool:

@@ -63,7 +63,7 @@ def test_an_untouched_verdict_is_sound(tmp_path: Path, red: bool) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_changed_byte_of_an_input_is_said(tmp_path: Path, at: int, by: int) -> None:
     """Any byte of any input, changed, is found and the file is named."""
     path = put(tmp_path)

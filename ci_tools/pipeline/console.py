@@ -6,6 +6,7 @@ from typing import TextIO
 
 from ci_tools.model.case import Outcome
 from ci_tools.model.journal import Event, TestFinished, TestStarted, TimedOut
+from ci_tools.model.service import Provenance
 from ci_tools.summary.escape import one_line
 from ci_tools.summary.progress import Progress, render_progress
 
@@ -94,3 +95,14 @@ class Terminal:
 def _told(text: str) -> str:
     """Text of tests on one line, in which a runner sees no command: ``##[`` is one anywhere, ``::`` only at a line's start."""
     return one_line(text).replace("##[", "## [")
+
+
+def introduce(provenance: Provenance) -> str:
+    """One line of proof: what, where, by which provider and why, from which file, how fast."""
+    source = provenance.path or provenance.reason
+    digest = f", sha256 {provenance.sha256[:12]}" if provenance.sha256 else ""
+    pid = f", pid {provenance.pid}" if provenance.pid else ""
+    return (
+        f"{provenance.kind} {provenance.version} on {provenance.host}:{provenance.port}, {provenance.provider}: {source}"
+        f"{digest}{pid} ({provenance.start_ms:.0f} ms)"
+    )

@@ -27,6 +27,7 @@ from ci_tools.model.service import Provenance, ServiceSpec
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.verdict import Verdict
 from ci_tools.model.worker import WorkerOrder
+from ci_tools.pipeline.console import introduce
 from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.launch import Launch
@@ -34,7 +35,6 @@ from ci_tools.pipeline.plan import Target, load_plan, make_plan, plan_name
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish, write_shard
 from ci_tools.pipeline.sequence import load_sequence, plan_of_sequence
-from ci_tools.pipeline.standing import introduce
 from ci_tools.reports.journals import read_shard
 from ci_tools.services.provision import provide
 from ci_tools.sharding.environment import shard_from_environment, status_file

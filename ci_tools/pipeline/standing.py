@@ -9,7 +9,8 @@ from ci_tools.errors import CIToolsError, ExitCode, UsageError
 from ci_tools.host import github
 from ci_tools.host.runs import prepare_artifacts
 from ci_tools.host.signals import Interrupted, interruptible
-from ci_tools.model.service import Provenance, ServiceKind, ServiceSpec
+from ci_tools.model.service import ServiceKind, ServiceSpec
+from ci_tools.pipeline.console import introduce
 from ci_tools.pipeline.project import Project, open_project
 from ci_tools.services import leftovers, standing
 from ci_tools.services.provision import provide
@@ -108,17 +109,6 @@ def reap() -> str:
     ended = leftovers.reap()
     told = (f"{one.name} (pid {one.pid}): {'ended' if one.was_running else 'was gone'}, {one.home} removed" for one in ended)
     return "\n".join(told) or "nothing was left behind"
-
-
-def introduce(provenance: Provenance) -> str:
-    """One line of proof: what, where, by which provider and why, from which file, how fast."""
-    source = provenance.path or provenance.reason
-    digest = f", sha256 {provenance.sha256[:12]}" if provenance.sha256 else ""
-    pid = f", pid {provenance.pid}" if provenance.pid else ""
-    return (
-        f"{provenance.kind} {provenance.version} on {provenance.host}:{provenance.port}, {provenance.provider}: {source}"
-        f"{digest}{pid} ({provenance.start_ms:.0f} ms)"
-    )
 
 
 def _describe(one: standing.Standing, state: str) -> str:

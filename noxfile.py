@@ -25,6 +25,13 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session
+def gate(session: nox.Session) -> None:
+    """Judge folders of shards that ran elsewhere. Arguments go to `ci-tools gate`."""
+    nox_sessions.install_locked(session, "requirements/integration.txt", project=".")
+    nox_sessions.run_toolkit(session, "gate", "--project", PLATFORM, *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """The project's own tests, against the installed package. Arguments go to pytest."""
     nox_sessions.install_locked(session, "requirements/tests.txt", project=".")

@@ -138,7 +138,8 @@ def run(request: RunRequest, console: Console) -> Verdict:
         judgement = _judge(state, policy)
         publish(project, judgement, _publication(state), console)
         finish_run_folder(folder)
-    prune_runs(project.artifacts, keep=project.config.keep_runs)
+    if request.shard is None:  # a shard's siblings lie there too, and are still to be judged
+        prune_runs(project.artifacts, keep=project.config.keep_runs)
     return judgement.verdict
 
 

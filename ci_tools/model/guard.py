@@ -13,6 +13,10 @@ class GuardMode(StrEnum):
     OFF = "off"
 
 
+LEAK_KINDS = ("task", "thread", "process", "environment")
+"""What the guards look for after each test."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardPolicy:
     """Settings of all guards. Times in seconds; ``leaks`` maps a kind (``task``, ``thread``, …) to its mode.
@@ -28,6 +32,6 @@ class GuardPolicy:
     teardown_s: float = 10.0
     silence_s: float = 0.0
     exit_s: float = 10.0
-    leaks: Mapping[str, GuardMode] = field(default_factory=lambda: {"task": GuardMode.ERROR})
+    leaks: Mapping[str, GuardMode] = field(default_factory=lambda: dict.fromkeys(LEAK_KINDS, GuardMode.ERROR))
     evidence: GuardMode = GuardMode.ERROR
     is_journal_on: bool = True

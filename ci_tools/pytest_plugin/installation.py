@@ -24,8 +24,7 @@ from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.fixtures import PROVISIONING
 from ci_tools.pytest_plugin.journal import Journal, journal_name
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.leaks.tasks import KIND as TASK
-from ci_tools.pytest_plugin.leaks.tasks import TaskGuard
+from ci_tools.pytest_plugin.leaks.kinds import leak_guards
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.phases import Phases
 from ci_tools.pytest_plugin.position import Position
@@ -147,8 +146,7 @@ class Installation:
             findings = Findings(recording, policy.leaks)
             # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
             guards: tuple[Guard, ...] = (provisioning, ownership, timeouts, findings)
-            if findings.is_on(TASK):
-                guards += (TaskGuard(ownership, findings, project),)
+            guards += leak_guards(ownership, findings, project)
             if policy.evidence is not GuardMode.OFF:
                 guards += (Evidence(provisioning, recording, policy.evidence),)
             self._guards = guards

@@ -5,6 +5,7 @@ a test runs is the pool's, and a thing is a leak only when its owner's life is o
 nearest frame of the project, kept as (code, instruction) pairs that are decoded only for a report.
 """
 
+import contextlib
 import contextvars
 import re
 import sys
@@ -32,6 +33,8 @@ _OWN, _PYTEST, _FOREIGN = "own", "pytest", "foreign"
 _PLUGGY = re.compile(r"[\\/](pluggy|_pytest)[\\/]")
 """Below these frames nothing of the project made anything."""
 _PRUNE_FROM = 256
+_MOST_MADE = 10_000
+NO_SITE: Site = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +57,15 @@ class TaskRecord:
 
 
 @dataclass(slots=True, eq=False)
+class Made:
+    """Something else than a task: its kind, the thing itself and where it was made."""
+
+    kind: str
+    thing: Any
+    site: Site
+
+
+@dataclass(slots=True, eq=False)
 class Owner:
     """A test or a fixture, and what it made. ``value`` is what a living fixture gave."""
 
@@ -61,6 +73,7 @@ class Owner:
     scope: str
     is_over: bool = False
     tasks: list[TaskRecord] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
     value: object = None
     prune_at: int = _PRUNE_FROM
 
@@ -75,6 +88,12 @@ class Owner:
         if len(self.tasks) >= self.prune_at:
             self.tasks = [kept for kept in self.tasks if kept.is_unfinished]
             self.prune_at = max(_PRUNE_FROM, 2 * len(self.tasks))
+
+    def keep(self, made: Made) -> None:
+        """Keep something else; a test that makes very many keeps the latest."""
+        self.made.append(made)
+        if len(self.made) > _MOST_MADE:
+            del self.made[: _MOST_MADE // 2]
 
     def pending(self) -> "Iterator[tuple[asyncio.Task[Any], TaskRecord]]":
         """The tasks that are not done, with their records."""
@@ -94,7 +113,20 @@ class Owner:
 FLOATING = Owner(name="whoever runs", scope="floating")
 """Owner of a task that serves test after test (anyio's runner): what is made below it belongs to the current owner."""
 
+NOBODY = Owner(name="ci-tools", scope="nobody")
+"""Owner of what the toolkit itself makes on behalf of all tests."""
+
 _OWNER: contextvars.ContextVar[Owner | None] = contextvars.ContextVar("ci_tools_owner", default=None)
+
+
+@contextlib.contextmanager
+def unowned() -> "Iterator[None]":
+    """What is made inside belongs to no test: a service for all of them."""
+    token = _OWNER.set(NOBODY)
+    try:
+        yield
+    finally:
+        _OWNER.reset(token)
 
 
 class Ownership(Guard):
@@ -108,6 +140,7 @@ class Ownership(Guard):
         self._project = project
         self._kinds: dict[str, str] = {}
         self._running: list[Owner] = []
+        self._threads: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
         self._main_thread = threading.main_thread()
         self._original: Any = None
         self._is_asyncio = False
@@ -164,8 +197,31 @@ class Ownership(Guard):
         if owner is not None:
             owner.is_over = True
             owner.value = None
-            if owner.tasks:
+            if owner.tasks or owner.made:
                 self.ended.append(owner)
+
+    def over(self) -> list[Owner]:
+        """The owners whose life ends with this tear-down."""
+        return [*self.ended, *([self.test] if self.test is not None else [])]
+
+    def living_values(self) -> list[object]:
+        """What the living fixtures gave."""
+        return [owner.value for owner in self.fixtures.values() if owner.value is not None]
+
+    # Making other things
+
+    def making(self) -> tuple[Owner | None, Site]:
+        """Who makes something right now, and where; for a function that stands in the maker's place."""
+        owner = _OWNER.get()
+        if owner is NOBODY:
+            return None, NO_SITE
+        if owner is None or owner.is_over or owner is FLOATING:
+            owner = self._threads.get(threading.current_thread()) or self._current()
+        return (None, NO_SITE) if owner is None else (owner, self.site(3))
+
+    def adopt_thread(self, thread: threading.Thread, owner: Owner) -> None:
+        """What this thread makes belongs to this owner: a new thread starts without context."""
+        self._threads[thread] = owner
 
     # Making tasks
 
@@ -229,14 +285,15 @@ class Ownership(Guard):
             owner = self._current()
             if owner is None:
                 return
-        if owner is FLOATING:
+        if owner is FLOATING or owner is NOBODY:
             return
         if loop not in self.loops:
             self.loops.add(loop)
-        owner.add(TaskRecord(weakref.ref(task), coro, self._site(), not loop.is_running()))
+        owner.add(TaskRecord(weakref.ref(task), coro, self.site(3), not loop.is_running()))
 
-    def _site(self) -> Site:
-        frame: FrameType | None = sys._getframe(3)  # noqa: SLF001 - documented; past _note, create_task
+    def site(self, depth: int) -> Site:
+        """The nearest frames of the project, from so many frames up."""
+        frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - documented, and the only way to a frame
         kinds = self._kinds
         kept: list[tuple[CodeType, int]] = []
         own = 0

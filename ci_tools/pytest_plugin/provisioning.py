@@ -11,6 +11,7 @@ from ci_tools.errors import CIToolsError
 from ci_tools.model.case import Phase
 from ci_tools.model.service import Endpoint, ServiceKind, ServiceSpec
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.ownership import unowned
 from ci_tools.pytest_plugin.selection import services_of
 from ci_tools.pytest_plugin.slots import Claim
 
@@ -45,9 +46,10 @@ class Provisioning(Guard):
         from ci_tools.services.provision import provide  # noqa: PLC0415 - most processes start no service
 
         try:
-            provision = self._stack.enter_context(
-                provide([self._spec(kind)], environ=os.environ, folder=self._folder(), slots=1),
-            )
+            with unowned():
+                provision = self._stack.enter_context(
+                    provide([self._spec(kind)], environ=os.environ, folder=self._folder(), slots=1),
+                )
         except CIToolsError as error:
             raise pytest.UsageError(str(error)) from error
         slot = provision.slots[0]
@@ -65,7 +67,8 @@ class Provisioning(Guard):
         from ci_tools.services.redis import start_redis  # noqa: PLC0415 - as above
 
         try:
-            server = start_redis(self._spec(ServiceKind.REDIS), environ=os.environ, folder=self._folder(), name=name)
+            with unowned():
+                server = start_redis(self._spec(ServiceKind.REDIS), environ=os.environ, folder=self._folder(), name=name)
         except CIToolsError as error:
             raise pytest.UsageError(str(error)) from error
         self.own_servers += 1

@@ -34,6 +34,10 @@ def _referents(thing: object) -> Sequence[object]:
 
 
 def _is_crossroads(thing: object) -> bool:
-    """Whether everything can be reached from it: an event loop, pytest's own objects, ours."""
+    """Whether everything can be reached from it: an event loop or its policy, pytest's own objects, ours."""
     kind = type(thing)
-    return hasattr(kind, "run_until_complete") or kind.__module__.startswith(("_pytest.", "pluggy.", "ci_tools."))
+    return (
+        hasattr(kind, "run_until_complete")
+        or hasattr(kind, "new_event_loop")
+        or kind.__module__.startswith(("_pytest.", "pluggy.", "ci_tools."))
+    )

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from ci_tools.pytest_plugin.ownership import unowned
+
 POLL_S = 0.05
 _REWIND_S = 0.5
 _SWITCH_SLACK_S = 1.0
@@ -82,7 +84,8 @@ class Watchdog:
 
     def _run_thread(self) -> None:
         self._thread = threading.Thread(target=self._run, name="ci-tools watchdog", daemon=True)
-        self._thread.start()
+        with unowned():  # a fork in a test makes it start again
+            self._thread.start()
 
     def _pause(self) -> None:
         thread = self._thread

@@ -1,0 +1,163 @@
+"""Child processes that outlive the test or fixture that started them: named with where, then ended."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+import pytest
+
+from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, frames_of_site
+from ci_tools.pytest_plugin.reach import holder_of
+
+KIND = "process"
+SETTLE_S = 0.2
+"""A child that was told to end gets this long, once per test and only where one is left."""
+CONTAIN_S = 1.0
+_POLL_S = 0.005
+
+_HINT = "wait for it, or end it and wait for it: subprocess.Popen is a context manager"
+
+
+class _State(Enum):
+    GONE = auto()
+    RUNNING = auto()
+    ZOMBIE = auto()
+
+
+class ProcessGuard(Guard):
+    """Notes who starts a child, and looks when the owner's life is over."""
+
+    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
+        self._ownership = ownership
+        self._findings = findings
+        self._project = project
+        self._restore: list[Callable[[], None]] = []
+        self._knows_multiprocessing = False
+
+    def install(self) -> None:
+        """Note every start from now on."""
+        original: Any = subprocess.Popen.__init__
+        note = self._note
+
+        def start(popen: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Popen's own signature
+            original(popen, *arguments, **options)
+            note(popen)
+
+        subprocess.Popen.__init__ = start  # type: ignore[method-assign,assignment] # asyncio's children come past here too
+        self._restore.append(lambda: setattr(subprocess.Popen, "__init__", original))
+
+    def remove(self) -> None:
+        """Put subprocess and multiprocessing back as they were."""
+        while self._restore:
+            self._restore.pop()()
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Note multiprocessing's starts as soon as somebody has loaded it."""
+        if not self._knows_multiprocessing and "multiprocessing.process" in sys.modules:
+            self._knows_multiprocessing = True
+            self._install_multiprocessing()
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down no child of the test may be left, nor of the fixtures that ended with it."""
+        if phase is Phase.TEARDOWN:
+            for owner in self._ownership.over():
+                if owner.made:
+                    self._look(owner)
+        return error
+
+    def _install_multiprocessing(self) -> None:
+        from multiprocessing.process import BaseProcess  # noqa: PLC0415 - loaded already
+
+        original: Any = BaseProcess.start
+        note = self._note
+
+        def start(process: BaseProcess) -> None:
+            original(process)
+            note(process)
+
+        BaseProcess.start = start  # type: ignore[method-assign,assignment] # the one place where its processes start
+        self._restore.append(lambda: setattr(BaseProcess, "start", original))
+
+    def _note(self, child: Any) -> None:  # noqa: ANN401 - subprocess' or multiprocessing's
+        owner, site = self._ownership.making()
+        if owner is not None:
+            owner.keep(Made(KIND, child, site))
+
+    def _look(self, owner: Owner) -> None:
+        left = [made for made in owner.made if made.kind == KIND and _state(made.thing) is not _State.GONE]
+        if not left:
+            return
+        _wait(lambda: all(_state(made.thing) is not _State.RUNNING for made in left), SETTLE_S)
+        values = self._ownership.living_values()
+        for made in left:
+            state = _state(made.thing)
+            if state is _State.GONE or holder_of(made.thing, values):
+                continue
+            self._findings.add(self._leak(made, state, owner), _end(made.thing))
+
+    def _leak(self, made: Made, state: _State, owner: Owner) -> Leak:
+        created, stack = frames_of_site(made.site, self._project)
+        command = getattr(made.thing, "args", None)
+        words = command if isinstance(command, str) else " ".join(str(word) for word in command) if command else made.thing.name
+        how = "is still running" if state is _State.RUNNING else "has ended, and nobody has waited for it"
+        return Leak(
+            kind=KIND,
+            what=f"child process {made.thing.pid} ({words[:200]}) {how}",
+            created=created,
+            created_stack=stack,
+            owner=owner.label,
+            hint=_HINT,
+        )
+
+
+def _state(child: Any) -> _State:  # noqa: ANN401 - subprocess' or multiprocessing's
+    """What the system says, without taking the child's end away from whoever waits for it."""
+    if child.pid is None:
+        return _State.GONE
+    if not hasattr(os, "waitid"):  # Windows has no zombies
+        is_over = child.poll() is not None if hasattr(child, "poll") else not child.is_alive()
+        return _State.GONE if is_over else _State.RUNNING
+    try:
+        ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return _State.GONE
+    return _State.RUNNING if ended is None else _State.ZOMBIE
+
+
+def _end(child: Any) -> str:  # noqa: ANN401 - as above
+    """End the child and its own children, and take its exit code; what remains is said."""
+    import psutil  # noqa: PLC0415 - only where a child is left
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(child.pid)
+        for one in (*process.children(recursive=True), process):
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+    if not _wait(lambda: _state(child) is not _State.RUNNING, CONTAIN_S):
+        return "it could not be ended"
+    with contextlib.suppress(Exception):  # whoever else waits for it may be faster
+        if hasattr(child, "join"):
+            child.join(0)
+        else:
+            child.poll()
+    return ""
+
+
+def _wait(is_done: Callable[[], bool], timeout_s: float) -> bool:
+    pause = threading.Event()
+    deadline = time.monotonic() + timeout_s
+    while not is_done():
+        if time.monotonic() > deadline:
+            return False
+        pause.wait(_POLL_S)
+    return True

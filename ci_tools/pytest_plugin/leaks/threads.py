@@ -1,0 +1,121 @@
+"""Threads that outlive the test or fixture that started them: named with where they were started."""
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, frames_of_site
+from ci_tools.pytest_plugin.reach import holder_of
+
+KIND = "thread"
+SETTLE_S = 0.1
+"""A thread that was told to end gets this long to be gone, once per test and only where one is alive."""
+
+_HINT = "tell it to end and join it, leave its executor with `with`, or stop it in the fixture's tear-down"
+
+
+class ThreadGuard(Guard):
+    """Notes who starts a thread, and looks when the owner's life is over."""
+
+    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
+        self._ownership = ownership
+        self._findings = findings
+        self._project = project
+        self._original: Any = None
+
+    def install(self) -> None:
+        """Note every start from now on."""
+        self._original = original = threading.Thread.start
+        ownership = self._ownership
+
+        def start(thread: threading.Thread) -> None:
+            owner, site = ownership.making()
+            if owner is not None:
+                owner.keep(Made(KIND, thread, site))
+                ownership.adopt_thread(thread, owner)
+            original(thread)
+
+        threading.Thread.start = start  # type: ignore[method-assign,assignment] # the one place where Python's threads start
+
+    def remove(self) -> None:
+        """Put threading back as it was."""
+        if self._original is not None:
+            threading.Thread.start = self._original  # type: ignore[method-assign] # as above
+            self._original = None
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down no thread of the test may run, nor of the fixtures that ended with it."""
+        if phase is Phase.TEARDOWN:
+            for owner in self._ownership.over():
+                if owner.made:
+                    self._look(owner)
+        return error
+
+    def _look(self, owner: Owner) -> None:
+        alive = _alive(owner)
+        if not alive:
+            return
+        deadline = time.monotonic() + SETTLE_S
+        for made in alive:
+            made.thing.join(max(0.0, deadline - time.monotonic()))
+        for made in _alive(owner):
+            if self._is_kept(made.thing):
+                continue
+            created, stack = frames_of_site(made.site, self._project)
+            leak = Leak(
+                kind=KIND,
+                what=f"thread {made.thing.name!r} ({_doing(made.thing)}) is still running",
+                created=created,
+                created_stack=stack,
+                owner=owner.label,
+                hint=_HINT,
+            )
+            note = "" if made.thing.daemon else "it is no daemon: the process cannot end before it does"
+            self._findings.add(leak, note)
+
+    def _is_kept(self, thread: threading.Thread) -> bool:
+        """Whether something that lives longer than the test keeps it on purpose: a fixture, a loop, a module's pool."""
+        if holder_of(thread, self._ownership.living_values()):
+            return True
+        target = getattr(thread, "_target", None)
+        home = sys.modules.get(getattr(target, "__module__", "") or type(thread).__module__)
+        name = getattr(home, "__name__", "")
+        if name == "concurrent.futures.thread":
+            return self._is_kept_worker(thread)
+        if name.startswith("asyncio."):  # waits for a child of asyncio's: the child is what is left
+            return True
+        if home is None or home is threading or not thread.daemon or self._project.holds(getattr(home, "__file__", "") or ""):
+            return False
+        # A library's own background thread: one for the process, known to the library's module.
+        return bool(holder_of(thread, list(vars(home).values())))
+
+    def _is_kept_worker(self, thread: threading.Thread) -> bool:
+        executors = [getattr(loop, "_default_executor", None) for loop in self._ownership.loops if not loop.is_closed()]
+        if any(thread in getattr(executor, "_threads", ()) for executor in executors if executor is not None):
+            return True
+        # An executor that is a module's global lives as long as the module; one in a list of a test's module does not.
+        return any(
+            thread in getattr(value, "_threads", ())
+            for module in tuple(sys.modules.values())
+            for value in tuple(getattr(module, "__dict__", {}).values())
+            if type(value).__name__ == "ThreadPoolExecutor"
+        )
+
+
+def _alive(owner: Owner) -> Sequence[Made]:
+    return [made for made in owner.made if made.kind == KIND and made.thing.is_alive()]
+
+
+def _doing(thread: threading.Thread) -> str:
+    target = getattr(thread, "_target", None)
+    name = getattr(target, "__qualname__", "") or type(thread).__qualname__
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented for exactly this
+    return name if frame is None else f"{name}, in {frame.f_code.co_qualname}:{frame.f_lineno}"

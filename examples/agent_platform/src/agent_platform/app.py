@@ -161,7 +161,7 @@ async def _own_run(request: Request) -> RunRecord:
 async def _body(request: Request) -> Mapping[str, object]:
     try:
         body = json.loads(await request.body())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequestError("the body is not JSON", hint="send a JSON object") from error
     if not isinstance(body, dict):
         raise BadRequestError(f"the body is a {type(body).__name__}", hint="send a JSON object")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from agent_platform.bridge import CLOSE_TOKEN
@@ -22,6 +23,7 @@ from agent_platform.tokens import Principal
 
 _LOG = logging.getLogger(__name__)
 
+CLOSE_INTERNAL = 1011
 CLOSE_SLOW_CONSUMER = 4429
 CLOSE_TRY_AGAIN = 1013
 _CLOSE_TIMEOUT_S = 2.0
@@ -103,8 +105,11 @@ class ClientConnection:
             }
             remaining_s = max(0.0, self._principal.expires_at - time.time())
             first: set[asyncio.Future[Any]] = {*tasks, self._ended}
-            await asyncio.wait(first, timeout=remaining_s, return_when=asyncio.FIRST_COMPLETED)
-            self.end(CLOSE_TOKEN, "the token expired")  # unless something else ended it
+            done, _ = await asyncio.wait(first, timeout=remaining_s, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                self.end(CLOSE_INTERNAL, "internal error")  # unless it ended for a reason that was said
+            else:
+                self.end(CLOSE_TOKEN, "the token expired")
         except UnavailableError as error:
             self.end(CLOSE_TRY_AGAIN, error.message)
         finally:
@@ -182,13 +187,16 @@ class ClientConnection:
             if received["type"] == "websocket.disconnect":
                 self.end(1000, "the client left")
                 return
-            message: object = None
+            message: dict[str, object] = {}
             try:
                 message = self._parse(received.get("text"))
                 await self._answer(message)
             except PlatformError as error:
-                ref = message.get("ref") if isinstance(message, dict) else None
-                self._offer({"type": "error", **error.body(), "ref": ref})
+                self._offer({"type": "error", **error.body(), "ref": message.get("ref")})
+            except SQLAlchemyError:
+                _LOG.exception("a message of user %s failed in the database", self.user_id)
+                error_body = UnavailableError("the database did not do its part", hint="try again").body()
+                self._offer({"type": "error", **error_body, "ref": message.get("ref")})
 
     def _parse(self, text: str | None) -> dict[str, object]:
         longest = self._platform.settings.limits.message_bytes
@@ -198,7 +206,7 @@ class ClientConnection:
             raise BadRequestError(f"a message of {len(text.encode())} bytes", hint=f"at most {longest}")
         try:
             message = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRequestError("a message that is not JSON", hint="send JSON objects") from error
         if not isinstance(message, dict):
             raise BadRequestError(f"a message that is a {type(message).__name__}", hint="send JSON objects")

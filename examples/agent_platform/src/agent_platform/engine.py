@@ -75,7 +75,9 @@ class LiveRun:
     def outcome(self, status: RunStatus, *, reason: str = "", result: object = None) -> Outcome:
         """How it ended, now."""
         duration_ms = round((time.perf_counter() - self.began) * 1000, 3)
-        return Outcome(run_id=self.context.run_id, status=status, reason=reason, result=result, duration_ms=duration_ms)
+        # What no database takes – NUL and half characters – must not keep a run from its final row.
+        storable = reason.encode(errors="replace").decode().replace("\0", "?")
+        return Outcome(run_id=self.context.run_id, status=status, reason=storable, result=result, duration_ms=duration_ms)
 
 
 class UserExecutionEngine:

@@ -1,6 +1,7 @@
 """Events of a run: their envelope, the order they keep, and what is cut out before anyone sees them."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -127,19 +128,23 @@ class EventOrder:
 
 def scrub(value: object, *, depth: int = 0) -> object:
     """``value`` as JSON that may be shown: secrets hidden, long strings cut, unknown objects named by their type."""
-    if depth > _DEEPEST:
-        return "…"
+    shown: object
     match value:
+        case _ if depth > _DEEPEST:
+            shown = "…"
+        case float() if not math.isfinite(value):
+            shown = str(value)  # JSON has no word for it
         case None | bool() | int() | float():
-            return value
+            shown = value
         case str():
-            return value if len(value) <= LONGEST_TEXT else f"{value[: LONGEST_TEXT - 1]}…"
+            shown = value if len(value) <= LONGEST_TEXT else f"{value[: LONGEST_TEXT - 1]}…"
         case Mapping():
-            return {str(key): _scrub_value(str(key), item, depth) for key, item in value.items()}
+            shown = {str(key): _scrub_value(str(key), item, depth) for key, item in value.items()}
         case Sequence() | set() | frozenset() if not isinstance(value, bytes | bytearray):
-            return [scrub(item, depth=depth + 1) for item in value]
+            shown = [scrub(item, depth=depth + 1) for item in value]
         case _:
-            return f"<{type(value).__name__}>"
+            shown = f"<{type(value).__name__}>"
+    return shown
 
 
 def _scrub_value(key: str, value: object, depth: int) -> object:

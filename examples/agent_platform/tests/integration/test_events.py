@@ -1,7 +1,7 @@
 """Events: their order, their content, and that the stored stream is the one that was sent."""
 
 import pytest
-from witness import Witness
+from witness import Trace, Witness
 
 from agent_platform.context import UserExecutionContext
 from agent_platform.errors import ProtocolOrderError
@@ -89,6 +89,19 @@ async def test_the_emitter_refuses_every_disorder(live: LiveServer, witness: Wit
     assert [expected for _, _, expected in steps] == taken
     kept = [(index, event_type) for index, event_type in enumerate((e for e, _, ok in steps if ok), start=1)]
     assert kept == [(event["seq"], event["type"]) for event in await witness.events(context.run_id)]
+
+
+@pytest.mark.service("redis", "database", "http", "websocket")
+async def test_what_no_database_takes_does_not_keep_a_run_open(live: LiveServer, witness: Witness) -> None:
+    """NUL, half characters and numbers that JSON has no word for end in a final row and a terminal event like all else."""
+    ada = await live.sign_in("ada@example.com")
+    async with live.ws(ada.token) as client:
+        run_id = await client.start("failing", message="nul \0 half \ud800", number=float("nan"), deep=[float("-inf")])
+        events = await client.events(run_id)
+    assert {"message": "nul \0 half \ud800", "number": "nan", "deep": ["-inf"]} == events[0]["payload"]["input"]
+    assert "RuntimeError: nul ? half ?" == events[-1]["payload"]["reason"]
+    assert Trace(row="failed", state="failed", seqs=[1, 2]) == await witness.trace(run_id)
+    assert events == await witness.events(run_id)
 
 
 @pytest.mark.service("redis", "database", "http", "websocket")

@@ -47,15 +47,16 @@ async def test_what_cannot_be_understood_is_answered(live: LiveServer, witness: 
     """Broken, unknown, oversized and unanswerable messages each get an error, and the connection lives on."""
     ada = await live.sign_in("ada@example.com")
     async with live.ws(ada.token) as client:
-        for text in ("{", "[]", '{"type": "shout"}', '{"type": "ping", "filler": "' + "x" * 8192 + '"}'):
+        for text in ("{", "[" * 8000, "[]", '{"type": "shout"}', '{"type": "ping", "filler": "' + "x" * 8192 + '"}'):
             await client.connection.send(text)
         await client.connection.send(b"\x00")
         await client.send({"type": "run.start", "agent": "nobody", "input": {}, "ref": "r1"})
         await client.send({"type": "run.start", "agent": "failing", "input": {}, "thread_id": "a:b", "ref": "r2"})
-        errors = [await client.next("error") for _ in range(7)]
+        errors = [await client.next("error") for _ in range(8)]
         await client.send({"type": "ping"})
         await client.next("pong")
     expected = [
+        "a message that is not JSON",
         "a message that is not JSON",
         "a message that is a list",
         "message type 'shout' with these fields is unknown",
@@ -65,9 +66,9 @@ async def test_what_cannot_be_understood_is_answered(live: LiveServer, witness: 
         "thread_id is 'a:b'",
     ]
     assert expected == [error["message"] for error in errors]
-    assert ["bad_request"] * 6 + ["invalid_context"] == [error["code"] for error in errors]
-    assert [None] * 5 + ["r1", "r2"] == [error["ref"] for error in errors]
-    assert "known: admin, failing, research, sleeper" == errors[5]["hint"]
+    assert ["bad_request"] * 7 + ["invalid_context"] == [error["code"] for error in errors]
+    assert [None] * 6 + ["r1", "r2"] == [error["ref"] for error in errors]
+    assert "known: admin, failing, research, sleeper" == errors[6]["hint"]
     assert [] == await witness.rows(ada.user_id)
 
 

@@ -34,7 +34,8 @@ def find_causes(report: RunReport, *, root: str = "") -> tuple[Cause, ...]:
     groups = _merge_fixtures(_merge_near(_group(_grievances(report, root))))
     shards = {shard.shard for shard in report.shards}
     causes = [_cause(group, shards, root) for group in groups]
-    return tuple(sorted(causes, key=lambda cause: (-len(cause.tests), cause.signature, cause.title)))
+    # Of two that block as many, a file first: how many tests it hides nobody knows.
+    return tuple(sorted(causes, key=lambda cause: (-len(cause.tests), " file" not in cause.blocks, cause.signature, cause.title)))
 
 
 @dataclass(frozen=True, slots=True)

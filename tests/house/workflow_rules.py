@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / ".github"
 PINNED_LABELS = {"ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "windows-2025"}
-ENVIRONMENT = {"PROJECT": ".", "SHARD": "1/2", "SHARDS": "2", "PROFILE": "default", "KIND": "redis"}
+ENVIRONMENT = {"PROJECT": ".", "SHARD": "1/2", "SHARDS": "auto", "TARGET": "5m", "PROFILE": "default", "KIND": "redis"}
 """What the variables of our `run:` lines stand for when they are parsed."""
 
 Tree = dict[Any, Any]
@@ -264,7 +264,8 @@ def tool_calls(files: Files) -> list[tuple[str, list[str]]]:
     for where, step in files.steps():
         for line in step.get("run", "").replace("\\\n", " ").splitlines():
             if line.strip().startswith("ci-tools "):
-                words = shlex.split(re.sub(r"\$\{?(\w+)\}?", lambda match: ENVIRONMENT[match[1]], line))
+                chosen = re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", line)
+                words = shlex.split(re.sub(r"\$\{?(\w+)\}?", lambda match: ENVIRONMENT[match[1]], chosen))
                 found.append((where, words[1:]))
     return found
 

@@ -19,7 +19,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is tried on Linux only"),
 ]
 
-FEWER = ("""systems: '["ubuntu-24.04", "macos-15"]'\n      shards: 4""", """systems: '["ubuntu-24.04"]'\n      shards: 2""")
+FEWER = (
+    """systems: '["ubuntu-24.04", "macos-15"]'\n      shards: "4"\n""",
+    """systems: '["ubuntu-24.04"]'\n      shards: "2"\n""",
+)
 """The matrix of ci.yml, cut down to what one machine runs in minutes."""
 
 

@@ -34,7 +34,7 @@ def test_two() -> None:
 }
 
 
-def caller(*, shards: int, systems: tuple[str, ...] = ("ubuntu-24.04",)) -> str:
+def caller(*, shards: int | str, systems: tuple[str, ...] = ("ubuntu-24.04",)) -> str:
     """The stranger's workflow: one call and nothing else."""
     return f"""
 on: [push, pull_request]
@@ -43,7 +43,7 @@ jobs:
     uses: acme/ci-tools/.github/workflows/integration.yml@v1
     permissions: {{contents: read}}
     with:
-      shards: {shards}
+      shards: "{shards}"
       systems: '{json.dumps(systems)}'
 """
 
@@ -54,7 +54,12 @@ def _host(tmp_path: Path) -> Host:
 
 
 def run(
-    host: Host, *, shards: int = 3, systems: tuple[str, ...] = ("ubuntu-24.04",), event: tuple[str, ...] = ("push",), **env: str
+    host: Host,
+    *,
+    shards: int | str = 3,
+    systems: tuple[str, ...] = ("ubuntu-24.04",),
+    event: tuple[str, ...] = ("push",),
+    **env: str,
 ) -> Result:
     """Run the stranger's workflow for an event."""
     host.write({"pyproject.toml": PROJECT, ".github/workflows/ci.yml": caller(shards=shards, systems=systems), **SUITE})
@@ -120,10 +125,11 @@ def test_a_lost_artifact_is_never_green(host: Host) -> None:
 
 
 @pytest.mark.slow
-def test_a_matrix_of_one(host: Host) -> None:
-    """A single shard works as several do."""
+@pytest.mark.parametrize("shards", [1, "auto"])
+def test_a_matrix_of_one_and_of_a_chosen_size(host: Host, shards: int | str) -> None:
+    """A single shard works as several do, and so does a number that the plan chooses."""
     host.publish()
-    result = run(host, shards=1)
+    result = run(host, shards=shards)
     assert result.code == 0, result.tail()
     assert verdict(result)["counts"]["passed"] == 6
 

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POS
 
 LIMIT_S = 3.0 * max(1.0, psutil.getloadavg()[0] / (os.cpu_count() or 1))
 """Three seconds of a machine that is ours; of one that is shared by several, as many times that."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - looked at only
 HOME = re.compile(r"ci-tools-[0-9a-f]{8}")
 START_TIMEOUT_S = 60.0
 PATIENCE_S = {
@@ -124,6 +125,7 @@ class Scene:
     project: Path
     temporary: Path
     environ: dict[str, str]
+    others: frozenset[Path]
 
     def start(self, victim: str) -> "subprocess.Popen[bytes]":
         """Run the suite as the victim would, in a session of its own, as a terminal's or a runner's child is."""
@@ -144,8 +146,8 @@ class Scene:
 
     def left(self) -> list[str]:
         """Folders of servers and traces that are there."""
-        places = (self.temporary, Path("/dev/shm"), self.project / "state" / "ci-tools" / "servers")  # noqa: S108 - looked at only
-        own = [path for place in places if place.exists() for path in place.iterdir()]
+        places = (self.temporary, MEMORY, self.project / "state" / "ci-tools" / "servers")
+        own = [path for place in places if place.exists() for path in place.iterdir() if path not in self.others]
         return sorted(str(path) for path in own if HOME.fullmatch(path.name) or path.suffix == ".json")
 
 
@@ -168,7 +170,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         "XDG_STATE_HOME": str(tmp_path / "state"),
         "MATRIX": str(tmp_path),
     }
-    yield Scene(project=tmp_path, temporary=temporary, environ=environ)
+    others = frozenset(MEMORY.iterdir() if MEMORY.exists() else ())
+    yield Scene(project=tmp_path, temporary=temporary, environ=environ, others=others)
     shutil.rmtree(temporary)
 
 

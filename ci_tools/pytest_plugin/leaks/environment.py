@@ -1,11 +1,16 @@
-"""The process's own state: a test leaves variables, folder, paths, signal handlers, hooks and root logger as it found them."""
+"""The process's own state: a test leaves variables, folder, paths, signal handlers, hooks and root logger as it found them.
+
+Variables, folder and handlers change through functions that are noted: the dear look at them is taken when the first of
+them is called, and never in most tests. The rest is a handful of attributes, compared each time.
+"""
 
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -15,18 +20,47 @@ from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.ownership import NO_SITE, Ownership, Site, frames_of_site
+from ci_tools.pytest_plugin.position import test_id_of
 
 KIND = "environment"
 
 _HINT = "change it with pytest's monkeypatch, which puts it back"
-_OWN_VARIABLE = "PYTEST_CURRENT_TEST"
+_OWN_VARIABLE = "variable PYTEST_CURRENT_TEST"
+_FOLDER = "working folder"
 _LONGEST_VALUE = 80
 
 ABSENT = object()
 """The value of what is not there."""
 
 State = dict[str, object]
-"""One value for each aspect: ``variable PATH`` is kept inside ``variables``, all others by their name."""
+"""One value for each aspect, by its name for people: ``variable PATH``, ``working folder``, ``handler of SIGTERM``."""
+
+
+@dataclass(slots=True)
+class _Point:
+    """A moment to compare with: the cheap aspects as they were, and the dear ones once something is about to change them."""
+
+    cheap: State = field(default_factory=lambda: _cheap())  # noqa: PLW0108 - defined below
+    dear: State | None = None
+
+    def difference(self) -> tuple[State, State]:
+        """What was and is now, of the aspects that differ."""
+        cheap = _cheap()
+        if self.dear is None and cheap == self.cheap:  # nearly always, and the only cost then
+            return {}, {}
+        now = {**cheap, **(_dear() if self.dear is not None else {})}
+        was = {**self.cheap, **(self.dear or {})}
+        changed = sorted(name for name in {*was, *now} if was.get(name, ABSENT) != now.get(name, ABSENT))
+        return {name: was.get(name, ABSENT) for name in changed}, {name: now.get(name, ABSENT) for name in changed}
+
+    def accept(self, changes: State) -> None:
+        """Take these changes for granted."""
+        for name, value in changes.items():
+            state = self.cheap if name in self.cheap or self.dear is None else self.dear
+            if value is ABSENT:
+                state.pop(name, None)
+            else:
+                state[name] = value
 
 
 class EnvironmentGuard(Guard):
@@ -36,19 +70,21 @@ class EnvironmentGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._before: State = {}
+        self._points: list[_Point] = []
+        """The test's point, then one for each wider fixture that is being set up."""
         self._wide: dict[int, tuple[str, State, dict[str, Site]]] = {}
         self._ended: list[tuple[str, State, dict[str, Site]]] = []
-        self._fixture_before: list[State | None] = []
         self._sites: dict[str, Site] = {}
         self._restore: list[Callable[[], None]] = []
 
     def install(self) -> None:
         """Note where variables, folder and handlers are changed."""
-        self._patch(os, "putenv", lambda name, *_: f"variable {os.fsdecode(name)}")
-        self._patch(os, "unsetenv", lambda name, *_: f"variable {os.fsdecode(name)}")
-        self._patch(os, "chdir", lambda *_: "working folder")
-        self._patch(signal, "signal", lambda number, *_: f"handler of {_signal_name(number)}")
+        self._patch(os, "putenv", _variable_name)
+        self._patch(os, "unsetenv", _variable_name)
+        self._patch(os, "chdir", lambda _: _FOLDER)
+        if hasattr(os, "fchdir"):
+            self._patch(os, "fchdir", lambda _: _FOLDER)
+        self._patch(signal, "signal", lambda number: f"handler of {_signal_name(number)}")
 
     def remove(self) -> None:
         """Put the patched functions back."""
@@ -58,28 +94,24 @@ class EnvironmentGuard(Guard):
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Look before anything of the test runs."""
         if phase is Phase.SETUP:
-            self._before = _state()
+            self._points = [_Point()]
             self._sites.clear()
 
     def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """A wider fixture's changes outlive the test by right."""
-        self._fixture_before.append(_state() if fixturedef.scope != "function" else None)
+        if fixturedef.scope != "function":
+            self._points.append(_Point())
 
     def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
-        """They are part of what the next test finds."""
-        before = self._fixture_before.pop()
-        if before is None:
+        """They are part of what the next test finds, and no change of whoever asked for the fixture."""
+        if fixturedef.scope == "function":
             return
-        changed = _difference(before, after := _state())
-        if not changed:
-            return
-        old, new = ({name: state.get(name, ABSENT) for name in changed} for state in (before, after))
-        sites = {name: self._sites[name] for name in changed if name in self._sites}
-        self._wide[id(fixturedef)] = (f"fixture {fixturedef.argname} ({fixturedef.scope})", old, sites)
-        _change(self._before, new)
-        for outer in self._fixture_before:  # a fixture that asked for this one did not make its changes
-            if outer is not None:
-                _change(outer, new)
+        was, now = self._points.pop().difference()
+        if was:
+            sites = {name: self._sites[name] for name in was if name in self._sites}
+            self._wide[id(fixturedef)] = (f"fixture {fixturedef.argname} ({fixturedef.scope})", was, sites)
+            for point in self._points:
+                point.accept(now)
 
     def finish_fixture(self, fixturedef: pytest.FixtureDef[object]) -> None:
         """Now they must be taken back."""
@@ -92,39 +124,51 @@ class EnvironmentGuard(Guard):
         if phase is not Phase.TEARDOWN:
             return error
         owners: dict[str, str] = {}
-        expected = self._before
         sites = dict(self._sites)
-        for label, old, made in self._ended:
-            _change(expected, old)
+        if self._ended:
+            self._note_change()
+        for label, before, made in self._ended:
+            self._points[0].accept(before)
             sites.update(made)
-            owners.update(dict.fromkeys(old, label))
+            owners.update(dict.fromkeys(before, label))
         self._ended.clear()
-        after = _state()
-        if after == expected:  # nearly always, and the only cost then
-            return error
-        test = self._ownership.test
-        for name in _difference(expected, after):
-            was, now = expected.get(name, ABSENT), after.get(name, ABSENT)
-            owner = owners.get(name) or (test.label if test else item.nodeid)
+        was, now = self._points[0].difference()
+        for name, value in was.items():
             created, stack = frames_of_site(sites.get(name, NO_SITE), self._project)
-            what = f"{name} was {_shown(was)} and is now {_shown(now)}"
-            leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner, hint=_HINT)
-            self._findings.add(leak, _put_back(name, was))
+            leak = Leak(
+                kind=KIND,
+                what=f"{name} was {_shown(value)} and is now {_shown(now[name])}",
+                created=created,
+                created_stack=stack,
+                owner=owners.get(name) or test_id_of(item),
+                hint=_HINT,
+            )
+            self._findings.add(leak, _put_back(name, value))
         return error
 
-    def _patch(self, module: Any, name: str, aspect: Callable[..., str]) -> None:  # noqa: ANN401 - a module
+    def _patch(self, module: Any, name: str, aspect: Callable[[Any], str]) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)
-        sites, site = self._sites, self._ownership.site
+        sites, site, note_change = self._sites, self._ownership.site, self._note_change
 
-        def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
-            result = original(*arguments, **options)
-            key = aspect(*arguments)
-            if not key.endswith(_OWN_VARIABLE) and threading.current_thread() is threading.main_thread():
-                sites[key] = site(2)
+        def noting(subject: Any, *arguments: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            key = aspect(subject)
+            if key == _OWN_VARIABLE:  # pytest itself sets it three times for each test
+                return original(subject, *arguments)
+            note_change()
+            result = original(subject, *arguments)
+            sites[key] = site(2)
             return result
 
         setattr(module, name, noting)
         self._restore.append(lambda: setattr(module, name, original))
+
+    def _note_change(self) -> None:
+        """Something is about to change: now is the last moment to look."""
+        dear = None
+        for point in self._points:
+            if point.dear is None:
+                dear = dear or _dear()
+                point.dear = dict(dear)
 
 
 _SIGNALS = tuple(
@@ -134,20 +178,28 @@ _SIGNALS = tuple(
 )
 
 
-def _state() -> State:
-    """Everything that is compared; values are immutable or copies."""
+def _cheap() -> State:
     root = logging.getLogger()
+    return {
+        "sys.path": tuple(sys.path),
+        "sys.excepthook": sys.excepthook,
+        "threading.excepthook": threading.excepthook,
+        "root logger's handlers": tuple(root.handlers),
+        "root logger's level": root.level,
+    }
+
+
+def _dear() -> State:
     state: State = {f"variable {name}": value for name, value in os.environ.items()}
-    state.pop(f"variable {_OWN_VARIABLE}", None)
+    state.pop(_OWN_VARIABLE, None)
     for number in _SIGNALS:
         state[f"handler of {_signal_name(number)}"] = signal.getsignal(number)
-    state["working folder"] = _folder()
-    state["sys.path"] = tuple(sys.path)
-    state["sys.excepthook"] = sys.excepthook
-    state["threading.excepthook"] = threading.excepthook
-    state["root logger's handlers"] = tuple(root.handlers)
-    state["root logger's level"] = root.level
+    state[_FOLDER] = _folder()
     return state
+
+
+def _variable_name(name: str | bytes) -> str:
+    return f"variable {os.fsdecode(name)}"
 
 
 def _folder() -> str:
@@ -155,18 +207,6 @@ def _folder() -> str:
         return os.getcwd()  # noqa: PTH109 - Path.cwd() costs ten times as much, and this runs twice for each test
     except OSError as error:
         return f"<gone: {error.strerror}>"
-
-
-def _difference(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    return sorted(name for name in {*before, *after} if before.get(name, ABSENT) != after.get(name, ABSENT))
-
-
-def _change(state: State, changes: State) -> None:
-    for name, value in changes.items():
-        if value is ABSENT:
-            state.pop(name, None)
-        else:
-            state[name] = value
 
 
 def _shown(value: object) -> str:

@@ -33,6 +33,9 @@ DEADLINE_S = 10.0
 Message = dict[str, Any]
 """A message as it came over the wire."""
 
+PROCESS_DEADLINE_S = 40.0
+"""The same for a process of its own, which may have to compile everything that it imports."""
+
 TERMINAL = ("agent_completed", "agent_error")
 
 

@@ -10,6 +10,7 @@ import pytest
 import agent_platform
 from agent_platform.errors import ConfigError
 from agent_platform.settings import RULES, Environment, Settings
+from agent_platform.testing import PROCESS_DEADLINE_S
 
 pytestmark = pytest.mark.config
 
@@ -123,7 +124,7 @@ def start(environment: dict[str, str], *arguments: str) -> subprocess.CompletedP
         env={**inherited, "PYTHONPATH": SOURCES, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PROCESS_DEADLINE_S,
         check=False,
     )
 

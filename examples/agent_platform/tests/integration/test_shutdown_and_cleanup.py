@@ -17,7 +17,7 @@ from agent_platform.agents import Agent, Job, built_in_agents
 from agent_platform.app import SIMULATION_HEADER
 from agent_platform.factory import SHUTDOWN_REASON
 from agent_platform.settings import Settings
-from agent_platform.testing import DEADLINE_S, Client, LiveServer, create_test_app
+from agent_platform.testing import DEADLINE_S, PROCESS_DEADLINE_S, Client, LiveServer, create_test_app
 
 SOURCES = str(Path(agent_platform.__file__).parents[1])
 
@@ -101,7 +101,7 @@ async def test_sigterm_ends_a_process_in_order(tmp_path: Path) -> None:
         sys.executable, "-m", "agent_platform", env={**inherited, "PYTHONPATH": SOURCES, **variables}, stderr=PIPE
     )
     try:
-        async with asyncio.timeout(DEADLINE_S * 2):
+        async with asyncio.timeout(PROCESS_DEADLINE_S):
             port = await _port_of(child)
             headers = {SIMULATION_HEADER: variables["E2E_OAUTH_SIMULATION_KEY"]}
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:

@@ -20,7 +20,7 @@ from agent_platform.app import platform_of
 from agent_platform.database import drop_schema
 from agent_platform.errors import StartupError
 from agent_platform.lifecycle import Platform
-from agent_platform.testing import DEADLINE_S, LiveServer, create_test_app
+from agent_platform.testing import DEADLINE_S, PROCESS_DEADLINE_S, LiveServer, create_test_app
 
 SOURCES = str(Path(agent_platform.__file__).parents[1])
 
@@ -90,7 +90,7 @@ async def process(environment: Mapping[str, str], *arguments: str) -> AsyncItera
 
 async def end_of(child: asyncio.subprocess.Process) -> tuple[int | None, list[str]]:
     """Its exit code and the lines it wrote to stderr."""
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PROCESS_DEADLINE_S):
         _, errors = await child.communicate()
     return child.returncode, errors.decode().splitlines()
 

@@ -357,7 +357,10 @@ class _Target:
 
     def _cut_text(self, text: str) -> None:
         """Keep of the last piece what still fits, and nothing of those to come."""
-        self.texts[-1] = text[: max(0, self.room + len(text))]
+        kept = text[: max(0, self.room + len(text))]
+        self.texts.pop()
+        if kept:
+            self.texts.append(kept)
         self.room = 0
         self._warn(f"holds a text of more than {self.limits.text_chars} characters: the rest is left out")
 

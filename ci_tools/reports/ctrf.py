@@ -1,0 +1,158 @@
+"""Reads CTRF (Common Test Report Format) JSON, whoever wrote it."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
+from ci_tools.model.report import ShardReport
+from ci_tools.reports.elements import BAD_WORDS, LIMITS, Limits
+from ci_tools.reports.junit import clean
+
+_OUTCOMES = {
+    "passed": Outcome.PASSED,
+    "failed": Outcome.FAILED,
+    "skipped": Outcome.SKIPPED,
+    "pending": Outcome.SKIPPED,
+}
+_MOST_BYTES = 256 << 20
+"""JSON is read whole; a report of 256 MB holds half a million tests."""
+
+
+def read_ctrf(path: Path, *, label: str = "", limits: Limits = LIMITS) -> ShardReport:
+    """What one CTRF file says; never raises for what it holds.
+
+    ``retryAttempts`` are attempts; ``flaky`` without them is one failed attempt whose failure is not in the file. A status
+    of *other* is an error unless ``rawStatus`` says that the test failed. A summary that counts more failures than the
+    tests show makes the file corrupt, another count of tests is a warning.
+    """
+    name = label or path.name
+    shard = f"file:{name}"
+    corrupt: list[str] = []
+    warnings: list[str] = []
+    data, digest = _load(path, corrupt)
+    results = _table(data.get("results"))
+    summary = _table(results.get("summary"))
+    if not corrupt and "results" not in data:
+        corrupt.append("is JSON without CTRF results")
+    tests = results.get("tests")
+    rows = [row for row in tests if isinstance(row, dict)] if isinstance(tests, list) else []
+    if isinstance(tests, list) and len(rows) < len(tests):
+        corrupt.append(f"holds {len(tests) - len(rows)} tests that are no objects")
+    if len(rows) > limits.cases:
+        corrupt.append(f"holds more than {limits.cases} cases: the rest is not read")
+    cases = tuple(_cases(rows[: limits.cases], shard, limits, corrupt))
+    _check(summary, cases, corrupt, warnings)
+    if not (cases or corrupt):
+        corrupt.append("holds no test")
+    return ShardReport(
+        run_id="",
+        shard=shard,
+        cases=cases,
+        corrupt=tuple(f"{name} {reason}" for reason in corrupt),
+        warnings=tuple(f"{name} {text}" for text in warnings),
+        started_at=_number(summary.get("start")) / 1000,
+        duration_s=max(0.0, (_number(summary.get("stop")) - _number(summary.get("start"))) / 1000),
+        source=name,
+        digest=digest,
+        declared_tests=_count(summary.get("tests")),
+    )
+
+
+_MOST_MS = 1e15
+"""A time beyond this (30,000 years, infinity, a number of a thousand digits) is none."""
+
+
+def _load(path: Path, corrupt: list[str]) -> tuple[Mapping[str, object], str]:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            corrupt.append(f"is larger than {_MOST_BYTES} bytes: it is not read")
+            return {}, ""
+        raw = path.read_bytes()
+    except OSError as error:
+        corrupt.append(f"cannot be read: {error.strerror}")
+        return {}, ""
+    digest = hashlib.sha256(raw).hexdigest()
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        corrupt.append(f"is not JSON: {str(error)[:200]}")
+        return {}, digest
+    return _table(data), digest
+
+
+def _cases(rows: list[dict[str, object]], shard: str, limits: Limits, corrupt: list[str]) -> Iterator[Case]:
+    seen: dict[str, int] = {}
+    for row in rows:
+        test_id = _test_id(row)
+        if not test_id:
+            corrupt.append("holds a test without a name")
+            continue
+        seen[test_id] = number = seen.get(test_id, 0) + 1
+        attempts = tuple(_attempts(row, shard, limits))
+        # One name for several tests: each counts, none can hide another.
+        yield Case(test_id=test_id if number == 1 else f"{test_id}#{number}", attempts=attempts)
+
+
+def _test_id(row: Mapping[str, object]) -> str:
+    suite = row.get("suite")
+    parts = [str(part) for part in suite] if isinstance(suite, list) else [_text(suite)]
+    path, name = _text(row.get("filePath")), _text(row.get("name"))
+    if not name:
+        return ""
+    return clean("::".join(part for part in dict.fromkeys((path, *parts, name)) if part))
+
+
+def _attempts(row: Mapping[str, object], shard: str, limits: Limits) -> Iterator[Attempt]:
+    retries = row.get("retryAttempts")
+    earlier = [item for item in retries if isinstance(item, dict)] if isinstance(retries, list) else []
+    if not earlier and row.get("flaky") is True and row.get("status") == "passed":
+        earlier = [{"status": "failed", "message": "flaky: its failed attempts are not in the file"}]
+    for number, attempt in enumerate((*earlier, row), start=1):
+        yield _attempt(attempt, number, shard, limits)
+
+
+def _attempt(row: Mapping[str, object], number: int, shard: str, limits: Limits) -> Attempt:
+    status = _text(row.get("status"))
+    outcome = _OUTCOMES.get(status)
+    message = clean(_text(row.get("message"))[: limits.attribute_chars])
+    if outcome is None:
+        outcome = Outcome.FAILED if _text(row.get("rawStatus")).lower() in BAD_WORDS else Outcome.ERROR
+        message = message or f"its status is {status or 'missing'!r}"
+    failures: tuple[Failure, ...] = ()
+    if not outcome.is_green:
+        text = clean(_text(row.get("trace"))[: limits.text_chars])
+        failures = (Failure(phase=Phase.CALL, type_name="", message=message, text=text),)
+    seconds = _number(row.get("duration")) / 1000
+    return Attempt(
+        outcome=outcome, number=number, duration_s=seconds, call_s=seconds, shard=shard, failures=failures, reason=message
+    )
+
+
+def _check(summary: Mapping[str, object], cases: tuple[Case, ...], corrupt: list[str], warnings: list[str]) -> None:
+    bad = sum(1 for case in cases if not case.outcome.is_green)
+    declared_bad = _count(summary.get("failed")) or 0
+    if declared_bad > bad:
+        corrupt.append(f"declares {declared_bad} failures, {bad} are in it")
+    declared = _count(summary.get("tests"))
+    if declared is not None and declared != len(cases):
+        warnings.append(f"declares {declared} tests, {len(cases)} are in it")
+
+
+def _table(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float:
+    """A time in milliseconds; 0 for what is none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < _MOST_MS else 0.0  # type: ignore[operator,arg-type] # is_number says so
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

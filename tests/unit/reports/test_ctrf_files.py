@@ -1,0 +1,113 @@
+"""CTRF files: statuses, attempts, dishonest summaries and hostile JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ci_tools.model.report import ShardReport
+from ci_tools.reports.ctrf import read_ctrf
+
+
+def read(tmp_path: Path, *tests: object, **summary: object) -> ShardReport:
+    """What a CTRF file with these tests says."""
+    counted = {"tests": len(tests), "passed": 0, "failed": 0, "start": 1000, "stop": 3500, **summary}
+    path = tmp_path / "ctrf.json"
+    path.write_text(json.dumps({"reportFormat": "CTRF", "results": {"tool": {"name": "x"}, "summary": counted, "tests": tests}}))
+    return read_ctrf(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "outcome"),
+    [
+        ({"status": "passed"}, "passed"),
+        ({"status": "failed", "message": "no"}, "failed"),
+        ({"status": "skipped"}, "skipped"),
+        ({"status": "pending"}, "skipped"),
+        ({"status": "other", "rawStatus": "timedOut"}, "failed"),
+        ({"status": "other", "rawStatus": "odd"}, "error"),
+        ({"status": "PASSED"}, "error"),
+        ({}, "error"),
+    ],
+)
+def test_statuses(tmp_path: Path, row: dict[str, object], outcome: str) -> None:
+    """Only the word *passed* is a pass; what nobody knows is an error."""
+    (case,) = read(tmp_path, {"name": "t", "suite": "s", "duration": 1500, **row}).cases
+    assert (case.test_id, case.outcome.value, case.duration_s) == ("s::t", outcome, 1.5)
+
+
+def test_attempts_and_flaky(tmp_path: Path) -> None:
+    """RetryAttempts are attempts; flaky without them is one failed attempt; a failed test is never flaky."""
+    rows = (
+        {"name": "a", "status": "passed", "retryAttempts": [{"attempt": 1, "status": "failed", "message": "no"}]},
+        {"name": "b", "status": "passed", "flaky": True},
+        {"name": "c", "status": "failed", "flaky": True},
+    )
+    report = read(tmp_path, *rows)
+    assert [(case.is_flaky, len(case.attempts)) for case in report.cases] == [(True, 2), (True, 2), (False, 1)]
+
+
+@pytest.mark.parametrize("duration", [-5, "1.5", None, True, 10**400, [1]])
+def test_times_that_are_none(tmp_path: Path, duration: object) -> None:
+    """A duration that is no time is 0."""
+    (case,) = read(tmp_path, {"name": "t", "status": "passed", "duration": duration}).cases
+    assert case.duration_s == 0.0
+
+
+def test_names(tmp_path: Path) -> None:
+    """File, suites and name make the identity; the same name again is another test; no name at all is corrupt."""
+    report = read(
+        tmp_path,
+        {"name": "t", "suite": ["a", "b"], "filePath": "x.ts", "status": "passed"},
+        {"name": "t", "suite": ["a", "b"], "filePath": "x.ts", "status": "failed"},
+        {"status": "passed"},
+    )
+    assert ([case.test_id for case in report.cases], len(report.corrupt)) == (["x.ts::a::b::t", "x.ts::a::b::t#2"], 1)
+
+
+def test_dishonest_summaries(tmp_path: Path) -> None:
+    """More failures declared than there are is corrupt; another count of tests is only said."""
+    row = {"name": "t", "status": "passed"}
+    assert read(tmp_path, row, failed=1).corrupt == ("ctrf.json declares 1 failures, 0 are in it",)
+    report = read(tmp_path, row, tests=5)
+    assert (report.corrupt, len(report.warnings), report.declared_tests, report.duration_s) == ((), 1, 5, 2.5)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "null", "{", "[" * 100_000, '{"results": {"tests": [1, "x"]}}', '{"results": {"tests": []}}', "\x00"]
+)
+def test_hostile_files(tmp_path: Path, text: str) -> None:
+    """What is no CTRF, or holds no test, is corrupt and raises nothing."""
+    path = tmp_path / "ctrf.json"
+    path.write_text(text)
+    assert read_ctrf(path).corrupt != ()
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A path that cannot be read is a corrupt report."""
+    assert read_ctrf(tmp_path / "gone.json").corrupt == ("gone.json cannot be read: No such file or directory",)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "status", "tests", "summary", "duration", "retryAttempts", "suite", "flaky"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_is_read(tmp_path_factory: pytest.TempPathFactory, inner: object) -> None:
+    """Whatever stands where CTRF has results, the reader gives a report."""
+    path = tmp_path_factory.mktemp("ctrf") / "ctrf.json"
+    path.write_text(json.dumps({"results": inner}))
+    report = read_ctrf(path)
+    assert report.corrupt or report.cases

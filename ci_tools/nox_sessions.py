@@ -23,6 +23,9 @@ PARENT_VARIABLE = "CI_TOOLS_PARENT"
 REPEAT_VARIABLE = "CI_TOOLS_REPEAT"
 """Tells ``ci-tools run`` how the person came here, so that it prints the command that repeats a failing test."""
 
+REQUIREMENT_VARIABLE = "CI_TOOLS_REQUIREMENT"
+"""What is installed instead of the released toolkit: ``ci-tools[redis] @ file:///…`` tries a checkout of it."""
+
 _STARTED_AT = time.time()
 _STAMP = "ci-tools.stamp"
 _INTERRUPT_S = 8.0
@@ -48,6 +51,7 @@ def integration(
     if requirements is not None:
         install_locked(session, requirements)
     else:
+        toolkit = os.environ.get(REQUIREMENT_VARIABLE) or toolkit
         install_once(session, [toolkit, *packages], inputs=[Path("pyproject.toml")])
     run_toolkit(session, "run", "--project", project, *arguments, *session.posargs, env=env)
 

@@ -60,7 +60,9 @@ class Variant:
     guards: str = ""
 
 
-OFF = 'leaks = { task = "off" }'
+KINDS = ("task", "thread", "process", "environment")
+OFF = "leaks = { " + ", ".join(f'{kind} = "off"' for kind in KINDS) + " }"
+STATELESS = 'leaks = { environment = "off" }'
 BARE = Variant(name="bare pytest-asyncio", arguments=("-p", "no:ci_tools", "-p", "no:timeout"))
 VARIANTS = (
     BARE,
@@ -68,6 +70,7 @@ VARIANTS = (
     Variant(name="deadline only", arguments=("--ci-tools-journal", "off"), guards=OFF),
     Variant(name="journal and deadline", guards=OFF),
     Variant(name="deadline and leaks", arguments=("--ci-tools-journal", "off")),
+    Variant(name="all but process state", guards=STATELESS),
     Variant(name="all guards"),
 )
 

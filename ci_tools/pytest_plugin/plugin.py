@@ -41,6 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "service(*names): the services that the test must really touch, like service('redis'); measured, and failed if untouched",
     )
+    config.addinivalue_line(
+        "markers",
+        "allow_leak(kind, match='', reason): what the test may leave behind (task, thread, process, environment): a pattern over"
+        " the finding's text; an allowance that matches nothing is reported",
+    )
     assignment = assign(config)
     if is_listing(config) and not assignment.order.collect_to:
         return

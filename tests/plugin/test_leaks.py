@@ -78,3 +78,54 @@ def test_a_corpus_file_is_whole() -> None:
 
 def _has_mark(path: Path) -> bool:
     return path.read_text(encoding="utf-8").count("# made here") == 1
+
+
+ALLOWED = """
+import threading
+
+import pytest
+
+
+@pytest.mark.allow_leak("thread", match="forgotten", reason="issue 1")
+def test_allowed():
+    threading.Thread(target=threading.Event().wait, daemon=True, name="forgotten").start()
+
+
+@pytest.mark.allow_leak("thread", match="another", reason="issue 2")
+def test_allowed_something_else():
+    threading.Thread(target=threading.Event().wait, daemon=True, name="forgotten").start()
+
+
+@pytest.mark.allow_leak("thread", reason="issue 3")
+def test_leaves_nothing():
+    pass
+
+
+@pytest.mark.allow_leak("thread")
+def test_gives_no_reason():
+    pass
+"""
+
+
+def test_an_allowance_covers_what_it_matches(tmp_path: Path) -> None:
+    """A mark excuses what its pattern matches, says so when it matches nothing any more, and must give a reason."""
+    write_suite(tmp_path, {"test_it.py": ALLOWED})
+    run = run_suite(tmp_path, "-q")
+    assert run.outcomes == {
+        "test_it.py::test_allowed": Outcome.PASSED,
+        "test_it.py::test_allowed_something_else": Outcome.ERROR,
+        "test_it.py::test_leaves_nothing": Outcome.PASSED,
+        "test_it.py::test_gives_no_reason": Outcome.ERROR,
+    }, run.output
+    assert "matched nothing: remove the mark (issue 3)" in run.output
+
+
+@pytest.mark.parametrize("mode", ["warn", "off"])
+def test_a_kind_can_be_quieter(tmp_path: Path, mode: str) -> None:
+    """A leak of a kind that only warns is said and green; of a kind that is off it is not looked for."""
+    write_suite(
+        tmp_path, {"test_it.py": LEAKS["thread_daemon"].read_text(encoding="utf-8")}, guards=f'leaks = {{ thread = "{mode}" }}'
+    )
+    run = run_suite(tmp_path, "-q")
+    assert set(run.outcomes.values()) == {Outcome.PASSED}, run.output
+    assert ("LeakWarning" in run.output, len(run.leaks)) == ((True, 1) if mode == "warn" else (False, 0))

@@ -1,7 +1,9 @@
 """Findings: what the leak guards found in one phase, as one readable failure."""
 
+import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pytest
 
@@ -20,6 +22,16 @@ class LeakWarning(pytest.PytestWarning):
     """The same, where the configuration says ``warn``."""
 
 
+@dataclass(slots=True)
+class _Allowance:
+    """One ``allow_leak`` mark: a kind, a pattern over the leak's text, and why."""
+
+    kind: str
+    match: str
+    reason: str
+    is_used: bool = False
+
+
 class Findings(Guard):
     """Collects leaks and turns them into the phase's failure, or a warning, by the mode of their kind."""
 
@@ -28,6 +40,7 @@ class Findings(Guard):
         self._modes = modes
         self._errors: list[str] = []
         self._warnings: list[str] = []
+        self._allowances: list[_Allowance] = []
 
     def is_on(self, kind: str) -> bool:
         """Whether this kind is looked for at all."""
@@ -36,14 +49,25 @@ class Findings(Guard):
     def add(self, leak: Leak, note: str = "") -> None:
         """Keep a leak for the end of the phase; ``note`` is what containing it showed."""
         mode = self._modes.get(leak.kind, GuardMode.OFF)
-        if mode is GuardMode.OFF:
+        if mode is GuardMode.OFF or self._is_allowed(leak):
             return
         execution = self._recording.execution
         self._recording.write(LeakFound(at=time.time(), test_id=execution.test_id if execution else "", leak=leak))
         (self._errors if mode is GuardMode.ERROR else self._warnings).append(render_leak(leak, note))
 
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Read what the test is allowed to leave."""
+        if phase is Phase.SETUP:
+            self._allowances = [_allowance(mark) for mark in item.iter_markers("allow_leak")]
+
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """Fail or warn for what this phase left; a failure that is there already keeps its place and gets a note."""
+        if phase is Phase.TEARDOWN and error is None:
+            self._warnings += [
+                f"allow_leak({allowance.kind!r}, match={allowance.match!r}) matched nothing: remove the mark ({allowance.reason})"
+                for allowance in self._allowances
+                if not allowance.is_used and self.is_on(allowance.kind)
+            ]
         if not self._errors and not self._warnings:
             return error
         errors, warned = "\n".join(self._errors), "\n".join(self._warnings)
@@ -60,6 +84,20 @@ class Findings(Guard):
             error.add_note(errors)
             return error
         return LeakError(f"{count} leak{'s' if count > 1 else ''}\n{errors}", pytrace=False)
+
+    def _is_allowed(self, leak: Leak) -> bool:
+        for allowance in self._allowances:
+            if allowance.kind == leak.kind and re.search(allowance.match, render_leak(leak)):
+                allowance.is_used = True
+                return True
+        return False
+
+
+def _allowance(mark: pytest.Mark) -> _Allowance:
+    if len(mark.args) != 1 or set(mark.kwargs) - {"match", "reason"} or not mark.kwargs.get("reason"):
+        what = f"allow_leak{mark.args!r} {mark.kwargs!r} is not understood"
+        raise pytest.UsageError(f'{what}; write allow_leak("thread", match="pattern", reason="why it may stay")')
+    return _Allowance(kind=str(mark.args[0]), match=str(mark.kwargs.get("match", "")), reason=str(mark.kwargs["reason"]))
 
 
 def render_leak(leak: Leak, note: str = "") -> str:

@@ -109,6 +109,7 @@ EXPECTED = {
     "phpunit": {"passed": 2, "skipped": 1},
     "playwright": {"passed": 1, "skipped": 1},
     "pytest": {"passed": 3, "skipped": 1, "xfailed": 1},
+    "pytest-rerunfailures": {"passed": 2, "flaky": 1},
     "pytest-xunit1": {"passed": 2},
     "robot-xunit": {"passed": 2, "skipped": 1},
     "surefire": {"passed": 3, "skipped": 1},
@@ -131,7 +132,7 @@ def test_honest_files_give_no_false_alarm(name: str) -> None:
     assert {outcome: count for outcome, count in verdict.counts.items() if count} == EXPECTED[name]
 
 
-@pytest.mark.parametrize("name", ["surefire-flaky", "nextest-flaky"])
+@pytest.mark.parametrize("name", ["surefire-flaky", "nextest-flaky", "pytest-rerunfailures"])
 def test_a_flaky_file_is_no_plain_pass(name: str) -> None:
     """A flake has its own column in the headline and breaks the release profile's rule."""
     path = PRODUCERS / f"{name}.xml"

@@ -7,12 +7,13 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ci_tools.config import values
 from ci_tools.config.gate import parse_profiles
 from ci_tools.errors import ConfigError
 from ci_tools.model.case import DEFAULT_CONFIGURATION
-from ci_tools.model.guard import GuardMode, GuardPolicy
+from ci_tools.model.guard import GuardPolicy
 from ci_tools.model.policy import Policy
-from ci_tools.model.service import Isolation, Provider, ServiceKind, ServiceSpec
+from ci_tools.model.service import Isolation, ServiceKind, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,6 @@ class Config:
     profiles: Mapping[str, Policy] = field(default_factory=dict)
 
 
-class _MistakeError(Exception):
-    """A value that does not fit; its text is what was expected."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """One key of the configuration: the TOML table it stands in, what it takes, its default and what it means."""
@@ -58,100 +55,6 @@ class Key:
     parse: Callable[[object], object]
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise _MistakeError("a string")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _MistakeError('an array of strings, like ["tests/integration"]')
-    return tuple(value)
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise _MistakeError("a number of seconds, 0 or more")
-    return float(value)
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _MistakeError("a whole number, 0 or more")
-    return value
-
-
-def _port(value: object) -> int:
-    highest_port = 65535
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest_port:
-        raise _MistakeError("a port, 1 to 65535")
-    return value
-
-
-def _workers(value: object) -> int:
-    if value == "auto":
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _MistakeError('"auto" or a whole number, 1 or more')
-    return value
-
-
-def _environment(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise _MistakeError('a table of strings, like { DATABASE_URL = "…" }')
-    return dict(value)
-
-
-def _options(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(item, (str, int, float)) for item in value.values()):
-        raise _MistakeError('a table of server options, like { maxmemory = "64mb" }')
-    return {name: str(item) for name, item in value.items()}
-
-
-def _mode(value: object) -> GuardMode:
-    try:
-        return GuardMode(_text(value))
-    except ValueError as error:
-        raise _MistakeError('"error", "warn" or "off"') from error
-
-
-def _modes(value: object) -> dict[str, GuardMode]:
-    if not isinstance(value, dict):
-        raise _MistakeError('a table of modes, like { task = "error", thread = "warn" }')
-    return {kind: _mode(mode) for kind, mode in value.items()}
-
-
-def _isolation(value: object) -> Isolation:
-    try:
-        return Isolation(_text(value))
-    except ValueError as error:
-        raise _MistakeError('"server", "database" or "shared"') from error
-
-
-def _providers(value: object) -> tuple[Provider, ...]:
-    try:
-        return tuple(Provider(item) for item in _texts(value))
-    except ValueError as error:
-        raise _MistakeError(f"an array of {', '.join(Provider)}") from error
-
-
-def _services(value: object) -> tuple[ServiceKind, ...]:
-    try:
-        return tuple(ServiceKind(item) for item in _texts(value))
-    except ValueError as error:
-        raise _MistakeError(f"an array of {', '.join(ServiceKind)}") from error
-
-
-def _version(value: object) -> str:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - not needed by most configurations
-
-    try:
-        return str(SpecifierSet(_text(value)))
-    except InvalidSpecifier as error:
-        raise _MistakeError('a version range, like ">=7,<10"') from error
-
-
 _GUARD = GuardPolicy()
 _TEXTS = "array of strings"
 
@@ -162,25 +65,32 @@ KEYS = (
         takes=_TEXTS,
         default=(),
         meaning="what pytest is given; pytest's own `testpaths` when empty",
-        parse=_texts,
+        parse=values.parse_texts,
     ),
-    Key(table="", name="pytest-args", takes=_TEXTS, default=(), meaning="further arguments for pytest", parse=_texts),
+    Key(table="", name="pytest-args", takes=_TEXTS, default=(), meaning="further arguments for pytest", parse=values.parse_texts),
     Key(
         table="",
         name="workers",
         takes='"auto" or number',
         default=0,
         meaning="pytest-xdist workers inside one shard; `auto` (0) is one for each core",
-        parse=_workers,
+        parse=values.parse_workers,
     ),
-    Key(table="", name="artifacts", takes="path", default="ci-artifacts", meaning="folder for the folders of runs", parse=_text),
+    Key(
+        table="",
+        name="artifacts",
+        takes="path",
+        default="ci-artifacts",
+        meaning="folder for the folders of runs",
+        parse=values.parse_text,
+    ),
     Key(
         table="",
         name="keep-runs",
         takes="number",
         default=20,
         meaning="how many finished runs stay there; 0 keeps all",
-        parse=_whole,
+        parse=values.parse_whole,
     ),
     Key(
         table="",
@@ -188,7 +98,7 @@ KEYS = (
         takes="path",
         default="",
         meaning="`KEY=value` lines for the tests' environment; the real environment wins",
-        parse=_text,
+        parse=values.parse_text,
     ),
     Key(
         table="",
@@ -196,7 +106,7 @@ KEYS = (
         takes="seconds",
         default=3600.0,
         meaning="time for the whole run of one shard",
-        parse=_seconds,
+        parse=values.parse_seconds,
     ),
     Key(
         table="",
@@ -204,7 +114,7 @@ KEYS = (
         takes="path",
         default="",
         meaning="past durations; `timings.json` in the artifacts folder when empty",
-        parse=_text,
+        parse=values.parse_text,
     ),
     Key(
         table="guards",
@@ -212,7 +122,7 @@ KEYS = (
         takes="seconds",
         default=_GUARD.timeout_s,
         meaning="time for one test where pytest-timeout's own mark, option or ini key says nothing; 0 is none",
-        parse=_seconds,
+        parse=values.parse_seconds,
     ),
     Key(
         table="guards",
@@ -220,7 +130,7 @@ KEYS = (
         takes="seconds",
         default=_GUARD.grace_s,
         meaning="time for a test that was asked to end, before its worker is ended",
-        parse=_seconds,
+        parse=values.parse_seconds,
     ),
     Key(
         table="guards",
@@ -228,7 +138,7 @@ KEYS = (
         takes="seconds",
         default=_GUARD.silence_s,
         meaning="time a worker may say nothing; 0 derives it from `timeout`",
-        parse=_seconds,
+        parse=values.parse_seconds,
     ),
     Key(
         table="guards",
@@ -236,7 +146,7 @@ KEYS = (
         takes="seconds",
         default=_GUARD.exit_s,
         meaning="time for a worker to end after its last test",
-        parse=_seconds,
+        parse=values.parse_seconds,
     ),
     Key(
         table="guards",
@@ -244,7 +154,7 @@ KEYS = (
         takes="table of modes",
         default=_GUARD.leaks,
         meaning="what a leak of each kind does: `error`, `warn` or `off`",
-        parse=_modes,
+        parse=values.parse_modes,
     ),
     Key(
         table="guards",
@@ -252,7 +162,7 @@ KEYS = (
         takes="mode",
         default=_GUARD.evidence,
         meaning="what a declared service without measured use does",
-        parse=_mode,
+        parse=values.parse_mode,
     ),
 )
 
@@ -263,7 +173,7 @@ SERVICE_KEYS = (
         takes="port",
         default=None,
         meaning="preferred port; another free one if a stranger holds it",
-        parse=_port,
+        parse=values.parse_port,
     ),
     Key(
         table="services",
@@ -271,7 +181,7 @@ SERVICE_KEYS = (
         takes="version range",
         default="",
         meaning='what the server must be, like `">=7,<10"`',
-        parse=_version,
+        parse=values.parse_version,
     ),
     Key(
         table="services",
@@ -279,16 +189,23 @@ SERVICE_KEYS = (
         takes="`server`, `database` or `shared`",
         default=Isolation.SERVER,
         meaning="what each worker gets: a server of its own (default), a database of a shared one, or everything shared",
-        parse=_isolation,
+        parse=values.parse_isolation,
     ),
-    Key(table="services", name="options", takes="table", default={}, meaning="further options of the server", parse=_options),
+    Key(
+        table="services",
+        name="options",
+        takes="table",
+        default={},
+        meaning="further options of the server",
+        parse=values.parse_options,
+    ),
     Key(
         table="services",
         name="url-variable",
         takes="name",
         default="",
         meaning="a further environment variable that gets the URL, beside `REDIS_URL` or `DATABASE_URL`",
-        parse=_text,
+        parse=values.parse_text,
     ),
     Key(
         table="services",
@@ -296,15 +213,23 @@ SERVICE_KEYS = (
         takes=_TEXTS,
         default=(),
         meaning="which providers may be tried; all when left out",
-        parse=_providers,
+        parse=values.parse_providers,
     ),
-    Key(table="services", name="path", takes="path", default="", meaning="the server's program", parse=_text),
+    Key(table="services", name="path", takes="path", default="", meaning="the server's program", parse=values.parse_text),
     Key(
-        table="services", name="start-timeout", takes="seconds", default=20.0, meaning="time until it must answer", parse=_seconds
+        table="services",
+        name="start-timeout",
+        takes="seconds",
+        default=20.0,
+        meaning="time until it must answer",
+        parse=values.parse_seconds,
     ),
 )
 _SERVICE_PARSERS = {key.name: key.parse for key in SERVICE_KEYS}
-_CONFIGURATION_KEYS: dict[str, Callable[[object], object]] = {"services": _services, "environment": _environment}
+_CONFIGURATION_KEYS: dict[str, Callable[[object], object]] = {
+    "services": values.parse_services,
+    "environment": values.parse_environment,
+}
 _TABLES = {"guards", "services", "configurations", "gate"}
 
 
@@ -319,8 +244,8 @@ def parse_config(table: Mapping[str, object], *, source: str) -> Config:
     if problems:
         what = f"{source}: {len(problems)} configuration problem(s)"
         raise ConfigError(what, details=problems, hint="docs/reference/configuration.md lists every key with its default")
-    values = {name.replace("-", "_"): value for name, value in top.items()}
-    values["run_timeout_s"] = values.pop("run_timeout")
+    given = {name.replace("-", "_"): value for name, value in top.items()}
+    given["run_timeout_s"] = given.pop("run_timeout")
     guard = GuardPolicy(
         timeout_s=guards["timeout"],  # type: ignore[arg-type] # the key's parser gives the field's type
         grace_s=guards["grace"],  # type: ignore[arg-type] # as above
@@ -329,7 +254,7 @@ def parse_config(table: Mapping[str, object], *, source: str) -> Config:
         leaks={**_GUARD.leaks, **guards["leaks"]},  # type: ignore[dict-item] # as above
         evidence=guards["evidence"],  # type: ignore[arg-type] # as above
     )
-    return Config(guard=guard, services=services, configurations=configurations, profiles=profiles, **values)  # type: ignore[arg-type] # as above
+    return Config(guard=guard, services=services, configurations=configurations, profiles=profiles, **given)  # type: ignore[arg-type] # as above
 
 
 def _table(table: Mapping[str, object], name: str, problems: list[str]) -> Mapping[str, object]:
@@ -342,10 +267,10 @@ def _table(table: Mapping[str, object], name: str, problems: list[str]) -> Mappi
 
 def _read_keys(table: Mapping[str, object], prefix: str, problems: list[str], extra: set[str] = frozenset()) -> dict[str, object]:  # type: ignore[assignment] # an empty frozenset is a safe default
     known = {key.name: key for key in KEYS if key.table == prefix}
-    values: dict[str, object] = {name: key.default for name, key in known.items()}
+    given: dict[str, object] = {name: key.default for name, key in known.items()}
     parsers = {name: key.parse for name, key in known.items()}
-    values.update(_read(table, prefix, parsers, problems, extra))
-    return values
+    given.update(_read(table, prefix, parsers, problems, extra))
+    return given
 
 
 def _read(
@@ -355,17 +280,17 @@ def _read(
     problems: list[str],
     extra: set[str] = frozenset(),  # type: ignore[assignment] # an empty frozenset is a safe default
 ) -> dict[str, object]:
-    values: dict[str, object] = {}
+    given: dict[str, object] = {}
     for name, value in table.items():
         where = f"{prefix}.{name}" if prefix else name
         if name in parsers:
             try:
-                values[name] = parsers[name](value)
-            except _MistakeError as mistake:
+                given[name] = parsers[name](value)
+            except values.MistakeError as mistake:
                 problems.append(f"{where} is {value!r}, expected {mistake}")
         elif name not in extra:
             problems.append(_unknown(where, name, {*parsers, *extra}))
-    return values
+    return given
 
 
 def _unknown(where: str, name: str, known: set[str]) -> str:
@@ -383,8 +308,8 @@ def _parse_services(table: Mapping[str, object], problems: list[str]) -> tuple[S
         elif not isinstance(value, dict):
             problems.append(f"services.{name} is {value!r}, expected a table [tool.ci-tools.services.{name}]")
         else:
-            values = _read(value, f"services.{name}", _SERVICE_PARSERS, problems)
-            fields = {key.replace("-", "_"): item for key, item in values.items()}
+            given = _read(value, f"services.{name}", _SERVICE_PARSERS, problems)
+            fields = {key.replace("-", "_"): item for key, item in given.items()}
             if "start_timeout" in fields:
                 fields["start_timeout_s"] = fields.pop("start_timeout")
             specs.append(ServiceSpec(kind=ServiceKind(name), **fields))  # type: ignore[arg-type] # each key's parser gives its type
@@ -402,10 +327,10 @@ def _parse_configurations(
         if not isinstance(value, dict):
             problems.append(f"configurations.{name} is {value!r}, expected a table [tool.ci-tools.configurations.{name}]")
             continue
-        values = _read(value, f"configurations.{name}", _CONFIGURATION_KEYS, problems)
-        wanted = values.get("services", declared)
+        given = _read(value, f"configurations.{name}", _CONFIGURATION_KEYS, problems)
+        wanted = given.get("services", declared)
         where = f"configurations.{name}"
         absent = [kind for kind in wanted if kind not in declared]  # type: ignore[attr-defined] # the parser gives a tuple
         problems.extend(f"{where}.services names {kind.value!r}; add [tool.ci-tools.services.{kind}]" for kind in absent)
-        configurations.append(Configuration(name=name, services=wanted, environment=values.get("environment", {})))  # type: ignore[arg-type] # as above
+        configurations.append(Configuration(name=name, services=wanted, environment=given.get("environment", {})))  # type: ignore[arg-type] # as above
     return tuple(configurations)

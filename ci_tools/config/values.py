@@ -1,0 +1,116 @@
+"""Values of the configuration table: each function takes what TOML gave and gives what is meant, or says what was expected."""
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from ci_tools.model.guard import GuardMode
+from ci_tools.model.service import Isolation, Provider, ServiceKind
+
+
+class MistakeError(Exception):
+    """A value that does not fit; its text is what was expected."""
+
+
+def parse_text(value: object) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise MistakeError("a string")
+    return value
+
+
+def parse_texts(value: object) -> tuple[str, ...]:
+    """A tuple of strings."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise MistakeError('an array of strings, like ["tests/integration"]')
+    return tuple(value)
+
+
+def parse_seconds(value: object) -> float:
+    """Seconds, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise MistakeError("a number of seconds, 0 or more")
+    return float(value)
+
+
+def parse_whole(value: object) -> int:
+    """A whole number, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MistakeError("a whole number, 0 or more")
+    return value
+
+
+def parse_port(value: object) -> int:
+    """A TCP port."""
+    highest_port = 65535
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest_port:
+        raise MistakeError("a port, 1 to 65535")
+    return value
+
+
+def parse_workers(value: object) -> int:
+    """A number of workers; 0 for ``"auto"``."""
+    if value == "auto":
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise MistakeError('"auto" or a whole number, 1 or more')
+    return value
+
+
+def parse_environment(value: object) -> dict[str, str]:
+    """Environment variables."""
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise MistakeError('a table of strings, like { DATABASE_URL = "…" }')
+    return dict(value)
+
+
+def parse_options(value: object) -> dict[str, str]:
+    """Server options, as text."""
+    if not isinstance(value, dict) or not all(isinstance(item, (str, int, float)) for item in value.values()):
+        raise MistakeError('a table of server options, like { maxmemory = "64mb" }')
+    return {name: str(item) for name, item in value.items()}
+
+
+def parse_mode(value: object) -> GuardMode:
+    """What a guard's finding does."""
+    try:
+        return GuardMode(parse_text(value))
+    except ValueError as error:
+        raise MistakeError('"error", "warn" or "off"') from error
+
+
+def parse_modes(value: object) -> dict[str, GuardMode]:
+    """What a finding of each kind does."""
+    if not isinstance(value, dict):
+        raise MistakeError('a table of modes, like { task = "error", thread = "warn" }')
+    return {kind: parse_mode(mode) for kind, mode in value.items()}
+
+
+def parse_isolation(value: object) -> Isolation:
+    """What each worker gets of a service."""
+    try:
+        return Isolation(parse_text(value))
+    except ValueError as error:
+        raise MistakeError('"server", "database" or "shared"') from error
+
+
+def parse_providers(value: object) -> tuple[Provider, ...]:
+    """Which providers may be tried."""
+    try:
+        return tuple(Provider(item) for item in parse_texts(value))
+    except ValueError as error:
+        raise MistakeError(f"an array of {', '.join(Provider)}") from error
+
+
+def parse_services(value: object) -> tuple[ServiceKind, ...]:
+    """Which services are meant."""
+    try:
+        return tuple(ServiceKind(item) for item in parse_texts(value))
+    except ValueError as error:
+        raise MistakeError(f"an array of {', '.join(ServiceKind)}") from error
+
+
+def parse_version(value: object) -> str:
+    """A PEP 440 version range."""
+    try:
+        return str(SpecifierSet(parse_text(value)))
+    except InvalidSpecifier as error:
+        raise MistakeError('a version range, like ">=7,<10"') from error

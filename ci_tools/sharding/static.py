@@ -25,6 +25,12 @@ CUT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 cuts spread better and import more."""
 CLOSE = 1.01
 """Times the bound: closer than this a plan is not worth another import."""
+HEAVY_SHARE = 0.01
+"""Units above this share of a shard are placed longest first, so that what is uncertain is spread; the rest by name."""
+NEAR = 0.02
+"""Of the bound: shards whose loads differ by less count as equally loaded."""
+ROOM = 1.002
+"""Times the bound: what a shard may hold of the units that are placed by name."""
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")  # as in repr(object())
 
@@ -123,7 +129,7 @@ def _best(
     for share in cut_shares:
         cap = max(int(total * share) // count, 1)
         clusters = clusters_of(files, joined, collected.groups, costs, count, cap)
-        steady = _steady(clusters, count, bias, int(bound * CLOSE)) if bound > longest and count > 1 else None
+        steady = _steady(clusters, count, bias, bound) if bound > longest and count > 1 else None
         if steady is not None:
             return steady
         placed, heaviest = _placed(clusters, costs, count, bias)
@@ -134,27 +140,34 @@ def _best(
     return best[1] if best else [[] for _ in range(count)]
 
 
-def _steady(clusters: Sequence[Cluster], count: int, bias: Mapping[int, int], room: int) -> list[list[Piece]] | None:
-    """Each cluster in the first shard of its own preference that has room left; None where this does not come out even.
+def _steady(clusters: Sequence[Cluster], count: int, bias: Mapping[int, int], bound: int) -> list[list[Piece]] | None:
+    """Heavy clusters longest first, each light one in the first shard of its own preference that has room left.
 
-    Preferences come from names alone, so a test that is added or gets slower moves next to nothing else.
+    Preferences come from names alone, so a test that is added or gets slower moves next to nothing else. None where this
+    does not come out even.
     """
+    room, heavy, near = int(bound * ROOM), int(bound * HEAVY_SHARE), int(bound * NEAR)
     placed: list[list[Piece]] = [[] for _ in range(count)]
     loads = [bias.get(index + 1, 0) for index in range(count)]
     strides = [stride for stride in range(1, count) if math.gcd(stride, count) == 1]
-    for cluster in sorted(clusters, key=_by_weight):
+    for cluster in sorted(clusters, key=_by_magnitude):
+        weight = sum(piece.cost for piece in cluster)
+        most = min(loads) + near if weight > heavy else room - weight
         number = int.from_bytes(hashlib.blake2b(cluster[0].key.encode("utf-8", "surrogatepass"), digest_size=8).digest())
         stride = strides[number // count % len(strides)]
-        weight = sum(piece.cost for piece in cluster)
-        for attempt in range(count):
-            index = (number + attempt * stride) % count
-            if loads[index] + weight <= room:
-                placed[index].extend(cluster)
-                loads[index] += weight
-                break
-        else:
+        preferred = ((number + attempt * stride) % count for attempt in range(count))
+        index = next((index for index in preferred if loads[index] <= most), -1)
+        if index < 0 or loads[index] + weight > room:
             return None
+        placed[index].extend(cluster)
+        loads[index] += weight
     return placed if all(placed) else None
+
+
+def _by_magnitude(cluster: Cluster) -> tuple[int, str]:
+    """Heaviest first as ``_by_weight``, but weights within a quarter of each other count as equal."""
+    weight = sum(piece.cost for piece in cluster)
+    return (-(weight**3).bit_length(), cluster[0].key)
 
 
 def _by_weight(cluster: Cluster) -> tuple[int, str]:

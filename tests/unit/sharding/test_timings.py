@@ -173,7 +173,7 @@ TIMINGS = st.builds(
 
 
 @given(one=TIMINGS, other=TIMINGS, third=TIMINGS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_merge_is_a_union(one: Timings, other: Timings, third: Timings) -> None:
     """Merging in any order, any grouping and any number of times gives the same."""
     merged = merge(one, other, third)

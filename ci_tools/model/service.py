@@ -35,6 +35,7 @@ class ServiceSpec:
     """What tests need. ``port`` is preferred, not demanded; ``version`` a PEP 440 range (``>=7,<10``), empty for any.
 
     ``isolation`` None is what suits the kind: a server for each worker of Redis, a database of one server for Postgres.
+    ``image`` is what a container is made of; empty: the kind's usual one.
     ``port_range`` (first, last) limits where a server of ours may listen when the preferred port is taken; empty: anywhere.
     """
 
@@ -48,6 +49,7 @@ class ServiceSpec:
     path: str = ""
     start_timeout_s: float = 20.0
     port_range: tuple[int, ...] = ()
+    image: str = ""
 
     @property
     def chosen_isolation(self) -> Isolation:

@@ -38,8 +38,10 @@ def discover_redis(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list
                 found = _embedded_redis(spec, tried, places)
             case Provider.DOWNLOADED:
                 found = _downloaded_redis(spec, environ, tried, places)
-            case _:
-                found = None
+            case Provider.CONTAINER:
+                found = _container_redis(spec, environ, tried)
+            case Provider.ADOPTED:
+                found = None  # decided before anything is looked for
         if found is not None:
             return found
     raise ServiceError(
@@ -100,6 +102,16 @@ def _downloaded_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list
         return None
     reason = f"{entry.distribution} {entry.version} downloaded from {entry.url}{'' if entry.is_proven else ' (unproven entry)'}"
     return Binary(path=program, provider=Provider.DOWNLOADED, reason=reason, version=entry.version)
+
+
+def _container_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str]) -> Binary | None:
+    from ci_tools.services import container  # noqa: PLC0415 - only where the spec names it
+
+    engine = container.find_engine(environ, tried)
+    if engine is None:
+        return None
+    image = spec.image or container.REDIS_IMAGE
+    return Binary(path=engine.program, provider=Provider.CONTAINER, reason=f"{image} on {engine.program.name} {engine.version}")
 
 
 @functools.cache

@@ -33,7 +33,7 @@ TABLE_VARIABLE = "CI_TOOLS_DOWNLOADS"
 _PROGRAM_MODE = 0o755
 _TIMEOUT_S = 60.0
 _LOCK_TIMEOUT_S = 600.0
-_TRIES = 2
+_TRIES = 1
 _BYTES_AT_ONCE = 1 << 16
 _ARCHITECTURES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
 
@@ -141,13 +141,21 @@ def _download(entry: Entry, folder: Path) -> Path:
     )
     pooch.get_logger().setLevel("ERROR")
     try:
-        return Path(shelf.fetch(name, downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S, chunk_size=_BYTES_AT_ONCE)))
+        return Path(shelf.fetch(name, downloader=_to_file))
     except ValueError as error:
         raise _refused(entry, "its digest is not the table's", "do not run it; report this") from error
     except OSError as error:
         raise _refused(
             entry, f"it could not be fetched ({error})", "check the network or a proxy, or install a server"
         ) from error
+
+
+def _to_file(url: str, output: str, _shelf: object) -> None:
+    """Pooch's own downloader leaves the connection of a download that breaks off open; this one closes it."""
+    requests = importlib.import_module("requests")
+    with requests.get(url, stream=True, timeout=_TIMEOUT_S) as answer, Path(output).open("wb") as file:
+        answer.raise_for_status()
+        file.writelines(answer.iter_content(_BYTES_AT_ONCE))
 
 
 def _unpack(archive: Path, target: Path, entry: Entry) -> None:

@@ -5,8 +5,8 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -41,6 +41,7 @@ class Launch:
     end_signal: EndSignal
     taken_port: tuple[str, ...]
     tried: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: {"LC_ALL": "C"}, repr=False)
     account: Account | None = None
 
     @property
@@ -113,7 +114,7 @@ def _start(plan: Launch) -> GuardedProcess:
     trace = new_trace_path()
     process = start(
         plan.argv,
-        env={"LC_ALL": "C"},
+        env=plan.env,
         cwd=plan.home,
         output=plan.log_path,
         end_signal=plan.end_signal,

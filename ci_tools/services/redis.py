@@ -1,19 +1,21 @@
 """A Redis of our own: started, proved to be ours, killed and restarted on its port, stopped."""
 
 import functools
+import os
 import secrets
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ci_tools.errors import ConfigError, ServiceError
 from ci_tools.host import ports
-from ci_tools.model.service import Endpoint, Provenance, ServiceKind, ServiceSpec
-from ci_tools.services import resp
+from ci_tools.model.service import Endpoint, Provenance, Provider, ServiceKind, ServiceSpec
+from ci_tools.services import container, resp
 from ci_tools.services.discovery import Binary, discover_redis
 from ci_tools.services.home import new_home
 from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
@@ -26,6 +28,7 @@ DEFAULT_PORT = 6381
 DATABASES = 1024
 URL_VARIABLE = "REDIS_URL"
 
+_ENGINE_GRACE_S = 5.0
 _PROBE_TIMEOUT_S = 1.0
 _MEMORY_BYTES = 16 << 20  # a home without persistence holds some kilobytes; options may ask for more
 _HAS_UNIX_SOCKETS = sys.platform != "win32"
@@ -90,7 +93,7 @@ class RedisServer:
     def kill(self) -> None:
         """End the server as a crash would: at once, without a word to its clients. The port stays ours, and refuses."""
         if self._process is not None:
-            self._process.end(0)
+            self._process.end(self._grace_s)
             self._process = None
             self._held = ports.reserve(self.endpoint.port)
 
@@ -117,20 +120,23 @@ class RedisServer:
             self._held.release()
             self._held = None
         if self._process is not None:
-            self._process.end(0)
+            self._process.end(self._grace_s)
             self._process = None
 
     def _start_on(self, reservation: ports.Reservation) -> Endpoint:
         began = time.perf_counter()
+        is_contained = self._binary.provider is Provider.CONTAINER
         socket_path = ""
         try:
             home = new_home(in_memory_with_bytes=None if self._spec.options else _MEMORY_BYTES)
-            if _HAS_UNIX_SOCKETS:
+            if _HAS_UNIX_SOCKETS and not is_contained:
                 socket_path = str(home / "redis.sock")
             self._write_config(home, reservation.port, socket_path)
         except OSError as error:
             raise cannot_start("redis", error, str(self._binary.path)) from error
-        plan = self._plan(home, reservation.port)
+        if is_contained:
+            reservation.release()  # the engine binds as programs do that share no address
+        plan = self._contained_plan(home, reservation.port) if is_contained else self._plan(home, reservation.port)
         probe = functools.partial(self._probe, reservation.port, socket_path)
         launched = launch(plan, probe, stopping=self._stopping, began=began)
         version = version_of(launched.answer)
@@ -147,7 +153,7 @@ class RedisServer:
             version=version,
             reason="; ".join((self._binary.reason, *self._tried)),
             path=str(self._binary.path),
-            sha256=launched.sha256,
+            sha256="" if is_contained else launched.sha256,
             host=ports.LOOPBACK,
             port=reservation.port,
             pid=launched.process.pid,
@@ -155,6 +161,11 @@ class RedisServer:
         )
         self._endpoint = redis_endpoint(self._spec, provenance, password=self._password, socket_path=socket_path)
         return self._endpoint
+
+    @property
+    def _grace_s(self) -> float:
+        """Nothing of a server's state is kept; only a container's has an engine that must be told."""
+        return _ENGINE_GRACE_S if self._binary.provider is Provider.CONTAINER else 0
 
     def _plan(self, home: Path, port: int) -> Launch:
         return Launch(
@@ -167,6 +178,18 @@ class RedisServer:
             end_signal="KILL",
             taken_port=_TAKEN_PORT,
             tried=self._tried,
+        )
+
+    def _contained_plan(self, home: Path, port: int) -> Launch:
+        """The server's port inside is the image's own, and its log is the client's output."""
+        settings = {"requirepass": self._password, **_SETTINGS, **self._spec.options}
+        flags = container.redis_flags({name: value for name, value in settings.items() if value != '""'})
+        return replace(
+            self._plan(home, port),
+            argv=container.redis_argv(self._binary.path, self._spec.image or container.REDIS_IMAGE, port),
+            env={**os.environ, container.FLAGS_VARIABLE: flags},
+            end_signal="TERM",
+            taken_port=("port is already allocated", "address already in use"),
         )
 
     def _probe(self, port: int, socket_path: str) -> Mapping[str, str]:

@@ -109,6 +109,8 @@ class UserExecutionEngine:
         self._metrics = metrics
         self._own_context_used = False
         self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def run(self, agent: str, agent_input: Mapping[str, object], *, context: UserExecutionContext | None = None) -> Outcome:
         """Run an agent to its end. Cancelling the caller cancels the run, which still ends in order."""
@@ -142,6 +144,7 @@ class UserExecutionEngine:
             stop=asyncio.get_running_loop().create_future(),
         )
         self.live_runs[context.run_id] = run
+        self._idle.clear()
         try:
             async with self.database_session_manager.session() as session:
                 await insert_run(session, context, agent=agent, agent_input=agent_input)
@@ -152,14 +155,11 @@ class UserExecutionEngine:
         return run
 
     async def aclose(self, reason: str) -> None:
-        """Cancel what runs and wait for its end; the bridge forgets this engine's runs in any case."""
+        """Cancel what runs, and what is about to, and wait for its end."""
         self._closed = True
-        runs = tuple(self.live_runs.values())
-        for run in runs:
+        for run in tuple(self.live_runs.values()):
             run.cancel(reason)
-        tasks = {run.task for run in runs if run.task is not None}
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._idle.wait()
 
     def _own_or(self, context: UserExecutionContext | None) -> UserExecutionContext:
         if context is not None:
@@ -176,6 +176,8 @@ class UserExecutionEngine:
         self._bridge.release(run.context.run_id)
         self._capacity.give_back()
         self.used_at = time.monotonic()
+        if not self.live_runs:
+            self._idle.set()
 
     async def _supervise(self, run: LiveRun) -> Outcome:
         """The run's frame: whatever the agent does, one final row, one terminal event, one final state."""

@@ -89,9 +89,11 @@ class ExecutionEngineFactory:
 
     async def create_for_user(self, context: UserExecutionContext) -> UserExecutionEngine:
         """An engine of the context's user; LimitExceededError when the user has all engines allowed."""
-        if not self._accepting:
-            raise UnavailableError(SHUTDOWN_REASON, hint="try again in a moment")
+        self._check_accepting()
         lease = await self._redis.leases.acquire("engines", context.user_id, limit=self._settings.limits.engines_per_user)
+        if not self._accepting:  # the shutdown came while the slot was taken
+            await self._redis.leases.release(lease)
+            self._check_accepting()
         engine = UserExecutionEngine(
             context=context,
             websocket_bridge=self._bridge,
@@ -193,6 +195,10 @@ class ExecutionEngineFactory:
             with suppress(asyncio.CancelledError):
                 await sweeper
         await self.drain()
+
+    def _check_accepting(self) -> None:
+        if not self._accepting:
+            raise UnavailableError(SHUTDOWN_REASON, hint="try again in a moment")
 
     async def _drive(self, engine: UserExecutionEngine, run: LiveRun) -> None:
         if run.task is not None:

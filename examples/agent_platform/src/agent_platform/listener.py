@@ -92,7 +92,8 @@ class ChannelListener:
             try:
                 async with self._redis.open_pubsub() as pubsub:
                     asked = frozenset(self._wanted)
-                    await pubsub.subscribe(*asked)
+                    async with asyncio.timeout(_CONFIRM_TIMEOUT_S):
+                        await pubsub.subscribe(*asked)
                     self._pubsub = pubsub
                     if late := self.channels - asked:  # wanted while the others were asked for
                         await pubsub.subscribe(*late)

@@ -96,7 +96,9 @@ class RedisManager:
             state = "is not started" if client is None else "belongs to another event loop"
             raise DependencyError(f"RedisManager {state}", hint="start() one on the loop that uses it")
         try:
-            return await client.execute_command(name, *arguments)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+            # Not redis-py's socket_timeout: it uses asyncio.wait_for, which on Python 3.11 can swallow a cancellation.
+            async with asyncio.timeout(_COMMAND_TIMEOUT_S):
+                return await client.execute_command(name, *arguments)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
@@ -118,7 +120,7 @@ class RedisManager:
             self._url,
             max_connections=_CONNECTIONS,
             timeout=_COMMAND_TIMEOUT_S,
-            socket_timeout=_COMMAND_TIMEOUT_S,
+            socket_timeout=None,
             socket_connect_timeout=_COMMAND_TIMEOUT_S,
             socket_keepalive=True,
             retry=Retry(NoBackoff(), retries),

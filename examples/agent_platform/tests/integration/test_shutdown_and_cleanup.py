@@ -15,6 +15,9 @@ from witness import Trace, Witness
 import agent_platform
 from agent_platform.agents import Agent, Job, built_in_agents
 from agent_platform.app import SIMULATION_HEADER
+from agent_platform.context import UserExecutionContext
+from agent_platform.engine import LiveRun
+from agent_platform.errors import UnavailableError
 from agent_platform.factory import SHUTDOWN_REASON
 from agent_platform.settings import Settings
 from agent_platform.testing import DEADLINE_S, PROCESS_DEADLINE_S, Client, LiveServer, create_test_app
@@ -80,6 +83,28 @@ async def test_a_stubborn_agent_does_not_hold_the_shutdown(tmp_path: Path) -> No
         enough.set()
         await asyncio.wait_for(asyncio.gather(*stubborn), DEADLINE_S)
         assert 1 == len(stubborn)
+
+
+@pytest.mark.service("redis", "database", "http")
+async def test_a_run_that_is_being_started_ends_with_the_server(tmp_path: Path) -> None:
+    """A run that is on its way in when the server stops is either refused without a trace or ends in order."""
+    async with LiveServer(create_test_app(workdir=tmp_path)) as live, Witness(live.settings) as witness:
+        factory = live.platform.factory
+        ada, bob = [await live.sign_in(email) for email in ("ada@example.com", "bob@example.com")]
+        adas = UserExecutionContext(user_id=ada.user_id)
+        engine = await factory.create_for_user(adas)
+        late = factory.submit(UserExecutionContext(user_id=bob.user_id), "sleeper", {})
+        started, refused, _ = await asyncio.gather(
+            engine.start("sleeper", {}), late, live.platform.drain(), return_exceptions=True
+        )
+        assert isinstance(started, LiveRun)
+        assert isinstance(refused, UnavailableError)
+        assert SHUTDOWN_REASON == refused.message
+        assert Trace(row="cancelled", state="cancelled", seqs=[1, 2]) == await witness.trace(adas.run_id)
+        assert ["agent_started", "agent_error"] == [event["type"] for event in await witness.events(adas.run_id)]
+        assert [] == await witness.rows(bob.user_id)
+        assert {f"run:{adas.run_id}"} == await witness.keys()
+        assert ([], {}) == (list(factory.engines), factory.live_runs)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal it could answer")

@@ -364,3 +364,9 @@ def test_ages_are_against_the_given_time() -> None:
     """No rule asks the clock: the same facts at another time give another age."""
     later = replace(facts(max_report_age_s=60.0), now=NOW + 1)
     assert not ASK["reports-fresh"](later).holds
+
+
+def test_a_case_without_attempts_belongs_to_no_shard() -> None:
+    """A case that a file of another version left without attempts breaks no rule down."""
+    bare = replace(FAILED, attempts=())
+    assert ASK["exits-consistent"](facts(run(bare, case(B), returncode=0))).holds

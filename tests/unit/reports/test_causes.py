@@ -286,3 +286,66 @@ def test_a_huge_message_is_cut() -> None:
     """A message of a megabyte gives a title of one line."""
     (cause,) = find_causes(run_of(case("t", Outcome.FAILED, failures=(failure("x" * 1_000_000),))))
     assert len(cause.title) == 160
+
+
+def test_messages_of_another_length_are_joined_when_only_data_is_added() -> None:
+    """One more filled-in value in a long sentence is no other cause; one more word is."""
+    sentence = (
+        "the bridge could not deliver all of the events that the engine wrote for this run before its deadline passed on node{}"
+    )
+    messages = (sentence.format("-a1"), sentence.format("-a1 x7y8"), sentence.format("-a1 again"))
+    cases = [case(f"t{number}", Outcome.FAILED, failures=(failure(message),)) for number, message in enumerate(messages)]
+    assert [cause.tests for cause in find_causes(run_of(*cases))] == [("t0", "t1"), ("t2",)]
+
+
+@pytest.mark.parametrize(
+    ("message", "masked"),
+    [
+        ("cannot open /etc/ssl/cert", "cannot open /etc/ssl/cert"),
+        ("cannot open C:\\Users\\me\\report.json", "cannot open <path>/report.json"),
+        ("at http:///nowhere/7", "at http:///nowhere/<n>"),
+        ("8f3a9c21-xk2 is gone", "<id>-xk<n> is gone"),
+        ("listening on ::1:8080 or fe80:0:0:0:1:2:3:4", "listening on <ip> or <ip>"),
+        ("seen at 09:15:00 and 2026-11-02 09:15:00,123", "seen at <time> and <time>"),
+        ("port 49152 and port 5432", "port <port> and port 5432"),
+        ("9092 messages, 443 left", "9092 messages, <n> left"),
+        ("token eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9 refused", "token <id> refused"),
+    ],
+)
+def test_more_masks(message: str, masked: str) -> None:
+    """Windows paths, addresses, tokens and times in their other forms."""
+    assert mask(message)[0] == masked
+
+
+def test_wrappers_are_taken_off_one_by_one() -> None:
+    """A wrapper in a wrapper is taken off too, and a wrapped nothing stays nothing."""
+    wrapped = "Also parent suite teardown failed:\nParent suite setup failed:\nConnectionError: no route to host"
+    nested = said('failed on setup with "' * 5 + "x" + '"' * 5, "")
+    assert root_of(said(wrapped, "")).type_name == "ConnectionError"
+    assert "failed on setup" not in root_of(said(wrapped, "")).message
+    assert root_of(nested).message.count("failed on setup") == 1
+
+
+def test_a_long_error_block_begins_with_its_type() -> None:
+    """Of several lines marked with E, the first of the last block names the exception."""
+    text = "E   ValueError: first\n\nsome source\nE   KeyError: 'a'\nE     more of it\nE     and more"
+    origin = root_of(said("", "", text=text))
+    assert (origin.type_name, origin.message) == ("KeyError", "'a'")
+
+
+def test_a_chain_in_text_without_marked_lines_keeps_its_message() -> None:
+    """Where the first traceback has no line that says what was raised, the message itself is the root."""
+    text = "nothing here\n\nDuring handling of the above exception, another exception occurred:\n\nE   ValueError: bad"
+    assert root_of(said("ValueError: bad", "", text=text)).type_name == "ValueError"
+
+
+def test_an_announced_message_is_read_on() -> None:
+    """A first line that ends with a colon says nothing without the second."""
+    one = said("2 problems were found:\nno server on the test port", "ConfigError")
+    other = said("2 problems were found:\nno key in the environment", "ConfigError")
+    assert signature_of(one).id != signature_of(other).id
+
+
+def test_a_place_without_a_frame_is_the_source_line() -> None:
+    """An assertion of a foreign tool without any place is told apart by what stands in its text."""
+    assert signature_of(said("1 != 2", "", text="> expect(a)")).place == "expect(a)"

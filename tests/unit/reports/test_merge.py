@@ -292,3 +292,29 @@ def test_split_gives_the_reports_back(count: int) -> None:
         shard_report(f"{index}/{count}", case(test_id, shard=f"{index}/{count}")) for index, test_id in enumerate(ids, start=1)
     ]
     assert list(split(merge([plan_of(*([test_id] for test_id in ids))], reports))) == reports
+
+
+def test_two_plans_for_one_configuration_contradict() -> None:
+    """Nobody can say which of two plans is right."""
+    run = merge([plan_of([A]), plan_of([B])], [shard_report("1/1", case(A))])
+    assert "two different plans were given for one configuration" in run.problems
+
+
+def test_reports_that_disagree_on_the_number_of_shards_contradict() -> None:
+    """1/2 and 2/3 cannot both be true."""
+    run = merge([], [shard_report("1/2", case(A, shard="1/2")), shard_report("2/3", case(B, shard="2/3"))])
+    assert (len(run.problems), run.missing_shards) == (1, ("3/3",))
+
+
+def test_a_foreign_name_that_fits_two_planned_tests_fits_none() -> None:
+    """An address that two node IDs share proves neither of them."""
+    plan = plan_of(["tests/a.py::test_x", "tests/a/test_x.py::test_x"], ["tests.a::test_x"])
+    run = merge([plan], [foreign("j.xml", case("tests.a.py::test_x"))])
+    assert run.unexpected == ("tests.a.py::test_x",)
+
+
+def test_the_newest_of_three_attempts_decides_in_any_order() -> None:
+    """Three run attempts given in another order are the same three attempts."""
+    reports = [shard_report("1/1", case(A, run_attempt=number), run_attempt=number) for number in (2, 3, 1)]
+    (only,) = merge([plan_of([A])], reports).cases
+    assert [attempt.run_attempt for attempt in only.attempts] == [1, 2, 3]

@@ -34,6 +34,10 @@ class Charges:
             self._write(SessionFinished(at=time.time(), exit_status=0 if error is None else 1, finished=len(self.test_ids)))
             self._stream.close()
 
+    def lose(self, flight: Flight, *, worker: str, generation: int, message: str) -> None:
+        """Close one execution that we ended for no fault of its own: lost."""
+        self._finish(flight, Outcome.LOST, worker, generation, message)
+
     def charge(
         self, flight: Flight, *, worker: str, generation: int, message: str, silent_s: float = 0.0, stacks: str = ""
     ) -> None:
@@ -65,6 +69,10 @@ class Charges:
                 reason=message,
             )
         )
+        self._finish(flight, outcome, worker, generation, message)
+
+    def _finish(self, flight: Flight, outcome: Outcome, worker: str, generation: int, message: str) -> None:
+        now = time.time()
         self._write(
             TestFinished(
                 at=now,

@@ -37,6 +37,7 @@ _LISTEN_S = 0.05
 _GRACE_S = 1.5  # an interrupted run is to be over within 3 s, and what is left behind takes its part of it
 _STRAYS_GRACE_S = 0.5
 _TAIL_BYTES = 8_000
+_ENDED_BY_US = frozenset({EndedBy.INTERRUPT, EndedBy.RUN_DEADLINE})  # nobody is to blame, and nobody wants the rest to run
 _INTERRUPTED = 2  # pytest's exit statuses that mean: nobody wants the rest to run
 _USAGE_ERROR = 4
 
@@ -111,8 +112,7 @@ def supervise(
     with Charges(order, on_event) as charges:
         while True:
             generation = _run(command_for, order, folder, cwd, limits, on_event, is_interrupted)
-            if generation.ended_by not in {EndedBy.INTERRUPT, EndedBy.RUN_DEADLINE}:
-                _charge(generation, charges)
+            _charge(generation, charges)
             following = _next_order(generation, charges)
             if following is not None and len(exits) + 1 >= max_generations:
                 generation.messages.append(f"{max_generations} workers were started, no more are: the rest is lost")
@@ -264,6 +264,10 @@ def _silence(generation: _Generation, voice: Voice, pid: int, now: float) -> Non
 def _charge(generation: _Generation, charges: Charges) -> None:
     """Close every execution that its worker left open."""
     for voice, flight in generation.tail.flights:
+        if generation.ended_by in _ENDED_BY_US:
+            message = f"started, not finished: its worker was {generation.messages[0]}"
+            charges.lose(flight, worker=voice.name, generation=generation.order.generation, message=message)
+            continue
         silent_s, stacks = generation.silenced.get(flight.test_id, (0.0, ""))
         if not silent_s and flight.timed_out is None:
             silent_s, stacks = _switched_off(voice, flight)
@@ -307,7 +311,7 @@ def _next_order(generation: _Generation, charges: Charges) -> WorkerOrder | None
     left = _planned(order, tail) - done
     if not left:
         return None
-    if generation.ended_by in {EndedBy.INTERRUPT, EndedBy.RUN_DEADLINE}:
+    if generation.ended_by in _ENDED_BY_US:
         return None
     reason = _stop_reason(generation, tail.session, has_progress=len(done) > len(order.finished))
     if reason:

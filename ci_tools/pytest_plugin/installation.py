@@ -22,6 +22,7 @@ from ci_tools.pytest_plugin.evidence import Evidence
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.fixtures import PROVISIONING
+from ci_tools.pytest_plugin.hollow import HollowGuard
 from ci_tools.pytest_plugin.journal import Journal, journal_name
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.kinds import leak_guards
@@ -148,7 +149,7 @@ class Installation:
             guards: tuple[Guard, ...] = (provisioning, ownership, timeouts, findings)
             guards += leak_guards(ownership, findings, project)
             if policy.evidence is not GuardMode.OFF:
-                guards += (Evidence(provisioning, recording, policy.evidence),)
+                guards += (Evidence(provisioning, recording, policy.evidence), HollowGuard(policy.evidence))
             self._guards = guards
             exits.install()
             timeouts.start()

@@ -6,8 +6,10 @@ import pytest
 from suites import CORPUS, SuiteRun, keys_of, made_line, run_suite, write_suite
 
 from ci_tools.model.case import Outcome
+from ci_tools.model.journal import PhaseFinished
 
 LEAKS = {path.stem: path for path in sorted((CORPUS / "leaks").glob("*.py"))}
+HOLLOW = {path.stem: path for path in sorted((CORPUS / "hollow").glob("*.py"))}
 BENIGN = {path.stem: path for path in sorted((CORPUS / "benign").glob("*.py"))}
 VARIANTS = {
     "function loops": ("function", ()),
@@ -21,7 +23,9 @@ VARIANTS = {
 def _run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SuiteRun:
     loop_scope, arguments = VARIANTS[request.param]
     folder = tmp_path_factory.mktemp("corpus")
-    files = {f"test_{path.stem}.py": path.read_text(encoding="utf-8") for path in (*LEAKS.values(), *BENIGN.values())}
+    files = {
+        f"test_{path.stem}.py": path.read_text(encoding="utf-8") for path in (*LEAKS.values(), *HOLLOW.values(), *BENIGN.values())
+    }
     write_suite(folder, files, loop_scope=loop_scope)
     return run_suite(folder, "-q", *arguments, timeout_s=120)
 
@@ -38,6 +42,15 @@ def test_a_leak_is_found_where_it_was_made(run: SuiteRun, name: str) -> None:
     assert {leak.owner for leak in found} == {keys.get("owner", _offender(run, name))}
     assert run.outcomes[_offender(run, name)] is Outcome(keys["outcome"])
     assert keys.get("says", "") in run.output
+
+
+@pytest.mark.parametrize("name", HOLLOW)
+def test_a_hollow_test_fails(run: SuiteRun, name: str) -> None:
+    """A test that passes because nobody awaits it, or its set-up, fails for that, and nobody else does."""
+    red = {test_id: outcome for test_id, outcome in _of_file(run, name).items() if outcome is not Outcome.PASSED}
+    assert red == {_offender(run, name): Outcome.FAILED}
+    failures = [event.failure.message for event in run.events if isinstance(event, PhaseFinished) and event.failure]
+    assert [text for text in failures if text.startswith("hollow: ") and keys_of(HOLLOW[name])["says"] in text] != []
 
 
 @pytest.mark.parametrize("name", LEAKS)
@@ -129,3 +142,9 @@ def test_a_kind_can_be_quieter(tmp_path: Path, mode: str) -> None:
     run = run_suite(tmp_path, "-q")
     assert set(run.outcomes.values()) == {Outcome.PASSED}, run.output
     assert ("LeakWarning" in run.output, len(run.leaks)) == ((True, 1) if mode == "warn" else (False, 0))
+
+
+def test_no_two_corpus_files_share_a_name() -> None:
+    """They run in one folder: one would take the other's place."""
+    names = [path.stem for path in CORPUS.glob("*/*.py")]
+    assert sorted(set(names)) == sorted(names)

@@ -1,0 +1,84 @@
+"""Hollow tests: those that pass because what they define is called and never awaited."""
+
+import inspect
+import sys
+from functools import cache
+from types import ModuleType
+
+import pytest
+
+from ci_tools.model.case import Phase
+from ci_tools.model.guard import GuardMode
+from ci_tools.pytest_plugin.guard import Guard
+
+_OF_A_MODULE = ("setup_module", "teardown_module", "setup_function", "teardown_function")
+_OF_A_CLASS = ("setup_class", "teardown_class", "setup_method", "teardown_method")
+_OF_A_TEST_CASE = ("setUp", "tearDown", "setUpClass", "tearDownClass", "asyncSetUp", "asyncTearDown")
+
+
+class HollowError(pytest.fail.Exception):  # type: ignore[misc,name-defined] # public, but only an attribute
+    """A test passed although code that belongs to it never ran."""
+
+
+class HollowWarning(pytest.PytestWarning):
+    """The same, where the configuration says ``warn``."""
+
+
+class HollowGuard(Guard):
+    """Asks of a test that passed whether everything of it ran."""
+
+    def __init__(self, mode: GuardMode) -> None:
+        self._mode = mode
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """A call that passed with its code, or its set-up, never awaited has shown nothing."""
+        if phase is not Phase.CALL or error is not None:
+            return error
+        reason = _reason(item)
+        if not reason:
+            return None
+        if self._mode is GuardMode.ERROR:
+            return HollowError(reason, pytrace=False)
+        try:
+            item.warn(HollowWarning(reason))
+        except HollowWarning as raised:  # the suite's filters turn warnings into errors
+            return raised
+        return None
+
+
+def _reason(item: pytest.Item) -> str:
+    kind = getattr(item, "cls", None)
+    if isinstance(kind, type):
+        is_test_case = _is_plain_test_case(kind)
+        if is_test_case and inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            return (
+                f"hollow: {kind.__name__} is a plain TestCase, so this coroutine was never awaited; use IsolatedAsyncioTestCase"
+            )
+        found = _async_of_class(kind, _OF_A_TEST_CASE if is_test_case else _OF_A_CLASS)
+        if found:
+            return f"hollow: {kind.__name__}.{found} is a coroutine, which nobody awaits here: the test ran without it"
+    module = getattr(item, "module", None)
+    if isinstance(module, ModuleType):
+        found = _async_of_module(module, _OF_A_MODULE)
+        if found:
+            return f"hollow: {module.__name__}.{found} is a coroutine, which nobody awaits here: the test ran without it"
+    return ""
+
+
+@cache
+def _is_plain_test_case(kind: type) -> bool:
+    unittest = sys.modules.get("unittest")
+    if unittest is None or not issubclass(kind, unittest.TestCase):
+        return False
+    # twisted's and others' test cases run coroutines too: only what inherits unittest's own way of calling is plain.
+    return kind.run is unittest.TestCase.run and kind._callTestMethod is unittest.TestCase._callTestMethod  # type: ignore[attr-defined] # noqa: SLF001 - the method that asyncio's variant replaces
+
+
+@cache
+def _async_of_class(kind: type, names: tuple[str, ...]) -> str:
+    return next((name for name in names if inspect.iscoroutinefunction(getattr(kind, name, None))), "")
+
+
+@cache
+def _async_of_module(module: ModuleType, names: tuple[str, ...]) -> str:
+    return next((name for name in names if inspect.iscoroutinefunction(getattr(module, name, None))), "")

@@ -198,9 +198,9 @@ def _notes(facts: Facts) -> Iterator[str]:
         yield "completeness not proven: no plan says what should have run"
     yield from (f"{name} was given more than once and counted once" for name in report.repeated_inputs)
     yield from report.warnings
-    if facts.baseline is None:
+    if facts.baseline is None or facts.delta is None:
         yield "no baseline: nothing can be called new or fixed"
-    elif facts.delta is not None:
+    else:
         yield from _compared(facts, facts.baseline, facts.delta)
 
 

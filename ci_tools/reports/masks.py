@@ -6,6 +6,7 @@ likeness of words can cross them. Changing anything here changes signatures: cha
 
 import re
 from functools import lru_cache
+from itertools import takewhile
 
 _STATUS = r"(?:[1-5]\d\d)"
 _KNOWN = r"(?:20[0-46]|30[1-478]|40[0-9]|41[0-8]|42[2-689]|431|451|50[0-57])"
@@ -155,9 +156,7 @@ _AUTHORITY = re.compile(r"\A(\w+(?:\+\w+)?)://(?:[^@/\s]*@)?([^/:?#]*)(?::(\d+))
 def _masked_url(text: str) -> str:
     """Scheme and host say which service it is; user, password, port and path vary."""
     found = _AUTHORITY.match(text)
-    if found is None:
-        return "<url>"
-    scheme, host, port, rest = found.groups()
+    scheme, host, port, rest = found.groups() if found else ("", "", None, text)
     host = _VOLATILE.sub(_masked, host)
     rest = "/".join(_VOLATILE.sub(_masked, part) for part in rest.partition("?")[0].split("/"))
     return f"{scheme}://{host}{_masked_port(port) if port else ''}{rest}"
@@ -176,13 +175,8 @@ def _masked_path(text: str) -> str:
 
 def _masked_id(text: str) -> str:
     """``web-7d9f8b6c5-x2x9q`` → ``web-<id>``: the name in front tells what it is."""
-    parts = text.split("-")
-    kept = []
-    for part in parts:
-        if any(character.isdigit() for character in part):
-            break
-        kept.append(part)
-    return "-".join((*kept, "<id>")) if kept else "<id>"
+    kept = takewhile(lambda part: not any(character.isdigit() for character in part), text.split("-"))
+    return "-".join((*kept, "<id>"))
 
 
 _MASKS = {

@@ -224,8 +224,7 @@ def _newest(reports: Iterable[ShardReport]) -> dict[tuple[str, str], ShardReport
     newest: dict[tuple[str, str], ShardReport] = {}
     for report in reports:
         key = (report.configuration, report.shard)
-        if key not in newest or newest[key].run_attempt < report.run_attempt:
-            newest[key] = report
+        newest[key] = max(newest.get(key, report), report, key=lambda item: item.run_attempt)
     return newest
 
 

@@ -72,7 +72,7 @@ def partition(
         shards=shards,
         expected_digest=digest_of(expected),
         timings_digest=digest(timings),
-        broken_files=tuple(sorted(collected.broken)),
+        broken_files=_broken_files(collected),
         notes=_notes(shards, costs, twice),
         facts={**_facts(files, shards, costs, max(processes, 1)), "groups": str(len(set(collected.groups.values())))},
     )
@@ -106,9 +106,14 @@ def _files_of(collected: Collected) -> tuple[dict[str, tuple[str, ...]], int]:
     files: dict[str, list[str]] = {}
     for test_id in sorted(path_of):
         files.setdefault(path_of[test_id], []).append(test_id)
-    for path in collected.broken:
+    for path in _broken_files(collected):
         files.setdefault(path, [])
     return {path: tuple(files[path]) for path in sorted(files)}, max(seen - len(path_of), 0)
+
+
+def _broken_files(collected: Collected) -> tuple[str, ...]:
+    """The files, sorted, of everything that could not be collected: a class that is broken breaks its file."""
+    return tuple(sorted({node.split("::", 1)[0] for node in collected.broken}))
 
 
 def _best(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from ci_tools.errors import UsageError
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.worker import ORDER_VARIABLE, WorkerOrder
 
@@ -55,17 +56,21 @@ def command(
     pytest-xdist with that many workers, never more than ``tests`` (0: unknown), unless the user chose ``-n`` or ``--dist``.
     ``environ`` is the environment to inherit: other pytest processes' variables and ``PYTHONOPTIMIZE``, which
     removes every ``assert``, are left out; ``PYTEST_ADDOPTS``, ``PYTEST_PLUGINS`` and what else people set themselves stays.
+    pytest's root is the folder in which the command runs, so that test IDs and file arguments start at the same place
+    wherever the configuration lies. UsageError when ``PYTEST_ADDOPTS`` or ``addopts`` cannot be split.
     """
     inherited = dict(environ or {})
     env = {name: value for name, value in inherited.items() if not _is_foreign(name)}
     env[ORDER_VARIABLE] = order_path
     env.setdefault("PYTHONUNBUFFERED", "1")
-    added = shlex.split(addopts) if isinstance(addopts, str) else list(addopts)
-    chosen = [*shlex.split(env.get("PYTEST_ADDOPTS", "")), *added, *pytest_args]
+    added = _split("addopts", addopts) if isinstance(addopts, str) else list(addopts)
+    chosen = [*_split("PYTEST_ADDOPTS", env.get("PYTEST_ADDOPTS", "")), *added, *pytest_args]
     argv = [python, "-m", "pytest", "-p", "no:valkey"]
     has_autoload = not env.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") and "--disable-plugin-autoload" not in chosen
     if not has_autoload:
         argv += ["-p", "ci_tools"]
+    if not any(argument.split("=", 1)[0] == "--rootdir" for argument in chosen):
+        argv.append("--rootdir=.")
     argv += _xdist(chosen, min(processes, tests or processes), tests, dist, has_autoload=has_autoload)
     argv += ["--continue-on-collection-errors", *pytest_args]
     stops_early = any(_STOPPING.fullmatch(argument) for argument in chosen)
@@ -96,6 +101,14 @@ def paths_of(order: WorkerOrder) -> tuple[str, ...] | None:
         for file in order.files
         if (not file.test_ids and order.generation == 1) or any(test_id not in finished for test_id in file.test_ids)
     )
+
+
+def _split(where: str, options: str) -> list[str]:
+    try:
+        return shlex.split(options)
+    except ValueError as error:
+        what = f"{where} is {options!r}, which is no list of options: {error}"
+        raise UsageError(what, hint="close every quotation mark") from error
 
 
 def _is_foreign(name: str) -> bool:

@@ -221,6 +221,19 @@ def test_a_file_renamed_since_the_plan_is_refused(root: Path, artifacts: Path) -
     assert report.exits[0].returncode != 0
 
 
+@pytest.mark.parametrize("distribution", [(), ("-n", "2")], ids=" ".join)
+def test_a_configuration_below_the_root(root: Path, artifacts: Path, distribution: tuple[str, ...]) -> None:
+    """Where pytest's configuration lies in a folder below, test IDs and file arguments still start at the same place."""
+    (root / "tests").mkdir()
+    write_suite(root / "tests", {"unit/test_x.py": "def test_a():\n    pass\n", "test_y.py": "def test_b():\n    pass\n"})
+    (root / "pyproject.toml").write_text("[project]\nname = 'x'\n", encoding="utf-8")
+    collected = collect(root, artifacts, ("tests",))
+    assert sorted(collected.test_ids) == ["tests/test_y.py::test_b", "tests/unit/test_x.py::test_a"]
+    plan = partition(collected, Timings.empty(), 1, commit="c")
+    report = run_shard(root, artifacts, plan, ShardRef(index=1, count=1), pytest_args=distribution)
+    assert [case.outcome for case in report.cases] == [Outcome.PASSED, Outcome.PASSED]
+
+
 def test_a_crash_in_a_shard_costs_one_test(root: Path, artifacts: Path) -> None:
     """A cut file with a crashing test: both shards together have every other test passed."""
     tests = "\n".join(f"def test_{n}():\n    {'os.abort()' if n == 3 else 'pass'}" for n in range(8))

@@ -197,6 +197,14 @@ def test_a_broken_file_belongs_to_one_shard() -> None:
     assert plan.broken_files == ("test_bad.py",)
 
 
+def test_a_broken_class_breaks_its_file() -> None:
+    """A class that cannot be collected is reported by the shard that runs the rest of its file."""
+    paths = {"test_x.py": ("test_x.py::a",), "test_y.py": ("test_y.py::b",)}
+    plan = partition(collected_of(paths, broken={"test_x.py::TestBad": "no"}), Timings.empty(), 2, commit="abc")
+    assert plan.broken_files == ("test_x.py",)
+    assert sorted(unit.path for shard in plan.shards for unit in shard.units) == ["test_x.py", "test_y.py"]
+
+
 def test_a_count_below_one_is_refused() -> None:
     """Zero shards is a usage error."""
     with pytest.raises(UsageError, match="number of shards is 0"):

@@ -1,5 +1,6 @@
 import pytest
 
+from ci_tools.errors import UsageError
 from ci_tools.model.shard import digest_of
 from ci_tools.model.worker import ORDER_VARIABLE, FileOrder, WorkerOrder
 from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of
@@ -23,6 +24,18 @@ def order(*finished: str, generation: int = 1) -> WorkerOrder:
     )
 
 
+def test_the_users_root_wins() -> None:
+    """A root folder that the user names is not replaced."""
+    assert "--rootdir=." not in build(pytest_args=("--rootdir", "tests")).argv
+    assert "--rootdir=." not in build(addopts="--rootdir=tests").argv
+
+
+def test_options_that_cannot_be_split_are_a_usage_error() -> None:
+    """A quotation mark that is not closed is said, with where it stands."""
+    with pytest.raises(UsageError, match="PYTEST_ADDOPTS is"):
+        build(environ={"PYTEST_ADDOPTS": "-k 'a"})
+
+
 def test_plain() -> None:
     """One process: pytest with the files as arguments, nothing of pytest-xdist."""
     assert build(paths=("a.py", "b.py"), pytest_args=("-q",)).argv == (
@@ -31,6 +44,7 @@ def test_plain() -> None:
         "pytest",
         "-p",
         "no:valkey",
+        "--rootdir=.",
         "--continue-on-collection-errors",
         "-q",
         "a.py",
@@ -41,13 +55,13 @@ def test_plain() -> None:
 def test_processes_are_pytest_xdist_workers() -> None:
     """Two processes: pytest-xdist with work stealing and restarts enough for every test."""
     argv = build(processes=2, tests=50).argv
-    assert argv[5:10] == ("-n", "2", "--dist", "worksteal", "--max-worker-restart=50")
+    assert argv[6:11] == ("-n", "2", "--dist", "worksteal", "--max-worker-restart=50")
 
 
 def test_never_more_processes_than_tests() -> None:
     """One test needs one process, three need three of eight."""
     assert "-n" not in build(processes=8, tests=1).argv
-    assert build(processes=8, tests=3).argv[5:7] == ("-n", "3")
+    assert build(processes=8, tests=3).argv[6:8] == ("-n", "3")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +91,7 @@ def test_without_autoload_plugins_are_named() -> None:
         build(processes=2, pytest_args=("--disable-plugin-autoload",)),
     ):
         argv = command_.argv
-        assert argv[5:9] == ("-p", "ci_tools", "-p", "xdist")
+        assert argv[5:10] == ("-p", "ci_tools", "--rootdir=.", "-p", "xdist")
 
 
 def test_environment() -> None:

@@ -224,7 +224,7 @@ def test_the_guard_ends_everything_when_the_owner_is_gone(tmp_path: Path, manner
 
 
 STRAYS = """
-import os, sys, time, subprocess
+import os, psutil, sys, time, subprocess
 from pathlib import Path
 from ci_tools.host import process
 
@@ -236,6 +236,8 @@ daemon = "import os\\nif os.fork() == 0:\\n  os.setsid()\\n  if os.fork() == 0:\
 subprocess.run([sys.executable, "-c", daemon])
 stubborn = subprocess.Popen(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 67; done"], stdout=subprocess.PIPE)
 stubborn.stdout.readline()
+while not any(["sleep", "66"] == one.cmdline() for one in psutil.Process().children(recursive=True)):
+    time.sleep(0.01)
 ended = process.end_descendants(0.3, allow={allowed.pid})
 print(sorted({one.command for one in ended if "sleep 6" in one.command and "ready" not in one.command}))
 print(kept.poll(), allowed.poll(), process.end_descendants(0.1, allow={allowed.pid}))

@@ -6,7 +6,7 @@ Works on our journals (exception chains, fixtures) and on any JUnit file (text o
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -20,6 +20,12 @@ LONGEST_TITLE = 160
 
 NEAR = 0.90
 """How alike two masked messages of one type must be to count as one (1 is equal)."""
+
+FEW_TWINS = 8
+"""Twins with the same firm words that a message is compared with; more are found in no real report."""
+
+LONGEST_SENTENCE = 40
+"""Words of a message in which one may be data by its many values; longer ones are dumps, not sentences."""
 
 MANY_VALUES = 5
 """From this many different words in one place on, the place is data (names, hosts) and no longer tells causes apart."""
@@ -136,16 +142,26 @@ def _merge_near(groups: Sequence[_Group]) -> list[_Group]:
 
 
 def _merge_bucket(bucket: list[_Group]) -> list[_Group]:
+    """Join near twins. Looked up by the words that must be equal: a bucket may hold thousands that are no twins."""
     kept: list[_Group] = []
+    by_firm_words: dict[tuple[str, ...], list[_Group]] = {}
+    by_shape: dict[tuple[str, ...], _Group] = {}
     data = _data_places(bucket)
     for group in bucket:
         words = group.signature.masked.split(" ")
-        twin = next((other for other in kept if _is_near(words, other.signature.masked.split(" "), data)), None)
+        same = by_firm_words.setdefault(tuple(word for word in words if not _is_data(word)), [])
+        shapes = [shape for shape in _shapes(words) if shape in data] if data else []
+        twin = next((other for other in same[:FEW_TWINS] if _is_near(words, other.signature.masked.split(" "))), None)
+        twin = twin or next((by_shape[shape] for shape in shapes if shape in by_shape), None)
         if twin is None:
+            twin = group
             kept.append(group)
+            same.append(group)
         else:
             twin.members.extend(group.members)
             twin.aliases |= group.aliases
+        for shape in shapes:
+            by_shape.setdefault(shape, twin)
     return kept
 
 
@@ -153,31 +169,21 @@ def _data_places(bucket: Sequence[_Group]) -> set[tuple[str, ...]]:
     """Message shapes with one open place that is filled with many different words: there, words are data."""
     if len(bucket) < MANY_VALUES:
         return set()
-    fillings: Counter[tuple[str, ...]] = Counter()
-    for group in bucket:
-        words = group.signature.masked.split(" ")
-        fillings.update(_with_hole(words, index) for index in range(len(words)))
+    fillings = Counter(shape for group in bucket for shape in _shapes(group.signature.masked.split(" ")))
     return {shape for shape, count in fillings.items() if count >= MANY_VALUES}
 
 
-def _with_hole(words: Sequence[str], index: int) -> tuple[str, ...]:
-    return (*words[:index], "\0", *words[index + 1 :])
+def _shapes(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The message with each of its words left out in turn; long ones are no sentences and have none."""
+    if len(words) <= LONGEST_SENTENCE:
+        yield from ((*words[:index], "\0", *words[index + 1 :]) for index in range(len(words)))
 
 
-def _is_near(words: Sequence[str], others: Sequence[str], data: set[tuple[str, ...]]) -> bool:
+def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two messages with the same firm words, in order, differ in little else than data."""
     if len(words) == len(others):
-        different = [index for index, (word, other) in enumerate(zip(words, others, strict=True)) if word != other]
-        if len(different) == 1 and _with_hole(words, different[0]) in data:
-            return True
-        return all(_is_data(words[index]) and _is_data(others[index]) for index in different)
-    matcher = SequenceMatcher(None, words, others, autojunk=False)
-    if matcher.ratio() < NEAR:
-        return False
-    return all(
-        all(map(_is_data, words[first:last])) and all(map(_is_data, others[other_first:other_last]))
-        for kind, first, last, other_first, other_last in matcher.get_opcodes()
-        if kind != "equal"
-    )
+        return all(word == other or (_is_data(word) and _is_data(other)) for word, other in zip(words, others, strict=True))
+    return SequenceMatcher(None, words, others, autojunk=False).ratio() >= NEAR
 
 
 def _is_data(word: str) -> bool:

@@ -13,7 +13,7 @@ from ci_tools.reports.masks import mask
 VERSION = "sig-v1"
 """Part of every signature: whoever changes the masking changes this, so that old ones are not taken for new ones."""
 
-LONGEST_MESSAGE = 2000
+LONGEST_MESSAGE = 500
 """Characters of a message that are looked at: what differs only behind them is one cause."""
 
 FEW_CHARACTERS = 12

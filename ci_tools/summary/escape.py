@@ -76,7 +76,7 @@ def html_text(text: str) -> str:
 def command_data(text: str) -> str:
     """The message of a GitHub workflow command. A lone carriage return counts as a line end: the runner reads lines so."""
     text = _OLD_COMMAND.sub("## ", _kept_breaks(text))
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace("%", "%25").replace("\n", "%0A")
 
 
 def command_property(text: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("resource", reason="Windows does not say how large a process was")
+
 READ = """
 import json, resource, socket, sys
 from pathlib import Path

@@ -118,3 +118,33 @@ def test_what_is_no_verdict_is_refused(tmp_path: Path) -> None:
             verify(path)
     with pytest.raises(DecodeError, match="cannot be read"):
         verify(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"counts": {"passed": 2}}, "counts"),
+        ({"causes": ()}, "the causes"),
+        ({"rules": ()}, "rule"),
+        ({"expected": 3}, "expected"),
+    ],
+)
+def test_a_judge_with_other_results_is_said(tmp_path: Path, changes: dict[str, object], word: str) -> None:
+    """Whatever judging again finds to be different is named: counts, causes, rules."""
+    problems = verify(put(tmp_path), rejudge=lambda verdict, _: replace(verdict, **changes)).problems  # type: ignore[arg-type] # the changes
+    assert {problem.startswith(word) for problem in problems} == {True}
+
+
+def test_a_rule_that_was_not_asked_then_is_said(tmp_path: Path) -> None:
+    """A verdict of an older version, with fewer rules, is not what this version would say."""
+    path = put(tmp_path)
+    verdict = verify(path).verdict
+    path.write_text(dumps(seal(replace(verdict, rules=verdict.rules[1:]))))
+    assert verify(path, rejudge=again).problems == (f"rule {verdict.rules[0].rule} was not asked then",)
+
+
+def test_a_newer_verdict_is_said(tmp_path: Path) -> None:
+    """A version that this tool does not know cannot be verified by it."""
+    path = put(tmp_path)
+    path.write_text(dumps(seal(replace(verify(path).verdict, version=99))))
+    assert "has version 99" in verify(path).problems[0]

@@ -231,3 +231,18 @@ def test_deeply_nested_json_is_no_crash(tmp_path: Path) -> None:
     path = write_journal(tmp_path, "1-of-1-w0-7", [start()])
     path.write_text(path.read_text() + "[" * 100_000 + "\n" + '{"event": 3}\n')
     assert len(read(tmp_path, ONE).corrupt) == 2
+
+
+def test_a_journal_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    """Something of a journal's name that is no file makes the shard corrupt."""
+    (tmp_path / "journal-1-of-1-w0-7.jsonl").mkdir()
+    (reason,) = read(tmp_path, ONE).corrupt
+    assert reason.partition(": ")[0] == "journal-1-of-1-w0-7.jsonl cannot be read"
+
+
+def test_blank_lines_and_unknown_events_are_read_over(tmp_path: Path) -> None:
+    """An event that a newer minor version writes, and an empty line, are no fault."""
+    path = write_journal(tmp_path, "1-of-1-w0-7", [start(), *execution(ONE, Outcome.PASSED), end()])
+    path.write_text('\n{"event": "SomethingNew", "at": 1.0}\n' + path.read_text())
+    report = read(tmp_path, ONE)
+    assert (outcomes(report), report.corrupt) == ({ONE: ["passed"]}, ())

@@ -10,7 +10,7 @@ from junitparser import JUnitXml, xunit2
 from lxml import etree
 from report_sample import case, failure, plan_of, shard_report
 
-from ci_tools.model.case import Attempt, Case, Failure, Frame, Outcome, Phase
+from ci_tools.model.case import Attempt, Case, Failure, Frame, Leak, Outcome, Phase
 from ci_tools.model.report import CollectionError, ShardReport
 from ci_tools.reports.elements import Limits
 from ci_tools.reports.foreign import read_junit
@@ -435,3 +435,49 @@ def test_a_file_cut_anywhere_is_never_whole(tmp_path_factory: pytest.TempPathFac
     report = read_junit(path)
     assert not whole(report)
     assert {item.test_id for item in report.cases if item.outcome is Outcome.PASSED} <= passed
+
+
+def test_a_name_without_a_file_is_only_a_name() -> None:
+    """A test ID that is no node ID has no classname to invent."""
+    assert address_of("checkout works") == ("checkout works", "", "checkout works")
+
+
+def test_leaks_and_stacks_are_in_the_text(tmp_path: Path) -> None:
+    """What outlived a test, and where it stood when time ran out, can be read in the file."""
+    attempt = Attempt(
+        outcome=Outcome.TIMED_OUT, failures=(failure("slow"),), leaks=(Leak(kind="task", what="Task-3"),), stacks="File a.py"
+    )
+    text = written(tmp_path, shard_report("1/1", Case(test_id=TEST, attempts=(attempt,)))).read_text()
+    assert ("leaked task: Task-3" in text, "File a.py" in text) == (True, True)
+
+
+def test_a_case_without_attempts_is_lost(tmp_path: Path) -> None:
+    """A case that nobody reported is an error of its own type."""
+    back = read_junit(written(tmp_path, shard_report("1/1", Case(test_id=TEST, attempts=()))))
+    assert outcomes(back) == {TEST: "lost"}
+
+
+def test_a_case_in_a_case_is_two(tmp_path: Path) -> None:
+    """A stray nesting hides neither test."""
+    report = read(tmp_path, suite('<testcase name="a" classname="c"><failure/><testcase name="b" classname="c"/></testcase>'))
+    assert outcomes(report) == {"c::a": "failed", "c::b": "passed"}
+
+
+def test_many_properties_are_cut(tmp_path: Path) -> None:
+    """A thousand properties in one place are enough; the rest is said."""
+    inner = "".join(f'<property name="p{number}" value="x"/>' for number in range(9))
+    report = read(
+        tmp_path,
+        suite(f'<testcase name="a" classname="c"><properties>{inner}</properties></testcase>'),
+        limits=Limits(properties=3),
+    )
+    assert (len(report.cases[0].attempts[0].properties), len(report.warnings)) == (3, 1)
+
+
+def test_an_unknown_status_is_said(tmp_path: Path) -> None:
+    """A status that nobody has a meaning for decides nothing and is in a warning."""
+    report = read(tmp_path, suite('<testcase name="a" classname="c" status="wobbly"/>'))
+    assert (outcomes(report), report.warnings) == (
+        {"c::a": "passed"},
+        ("junit.xml holds status words without a known meaning: wobbly",),
+    )

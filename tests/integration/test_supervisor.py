@@ -298,12 +298,12 @@ def test_a_whole_pytest_xdist_group_killed_from_outside(suite: Suite) -> None:
 
 def test_a_hang_at_exit_is_bounded_and_said(suite: Suite) -> None:
     """A process that does not end after its session is ended after ``exit_s``; the outcomes stand."""
-    body = "import threading; threading.Thread(target=time.sleep, args=(3600,)).start()"
+    body = "import atexit; atexit.register(time.sleep, 3600)"
     suite.write("test_x.py", THREE.format(body=body), *NAMES)
     run = suite.run(guard=replace(GUARD, exit_s=1.0))
     assert run.outcomes == {"test_a": P, "test_b": P, "test_c": P}
     assert len(run.exits) == 1
-    assert run.seconds < 15
+    assert run.seconds < 25
 
 
 FORK = """

@@ -236,7 +236,8 @@ daemon = "import os\\nif os.fork() == 0:\\n  os.setsid()\\n  if os.fork() == 0:\
 subprocess.run([sys.executable, "-c", daemon])
 stubborn = subprocess.Popen(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 67; done"], stdout=subprocess.PIPE)
 stubborn.stdout.readline()
-while not any(["sleep", "66"] == one.cmdline() for one in psutil.Process().children(recursive=True)):
+daemon_is = {"cmdline": ["sleep", "66"], "ppid": os.getpid()}
+while not any(one.info == daemon_is for one in psutil.process_iter(["cmdline", "ppid"])):
     time.sleep(0.01)
 ended = process.end_descendants(0.3, allow={allowed.pid})
 print(sorted({one.command for one in ended if "sleep 6" in one.command and "ready" not in one.command}))

@@ -38,7 +38,7 @@ from ci_tools.pytest_plugin.timeout import Timeouts
 if TYPE_CHECKING:
     from ci_tools.pytest_plugin.guard import Guard
 
-_XDIST_EXIT_S = 5.0
+_XDIST_EXIT_S = 7.0
 
 
 class Installation:

@@ -24,7 +24,7 @@ asyncio_default_test_loop_scope = "{loop_scope}"
 
 [tool.ci-tools.guards]
 grace = 0.6
-exit = 2
+exit = 4
 {guards}
 """
 

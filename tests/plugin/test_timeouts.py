@@ -76,7 +76,7 @@ def test_each_rerun_has_a_budget_of_its_own(tmp_path: Path) -> None:
 def test_a_program_that_lives_on_after_pytest_is_left_alone(tmp_path: Path) -> None:
     """Only the interpreter's own way out is bounded, not what a program does after pytest.main()."""
     write_suite(tmp_path, {"test_it.py": "def test_it():\n    pass\n"})
-    program = "import time, pytest\ncode = pytest.main(['-q', '-p', 'no:valkey'])\ntime.sleep(4)\nraise SystemExit(40 + code)\n"
+    program = "import time, pytest\ncode = pytest.main(['-q', '-p', 'no:valkey'])\ntime.sleep(6)\nraise SystemExit(40 + code)\n"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, timeout=60, capture_output=True, text=True, check=False)
     assert done.returncode == 40, done.stdout + done.stderr
 

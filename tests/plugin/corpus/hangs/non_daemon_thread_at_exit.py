@@ -1,6 +1,6 @@
 """A thread that is no daemon is left running: the interpreter waits for it for ever at its exit.
 
-outcome: passed
+outcome: error
 ends: exit
 named: forgotten
 """

@@ -87,7 +87,8 @@ class RunReport:
     given more than once (and counted once).
     ``problems`` are contradictions between reports and plan (another run, commit or plan). ``shards`` are the reports
     without their cases: each attempt in ``cases`` says which shard and which run attempt it came from.
-    ``is_complete_proven`` is false without a plan.
+    ``is_complete_proven`` is false without a plan. ``is_planned_empty`` says that plans give tests to other shards and
+    none to those that are asked for here.
     """
 
     run_id: str
@@ -96,6 +97,7 @@ class RunReport:
     commit: str = ""
     plan_digest: str = ""
     is_complete_proven: bool = False
+    is_planned_empty: bool = False
     expected: int = 0
     shards: tuple[ShardReport, ...] = ()
     collection_errors: tuple[CollectionError, ...] = ()

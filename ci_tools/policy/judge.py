@@ -144,6 +144,8 @@ def _headline(facts: Facts, decision: Decision, broken: Sequence[RuleResult]) ->
     word = "FAIL" if decision is Decision.INCOMPLETE and is_said_no else _WORDS[decision]
     head = f"{word} {passed}/{report.expected} passed" if report.expected or bad else f"{word} 0 tests"
     parts = list(_parts(facts, len(bad)))
+    if report.is_planned_empty and decision is Decision.PASSED:
+        parts.append("nothing is planned here, the suite has fewer pieces than shards")
     if not any(result.rule in _TOLD for result in broken):
         parts.extend(f"{result.rule}: {result.actual}, expected {result.expected}" for result in broken[:2])
     tail = list(_tail(facts))

@@ -64,6 +64,7 @@ def merge(plans: Sequence[Plan], shards: Sequence[ShardReport], *, run_id: str =
         commit=max((plan.commit for plan in plans), default="") or max((report.commit for report in kept), default=""),
         plan_digest=_plans_digest(plans),
         is_complete_proven=bool(plans) and all(report.configuration in by_configuration for report in kept),
+        is_planned_empty=bool(plans) and all(_is_planned_elsewhere(plan) for plan in plans),
         expected=fields.expected,
         shards=tuple(replace(report, cases=()) for report in sorted(kept, key=_key)),
         collection_errors=_collection_errors(kept),
@@ -246,6 +247,11 @@ def _identity_problems(
             yield f"{place} ran by another plan ({report.plan_digest[:19]}, expected {plan.expected_digest[:19]})"
 
 
+def _is_planned_elsewhere(plan: Plan) -> bool:
+    """Whether a plan that was narrowed to one shard leaves nothing here: its digest is still that of the whole suite."""
+    return not plan.filled and plan.expected_digest != digest_of(())
+
+
 # What each test became.
 
 
@@ -253,6 +259,8 @@ def _account(plan: Plan, reports: Sequence[ShardReport], fields: _Fields) -> Non
     """Hold the reports of one configuration against its plan."""
     found = _by_test(reports, _translation(plan, reports))
     planned = {test_id: str(shard.ref) for shard in plan.shards for test_id in shard.test_ids}
+    if len(plan.filled) == len(plan.shards) and plan.expected_digest != digest_of(planned):
+        fields.problems.append("the plan's tests are not those of its digest: it was changed by hand, or is cut")
     present = {report.shard for report in reports}
     foreign = {report.shard for report in reports if _is_foreign(report)}
     for shard in plan.filled:

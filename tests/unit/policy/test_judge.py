@@ -249,3 +249,12 @@ def test_wording() -> None:
         "0.0 %",
         "a, b, c, d, e and 2 more",
     )
+
+
+def test_a_shard_that_is_planned_empty_passes_and_says_so() -> None:
+    """A shard to which the plan gives nothing is a success that names its reason."""
+    result = verdict(replace(run(), cases=(), expected=0, is_planned_empty=True))
+    assert (result.decision, result.headline) == (
+        Decision.PASSED,
+        "PASS 0 tests – nothing is planned here, the suite has fewer pieces than shards",
+    )

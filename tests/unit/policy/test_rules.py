@@ -82,7 +82,12 @@ HOLDS: dict[str, tuple[Facts, ...]] = {
         facts(with_shard(run(), declared_tests=5)),
         facts(declared_tests=GuardMode.ERROR),
     ),
-    "tests-executed": (facts(run(FAILED)), facts(run(case(A), case(B), SKIPPED), min_executed=2), facts(min_executed=0)),
+    "tests-executed": (
+        facts(replace(run(), cases=(), expected=0, is_planned_empty=True)),
+        facts(run(FAILED)),
+        facts(run(case(A), case(B), SKIPPED), min_executed=2),
+        facts(min_executed=0),
+    ),
     "failures-within-limit": (facts(), facts(run(FAILED), max_failures=1), facts(run(FAILED), max_failures=None)),
     "errors-within-limit": (facts(run(FAILED)), facts(run(case(A, Outcome.ERROR), case(B, Outcome.CRASHED)), max_errors=2)),
     "pass-rate": (facts(run(FAILED, case(B)), min_pass_rate=0.5), facts(run(FAILED)), facts(min_pass_rate=1.0)),
@@ -184,7 +189,13 @@ BREAKS: dict[str, tuple[Facts, ...]] = {
     "files-collected": (facts(run(collection_errors=(not_collected(),))),),
     "counts-add-up": (facts(run(expected=3)), facts(run(case(A), case(A))), facts(run(unexpected=(B,)))),
     "declared-tests": (facts(with_shard(run(), declared_tests=3), declared_tests=GuardMode.ERROR),),
-    "tests-executed": (facts(run(SKIPPED)), facts(run(LOST), min_executed=0), facts(min_executed=3)),
+    "tests-executed": (
+        facts(run(SKIPPED, is_planned_empty=True)),
+        NOTHING,
+        facts(run(SKIPPED)),
+        facts(run(LOST), min_executed=0),
+        facts(min_executed=3),
+    ),
     "failures-within-limit": (
         facts(run(FAILED)),
         facts(run(case(A, Outcome.TIMED_OUT))),

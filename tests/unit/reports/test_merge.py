@@ -318,3 +318,16 @@ def test_the_newest_of_three_attempts_decides_in_any_order() -> None:
     reports = [shard_report("1/1", case(A, run_attempt=number), run_attempt=number) for number in (2, 3, 1)]
     (only,) = merge([plan_of([A])], reports).cases
     assert [attempt.run_attempt for attempt in only.attempts] == [1, 2, 3]
+
+
+def test_a_plan_narrowed_to_an_empty_shard_says_so() -> None:
+    """A plan whose digest speaks of tests that its shards here do not have is empty by plan; one without tests is not."""
+    whole = plan_of([A], [])
+    narrowed = replace(whole, shards=tuple(replace(shard, units=()) for shard in whole.shards))
+    assert [merge([plan], []).is_planned_empty for plan in (narrowed, whole, plan_of([], []))] == [True, False, False]
+
+
+def test_a_plan_that_was_cut_is_a_problem() -> None:
+    """A plan whose tests do not give its digest was changed after it was made."""
+    cut = replace(plan_of([A]), expected_digest=plan_of([A, B]).expected_digest)
+    assert len(merge([cut], [shard_report("1/1", case(A))]).problems) == 1

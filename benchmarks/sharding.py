@@ -20,8 +20,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.guard import GuardMode, GuardPolicy
@@ -179,7 +180,8 @@ def cpu(
     python: Path, folder: Path, collected: Collected, pairs: Sequence[tuple[str, float]], count: int, *, heaviest_only: bool
 ) -> None:
     """CPU of every shard of ours and of pytest-split's least_duration, run alternately; the heaviest of each."""
-    plan = partition(collected, from_pairs(pairs), count, commit="bench")
+    first = partition(collected, from_pairs(pairs), count, commit="bench")
+    plan = partition(collected, from_pairs(own_durations(python, folder, first)), count, commit="bench")
     durations = folder / "shard-durations.json"
     durations.write_text(json.dumps(dict(pairs)), encoding="utf-8")
     refs = [shard.ref for shard in plan.shards]
@@ -210,6 +212,23 @@ def cpu(
     )
 
 
+def own_durations(python: Path, folder: Path, plan: Plan) -> list[tuple[str, float]]:
+    """Each test's CPU seconds in shards of ours, as timings are learned from run to run.
+
+    A test that allocates much runs faster in a process that has not imported the whole suite: its garbage collector has less
+    to look at. pytest-split's shards import everything, as the serial run did, so that run's figures are right for them.
+    """
+    learned: dict[str, float] = {}
+    (folder / "cpu_durations.py").write_text(CPU_DURATIONS, encoding="utf-8")
+    for shard in plan.shards:
+        path = folder / f"own-{shard.ref.slug}.json"
+        run_ours(python, folder, plan, shard.ref, {"PYTHONPATH": str(folder), "CPU_DURATIONS": str(path)}, "-p", "cpu_durations")
+        learned |= json.loads(path.read_text("utf-8"))
+    for journal in folder.glob("journal-*"):
+        journal.unlink()
+    return sorted(learned.items())
+
+
 def finished_in(folder: Path) -> list[str]:
     """Every test that finished, from the journals of all shards."""
     return [
@@ -220,13 +239,17 @@ def finished_in(folder: Path) -> list[str]:
     ]
 
 
-def run_ours(python: Path, folder: Path, plan: Plan, ref: ShardRef) -> float:
+def run_ours(
+    python: Path, folder: Path, plan: Plan, ref: ShardRef, environ: Mapping[str, str] = MappingProxyType({}), *more: str
+) -> float:
     """CPU of one shard as its worker runs it, with the plugin and its journal."""
     order = WorkerOrder(run_id="bench", journal_dir=str(folder), shard=str(ref), files=orders_for(plan, ref), guard=GUARD)
     path = folder / order_name(order)
     path.write_text(dumps(order), encoding="utf-8")
     paths = [file.path for file in order.files or ()]
-    wanted = command(str(path), python=str(python), paths=paths, pytest_args=QUIET, environ=environment())
+    wanted = command(
+        str(path), python=str(python), paths=paths, pytest_args=(*QUIET, *more), environ={**environment(), **environ}
+    )
     if wanted.argument_path:
         Path(wanted.argument_path).write_text(wanted.argument_text, encoding="utf-8")
     return run(wanted.argv, cwd=site(python), env=dict(wanted.env))

@@ -13,6 +13,7 @@ from ci_tools.model.policy import Baseline
 from ci_tools.model.report import ShardReport
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.verdict import Input
+from ci_tools.pipeline.plan import plan_family
 from ci_tools.reports.foreign import read_junit
 from ci_tools.reports.journals import read_shard
 
@@ -45,8 +46,8 @@ def gather(
     A folder's shard reports count; journals only where a shard was killed before it wrote one; JUnit files only in a folder
     without either. ``baseline`` is read where it is there. Inputs are named relative to ``base``.
     """
-    found_plans = {str(path): _load_plan(path) for path in plans}
-    paths = list(plans)
+    paths = [member for path in plans for member in plan_family(path)]
+    found_plans = {str(path): _load_plan(path) for path in paths}
     reports: list[ShardReport] = []
     for folder in folders:
         if not folder.exists():

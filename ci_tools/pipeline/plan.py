@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from ci_tools.config.schema import Configuration
 from ci_tools.errors import CIToolsError, DecodeError, PlanMismatchError, UsageError, WorkersError
@@ -37,73 +39,104 @@ def plan_name(project: Project, configuration: str) -> str:
     return f"plan{project.suffix_of(configuration)}.json"
 
 
-def make_plan(
-    project: Project,
-    configuration: Configuration,
-    *,
-    shards: int | Target,
-    paths: Sequence[str] = (),
-    pytest_args: Sequence[str] = (),
-    processes: int,
-    folder: Path,
-) -> Plan:
-    """Collect the suite in ``folder`` and partition it; the same for the same tests, timings and number of shards.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What is to be collected: ``paths`` (the configured ones when empty) with these arguments of pytest."""
 
-    WorkersError when pytest could not collect at all. Files that cannot be imported are part of the plan. With a target
-    the number of shards is chosen from the timings, and the plan's notes say why.
+    project: Project
+    paths: tuple[str, ...] = ()
+    pytest_args: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The paths that pytest gets."""
+        return self.paths or self.project.config.tests
+
+
+def make_plans(
+    suite: Suite, configurations: Sequence[Configuration], *, shards: int | Target, processes: int, folder: Path
+) -> tuple[Plan, ...]:
+    """Collect the suite in each configuration, all at once, and partition it.
+
+    The same plan for the same tests, timings and number of shards. With a target the number is chosen from the timings,
+    and the plan's notes say why. Files that cannot be imported are part of the plan. WorkersError when pytest could not
+    collect at all.
     """
     if isinstance(shards, int) and shards < 1:
         raise UsageError(f"shards is {shards}, expected 1 or more", hint="--shards 4 cuts the suite into four")
-    wanted = tuple(paths) or project.config.tests
-    collected = collect(project, configuration, paths=wanted, pytest_args=pytest_args, folder=folder)
-    timings = load_timings(project.timings_path)
+    timings = load_timings(suite.project.timings_path)
+    with ExitStack() as stack:
+        collectors = [stack.enter_context(_Collector(suite, configuration, folder)) for configuration in configurations]
+        return tuple(_plan(suite, collector, timings, shards, processes) for collector in collectors)
+
+
+def _plan(suite: Suite, collector: "_Collector", timings: Timings, shards: int | Target, processes: int) -> Plan:
+    collected, configuration = collector.finish(), collector.configuration.name
     reasons: tuple[str, ...] = ()
     if isinstance(shards, Target):
-        size = size_for(collected, timings, target_s=shards.seconds, configuration=configuration.name, processes=processes)
+        size = size_for(collected, timings, target_s=shards.seconds, configuration=configuration, processes=processes)
         shards, reasons = size.count, size.reasons
     plan = partition(
         collected,
         timings,
         shards,
-        commit=project.commit,
-        configuration=configuration.name,
-        filters=(*wanted, *project.config.pytest_args, *pytest_args),
+        commit=suite.project.commit,
+        configuration=configuration,
+        filters=(*suite.wanted, *suite.project.config.pytest_args, *suite.pytest_args),
         processes=processes,
     )
     return replace(plan, notes=(*reasons, *plan.notes))
 
 
-def collect(
-    project: Project, configuration: Configuration, *, paths: Sequence[str], pytest_args: Sequence[str], folder: Path
-) -> Collected:
-    """Every test ID that pytest finds with these arguments, by a worker that collects and runs nothing."""
-    target, output = folder / f"collected-{configuration.name}.json", folder / f"collect-{configuration.name}.log"
-    order = WorkerOrder(
-        run_id="collect",
-        journal_dir=str(folder),
-        configuration=configuration.name,
-        collect_to=str(target),
-        guard=replace(project.config.guard, is_journal_on=False),
-    )
-    order_path = folder / f"order-collect-{configuration.name}.json"
-    write_text(order_path, dumps(order))
-    started = command(
-        str(order_path),
-        python=sys.executable,
-        paths=paths,
-        pytest_args=(*project.config.pytest_args, *pytest_args, *_without_xdist(project, pytest_args)),
-        environ={**project.environ, **configuration.environment},
-    )
-    with process.start(started.argv, env=started.env, cwd=project.root, output=output) as collector:
-        code = collector.wait(COLLECT_TIMEOUT_S)
+class _Collector:
+    """A worker that collects and runs nothing; it is gone when its context is left."""
+
+    def __init__(self, suite: Suite, configuration: Configuration, folder: Path) -> None:
+        project = suite.project
+        self.configuration = configuration
+        self._root = project.root
+        self._target = folder / f"collected-{configuration.name}.json"
+        self._output = folder / f"collect-{configuration.name}.log"
+        order = WorkerOrder(
+            run_id="collect",
+            journal_dir=str(folder),
+            configuration=configuration.name,
+            collect_to=str(self._target),
+            guard=replace(project.config.guard, is_journal_on=False),
+        )
+        order_path = folder / f"order-collect-{configuration.name}.json"
+        write_text(order_path, dumps(order))
+        started = command(
+            str(order_path),
+            python=sys.executable,
+            paths=suite.wanted,
+            pytest_args=(*project.config.pytest_args, *suite.pytest_args, *_without_xdist(suite)),
+            environ={**project.environ, **configuration.environment},
+        )
+        self._process = process.start(started.argv, env=started.env, cwd=project.root, output=self._output)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.end(0.0)
+
+    def finish(self) -> Collected:
+        """Every test ID that pytest found; WorkersError when it found none because it could not."""
+        code = self._process.wait(COLLECT_TIMEOUT_S)
         if code is None:
-            collector.end(_END_GRACE_S)
+            self._process.end(_END_GRACE_S)
             what = f"collecting the tests did not end within {COLLECT_TIMEOUT_S:.0f} s"
-            raise WorkersError(what, details=_tail(output), hint="a test module waits for something when it is imported")
-    if not target.is_file():
-        what = f"pytest could not collect the tests (exit status {code})"
-        raise WorkersError(what, details=_tail(output), hint=f"repeat it: cd {project.root} && pytest --collect-only")
-    return loads(Collected, target.read_bytes(), where=target.name)
+            raise WorkersError(what, details=_tail(self._output), hint="a test module waits for something when it is imported")
+        if not self._target.is_file():
+            what = f"pytest could not collect the tests (exit status {code})"
+            raise WorkersError(what, details=_tail(self._output), hint=f"repeat it: cd {self._root} && pytest --collect-only")
+        return loads(Collected, self._target.read_bytes(), where=self._target.name)
+
+
+def plan_family(path: Path) -> tuple[Path, ...]:
+    """The plan's file and those of the other configurations beside it (``plan.json``, ``plan-postgres.json``)."""
+    return (path, *sorted(path.parent.glob(f"{path.stem}-*{path.suffix}")))
 
 
 def load_plan(path: Path, project: Project) -> Plan:
@@ -134,9 +167,9 @@ def load_timings(path: Path) -> Timings:
         return Timings.empty()
 
 
-def _without_xdist(project: Project, pytest_args: Sequence[str]) -> tuple[str, ...]:
+def _without_xdist(suite: Suite) -> tuple[str, ...]:
     """pytest-xdist's controller does not collect: its workers are switched off, unless the plugin is not there at all."""
-    given = (*project.config.pytest_args, *pytest_args)
+    given = (*suite.project.config.pytest_args, *suite.pytest_args)
     return () if "no:xdist" in given or "-pno:xdist" in given else ("-n", "0")
 
 

@@ -13,7 +13,7 @@ from ci_tools.host.files import write_text
 from ci_tools.host.signals import interruptible
 from ci_tools.model.codec import dumps
 from ci_tools.model.shard import Plan
-from ci_tools.pipeline.plan import Target, make_plan
+from ci_tools.pipeline.plan import Suite, Target, make_plans
 from ci_tools.pipeline.project import Console, open_project
 from ci_tools.sharding.explanation import render_explanation
 
@@ -40,30 +40,22 @@ def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
     configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
     workers = request.workers if request.workers is not None else project.config.workers
     folder = Path(tempfile.mkdtemp(prefix="ci-tools-plan-"))
-    plans: list[Plan] = []
+    suite = Suite(project=project, paths=request.paths, pytest_args=request.pytest_args)
     try:
         with interruptible():
-            for configuration in configurations:
-                plan = make_plan(
-                    project,
-                    configuration,
-                    shards=request.shards,
-                    paths=request.paths,
-                    pytest_args=request.pytest_args,
-                    processes=workers or project.processors,
-                    folder=folder,
-                )
-                path = request.output
-                if plans:
-                    path = path.with_name(f"{path.stem}-{configuration.name}{path.suffix}")
-                write_text(path, dumps(plan))
-                console.say(_describe(plan, path, is_long=request.explains))
-                plans.append(plan)
+            plans = make_plans(
+                suite, configurations, shards=request.shards, processes=workers or project.processors, folder=folder
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if request.sets_outputs and not github.set_outputs(request.environ, _outputs(tuple(plans))):
+    for number, plan in enumerate(plans):
+        output = request.output
+        path = output.with_name(f"{output.stem}-{plan.configuration}{output.suffix}") if number else output
+        write_text(path, dumps(plan))
+        console.say(_describe(plan, path, is_long=request.explains))
+    if request.sets_outputs and not github.set_outputs(request.environ, _outputs(plans)):
         raise UsageError("--github-output needs GITHUB_OUTPUT, which is not set", hint="leave it out outside GitHub Actions")
-    return tuple(plans)
+    return plans
 
 
 def _describe(plan: Plan, path: Path, *, is_long: bool) -> str:

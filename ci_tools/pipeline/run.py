@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from ci_tools.pipeline.console import introduce
 from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.launch import Launch
-from ci_tools.pipeline.plan import Target, load_plan, make_plan, plan_name
+from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, plan_family, plan_name
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish, write_shard
 from ci_tools.pipeline.sequence import load_sequence, plan_of_sequence
@@ -120,11 +120,10 @@ def run(request: RunRequest, console: Console) -> Verdict:
         )
         state.private.mkdir(mode=0o700)
         try:
-            for configuration in configurations:
-                state.plans.append(_plan(state, configuration, count))
+            _plan(state, configurations, count)
             state.run_id = _shared_run_id(state)
-            for configuration, plan in zip(configurations, state.plans, strict=True):
-                _run_configuration(state, configuration, plan)
+            for plan in state.plans:
+                _run_configuration(state, project.configuration(plan.configuration), plan)
         except Interrupted as interrupted:
             state.interrupted_by = interrupted.name
         except CIToolsError as error:
@@ -201,29 +200,27 @@ def _shared_run_id(state: _Run) -> str:
     return f"plan-{digest[:12]}"
 
 
-def _plan(state: _Run, configuration: Configuration, count: int | Target) -> Plan:
-    """The plan of one configuration, made or shipped, written beside the other files of the run."""
+def _plan(state: _Run, configurations: Sequence[Configuration], count: int | Target) -> None:
+    """The plan of each configuration, made, shipped or recorded, written beside the other files of the run."""
     request, project = state.request, state.project
     state.console.stage("plan")
     if request.replay is not None:
         state.sequence = load_sequence(request.replay)
-        plan = plan_of_sequence(state.sequence, commit=project.commit, configuration=configuration.name)
+        plans = [plan_of_sequence(state.sequence, commit=project.commit, configuration=configurations[0].name)]
     elif request.plan_path is not None:
-        plan = load_plan(request.plan_path, project)
+        names = {configuration.name for configuration in configurations}
+        shipped = [load_plan(path, project) for path in plan_family(request.plan_path)]
+        plans = [plan for plan in shipped if plan.configuration in names]
         if request.shard is not None:
-            plan.shard(request.shard)
+            for plan in plans:
+                plan.shard(request.shard)
     else:
-        plan = make_plan(
-            project,
-            configuration,
-            shards=count,
-            paths=request.paths,
-            pytest_args=request.pytest_args,
-            processes=_processes(state),
-            folder=state.private,
-        )
-    write_text(state.folder / plan_name(project, configuration.name), dumps(plan))
-    return plan
+        suite = Suite(project=project, paths=request.paths, pytest_args=request.pytest_args)
+        processes = _processes(state)
+        plans = list(make_plans(suite, configurations, shards=count, processes=processes, folder=state.private))
+    for plan in plans:
+        write_text(state.folder / plan_name(project, plan.configuration), dumps(plan))
+    state.plans = plans
 
 
 def _processes(state: _Run) -> int:

@@ -85,6 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bisect(verbs)
     _add_timings(verbs)
     _add_services(verbs)
+    _add_doctor(verbs)
+    _add_init(verbs)
     return parser
 
 
@@ -196,6 +198,19 @@ def _add_services(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("--foreground", action="store_true", help="with up: stay, show the log, stop on Ctrl-C")
     parser.add_argument("--shell", choices=["sh", "fish", "powershell", "github"], default="sh", help="with env: whose syntax")
+
+
+def _add_doctor(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "doctor", _doctor, "look at every precondition of a run and name the first broken one; runs no test")
+    parser.add_argument(
+        "--timeout", type=_duration, default=None, metavar="120s", help="time for each child process (default: 120s)"
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders (default: the project's tests)")
+
+
+def _add_init(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "init", _init, "write a noxfile, the configuration and a first test; never overwrites anything")
+    parser.add_argument("--github", action="store_true", help="also a workflow for GitHub Actions")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -318,6 +333,33 @@ def _services(arguments: argparse.Namespace) -> int:
             told = standing.reap()
     sys.stdout.write(f"{told}\n")
     return int(ExitCode.PASSED if is_good else ExitCode.SERVICE)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from ci_tools.doctor.examination import DEFAULT_TIMEOUT_S, examine  # noqa: PLC0415 - `ci-tools --help` needs none of it
+    from ci_tools.doctor.findings import render  # noqa: PLC0415 - as above
+
+    _end_with_parent()
+    timeout_s = DEFAULT_TIMEOUT_S if arguments.timeout is None else arguments.timeout
+    diagnosis = examine(_workplace(arguments), dict(os.environ), paths=tuple(arguments.paths), timeout_s=timeout_s)
+    sys.stdout.write(f"{render(diagnosis)}\n")
+    return int(ExitCode.PASSED if diagnosis.is_sound else ExitCode.FAILED)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from ci_tools.scaffold.project import scaffold  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    written = scaffold(arguments.project or Path.cwd(), with_github=arguments.github)
+    sys.stdout.write("".join(f"wrote {name}\n" for name in written) + "next: nox -s integration\n")
+    return int(ExitCode.PASSED)
+
+
+def _workplace(arguments: argparse.Namespace) -> Path:
+    """The project, or the folder we stand in when its configuration cannot be read: the doctor says what is wrong with it."""
+    try:
+        return _project(arguments)
+    except CIToolsError:
+        return Path.cwd()
 
 
 def _gate_request(arguments: argparse.Namespace) -> "GateRequest":

@@ -15,7 +15,7 @@ nox.options.reuse_venv = "yes"
 @nox.session
 def integration(session: nox.Session) -> None:
     """Real services, every integration test, one verdict. Arguments go to `ci-tools run`."""
-    nox_sessions.integration(session, packages=("-e", ".", "--group", "test"))
+    nox_sessions.integration(session, toolkit="ci-tools[redis,postgres]", packages=("-e", ".[postgres]", "--group", "test"))
 
 
 if __name__ == "__main__":

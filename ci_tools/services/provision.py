@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -175,6 +174,8 @@ def _start_together(servers: Sequence[_Server]) -> list[Endpoint]:
     """Start all at once: most of a start is waiting. When one cannot, or we are interrupted, none is waited for."""
     if len(servers) == 1:
         return [servers[0].start()]
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one server, the usual case, needs no threads
+
     with ThreadPoolExecutor(max_workers=len(servers)) as pool:
         starts = [pool.submit(server.start) for server in servers]
         try:

@@ -1,7 +1,7 @@
 """The process's own state: a test leaves variables, folder, paths, signal handlers, hooks and root logger as it found them.
 
-Variables, folder and handlers change through functions that are noted: the dear look at them is taken when the first of
-them is called, and never in most tests. The rest is a handful of attributes, compared each time.
+Variables, folder and handlers change through functions that are noted: what each is about to change is remembered, and
+only that is looked at again. The rest is a handful of attributes, compared each time.
 """
 
 import logging
@@ -38,29 +38,25 @@ State = dict[str, object]
 
 @dataclass(slots=True)
 class _Point:
-    """A moment to compare with: the cheap aspects as they were, and the dear ones once something is about to change them."""
+    """A moment to compare with: the attributes as they were, and of all else what has been changed since, as it was."""
 
-    cheap: State = field(default_factory=lambda: _cheap())  # noqa: PLW0108 - defined below
-    dear: State | None = None
+    attributes: State = field(default_factory=lambda: _attributes())  # noqa: PLW0108 - defined below
+    changed: State = field(default_factory=dict)
 
     def difference(self) -> tuple[State, State]:
         """What was and is now, of the aspects that differ."""
-        cheap = _cheap()
-        if self.dear is None and cheap == self.cheap:  # nearly always, and the only cost then
+        attributes = _attributes()
+        if not self.changed and attributes == self.attributes:  # nearly always, and the only cost then
             return {}, {}
-        now = {**cheap, **(_dear() if self.dear is not None else {})}
-        was = {**self.cheap, **(self.dear or {})}
-        changed = sorted(name for name in {*was, *now} if was.get(name, ABSENT) != now.get(name, ABSENT))
-        return {name: was.get(name, ABSENT) for name in changed}, {name: now.get(name, ABSENT) for name in changed}
+        was = {**self.attributes, **self.changed}
+        now = {**attributes, **{name: _value(name) for name in self.changed}}
+        names = sorted(name for name in was if was[name] != now[name])
+        return {name: was[name] for name in names}, {name: now[name] for name in names}
 
     def accept(self, changes: State) -> None:
-        """Take these changes for granted."""
+        """Take these values for granted."""
         for name, value in changes.items():
-            state = self.cheap if name in self.cheap or self.dear is None else self.dear
-            if value is ABSENT:
-                state.pop(name, None)
-            else:
-                state[name] = value
+            (self.attributes if name in self.attributes else self.changed)[name] = value
 
 
 class EnvironmentGuard(Guard):
@@ -125,8 +121,6 @@ class EnvironmentGuard(Guard):
             return error
         owners: dict[str, str] = {}
         sites = dict(self._sites)
-        if self._ended:
-            self._note_change()
         for label, before, made in self._ended:
             self._points[0].accept(before)
             sites.update(made)
@@ -148,37 +142,26 @@ class EnvironmentGuard(Guard):
 
     def _patch(self, module: Any, name: str, aspect: Callable[[Any], str]) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)
-        sites, site, note_change = self._sites, self._ownership.site, self._note_change
+        sites, site = self._sites, self._ownership.site
 
-        def noting(subject: Any, *arguments: Any) -> Any:  # noqa: ANN401 - the original's own signature
+        def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            subject = (*arguments, *options.values(), None)[0]
             key = aspect(subject)
             if key == _OWN_VARIABLE:  # pytest itself sets it three times for each test
-                return original(subject, *arguments)
-            note_change()
-            result = original(subject, *arguments)
-            sites[key] = site(2)
+                return original(*arguments, **options)
+            for point in self._points:
+                if key not in point.changed:  # now is the last moment to look
+                    point.changed[key] = _value(key)
+            result = original(*arguments, **options)
+            if key not in sites:  # asyncio.Runner sets SIGINT twice for each test
+                sites[key] = site(2)
             return result
 
         setattr(module, name, noting)
         self._restore.append(lambda: setattr(module, name, original))
 
-    def _note_change(self) -> None:
-        """Something is about to change: now is the last moment to look."""
-        dear = None
-        for point in self._points:
-            if point.dear is None:
-                dear = dear or _dear()
-                point.dear = dict(dear)
 
-
-_SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCHLD", "SIGPIPE", "SIGWINCH")
-    if hasattr(signal, name)
-)
-
-
-def _cheap() -> State:
+def _attributes() -> State:
     root = logging.getLogger()
     return {
         "sys.path": tuple(sys.path),
@@ -189,17 +172,19 @@ def _cheap() -> State:
     }
 
 
-def _dear() -> State:
-    state: State = {f"variable {name}": value for name, value in os.environ.items()}
-    state.pop(_OWN_VARIABLE, None)
-    for number in _SIGNALS:
-        state[f"handler of {_signal_name(number)}"] = signal.getsignal(number)
-    state[_FOLDER] = _folder()
-    return state
+def _value(name: str) -> object:
+    """What a noted aspect is right now."""
+    if name == _FOLDER:
+        return _folder()
+    kind, _, subject = name.partition(" ")
+    if kind == "variable":
+        return os.environ.get(subject, ABSENT)
+    number = _NUMBERS.get(subject.removeprefix("of "))
+    return None if number is None else signal.getsignal(number)  # a number that is none fails in the noted call itself
 
 
-def _variable_name(name: str | bytes) -> str:
-    return f"variable {os.fsdecode(name)}"
+def _variable_name(name: object) -> str:
+    return f"variable {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else "variable"
 
 
 def _folder() -> str:
@@ -233,7 +218,7 @@ def _restore(name: str, value: Any) -> None:  # noqa: ANN401 - the aspect's own 
             else:
                 os.environ[variable] = value
         case ["handler", _]:
-            signal.signal(signal.Signals[name.removeprefix("handler of ")], value)
+            signal.signal(_NUMBERS[name.removeprefix("handler of ")], value)
         case ["working", _]:
             os.chdir(value)
         case ["sys.path"]:
@@ -248,8 +233,9 @@ def _restore(name: str, value: Any) -> None:  # noqa: ANN401 - the aspect's own 
             logging.getLogger().setLevel(value)
 
 
-def _signal_name(number: int) -> str:
-    return _NAMES.get(number) or str(number)
+def _signal_name(number: object) -> str:
+    return _NAMES.get(number) or f"signal {number}"
 
 
-_NAMES = {int(one): one.name for one in signal.Signals}
+_NAMES: dict[object, str] = {int(one): one.name for one in signal.Signals}
+_NUMBERS = {_signal_name(number): number for number in range(1, 65)}

@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb: Verb = arguments.verb
         return int(verb(arguments))
     except CIToolsError as error:
-        sys.stderr.write(f"error: {error}\n")
+        # A line of the error may hold text of tests; at the start of a line a runner would see a command in "::".
+        sys.stderr.write("error: " + str(error).replace("\n::", "\n ::").replace("##[", "## [") + "\n")
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
@@ -82,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_merge(verbs)
     _add_gate(verbs)
     _add_verify(verbs)
+    _add_baseline(verbs)
     _add_bisect(verbs)
     _add_timings(verbs)
     _add_services(verbs)
@@ -165,6 +167,15 @@ def _add_gate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _verb(verbs, "verify", _verify, "recompute a verdict offline and say whether a byte of it or its inputs was changed")
     parser.add_argument("verdict", type=Path, metavar="verdict.json")
+
+
+def _add_baseline(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _verb(verbs, "baseline", _baseline, "keep a green run as what later runs are compared with")
+    parser.add_argument("action", choices=["update"], help="write the baseline")
+    parser.add_argument("inputs", nargs="*", type=Path, metavar="DIR", help="folders of the run (default: the latest)")
+    parser.add_argument("--plan", action="append", type=Path, default=[], metavar="FILE", help="the plan they belong to")
+    parser.add_argument("--profile", default="", metavar="NAME", help="the profile that it must pass")
+    parser.add_argument("--output", type=Path, default=None, metavar="FILE", help="where it goes (default: ci-baseline.json)")
 
 
 def _add_bisect(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -265,7 +276,8 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 def _gate(arguments: argparse.Namespace) -> int:
     from ci_tools.pipeline.console import Terminal  # noqa: PLC0415 - `ci-tools --help` needs none of it
-    from ci_tools.pipeline.gate import explain, gate  # noqa: PLC0415 - as above
+    from ci_tools.pipeline.gate import gate  # noqa: PLC0415 - as above
+    from ci_tools.policy.catalogue import explain  # noqa: PLC0415 - as above
 
     if arguments.explain:
         sys.stdout.write(f"{explain(arguments.explain)}\n")
@@ -279,6 +291,13 @@ def _verify(arguments: argparse.Namespace) -> int:
     lines, is_sound = verify(arguments.verdict, _project(arguments), dict(os.environ))
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return int(ExitCode.PASSED if is_sound else ExitCode.FAILED)
+
+
+def _baseline(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline.gate import update_baseline  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    sys.stdout.write(f"{update_baseline(_gate_request(arguments))}\n")
+    return int(ExitCode.PASSED)
 
 
 def _bisect(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from ci_tools.model.report import ShardReport
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.verdict import Input
 from ci_tools.pipeline.plan import plan_family
+from ci_tools.reports.ctrf import read_ctrf
 from ci_tools.reports.foreign import read_junit
 from ci_tools.reports.journals import read_shard
 
@@ -53,8 +54,7 @@ def gather(
         if not folder.exists():
             raise UsageError(f"{str(folder)!r} is not there", hint="give folders of runs; was the artifact downloaded?")
         if folder.is_file():
-            report = read_junit(folder) if folder.suffix == ".xml" else _load_shard(folder)
-            reports.append(report)
+            reports.append(_read_file(folder))
             paths.append(folder)
             continue
         if not plans:
@@ -67,7 +67,7 @@ def gather(
     for path in junit:
         if not path.is_file():
             raise UsageError(f"JUnit file {str(path)!r} is not there", hint="give the files that pytest or another runner wrote")
-        reports.append(read_junit(path))
+        reports.append(_read_file(path))
         paths.append(path)
     known = load_baseline(baseline) if baseline is not None else None
     if known is not None and baseline is not None:
@@ -86,7 +86,7 @@ def gather_again(paths: Sequence[Path], *, base: Path) -> Evidence:
         return [path for path in paths if roles[path] == role]
 
     journals = {path.parent for path in of("journal")}
-    folders = [*of("shard"), *sorted(journals)]
+    folders = [*of("shard"), *of("ctrf"), *sorted(journals)]
     baseline = next(iter(of("baseline")), None)
     return gather(folders, junit=of("junit"), plans=of("plan"), baseline=baseline, base=base)
 
@@ -127,6 +127,8 @@ def _read_folder(folder: Path, plans: tuple[Plan, ...]) -> tuple[list[ShardRepor
         )
     if reports:
         return reports, [*shards, *(journals if killed else ())]
+    if _files(folder, _PLANS):
+        return [], []  # a run of ours that was planned to be empty, or killed before its first test: the plan knows which
     files = _files(folder, _JUNIT)
     if files:
         return [read_junit(path) for path in files], files
@@ -134,6 +136,15 @@ def _read_folder(folder: Path, plans: tuple[Plan, ...]) -> tuple[list[ShardRepor
         run_id="", shard=f"file:{folder.name}", cases=(), corrupt=("the folder holds no report, journal or JUnit file",)
     )
     return [empty], []
+
+
+def _read_file(path: Path) -> ShardReport:
+    """A single report: JUnit, a shard report of ours, or CTRF."""
+    if path.suffix == ".xml":
+        return read_junit(path)
+    if path.name.startswith("shard-"):
+        return _load_shard(path)
+    return read_ctrf(path)
 
 
 def _key_of(journal: Path) -> tuple[str, str, int, str] | None:
@@ -187,4 +198,5 @@ def role_of(path: Path) -> str:
         return "journal"
     if path.suffix == ".xml":
         return "junit"
-    return next((role for role in ("plan", "baseline", "needs") if path.stem.startswith((role, f"ci-{role}"))), "shard")
+    roles = ("plan", "baseline", "needs", "shard")
+    return next((role for role in roles if path.stem.startswith((role, f"ci-{role}"))), "ctrf")

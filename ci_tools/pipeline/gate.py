@@ -1,6 +1,7 @@
 """The verbs ``gate``, ``merge`` and ``verify``: judge what other jobs or other runners did, from their files alone."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from ci_tools.pipeline.evidence import BASELINE, Evidence, gather, gather_again,
 from ci_tools.pipeline.judge import Facts, judge_evidence
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish
-from ci_tools.policy.rules import RULES
+from ci_tools.policy.baseline import make_baseline
 from ci_tools.reports.junit import write_junit
 from ci_tools.reports.merge import merge as merge_reports
+from ci_tools.reports.stream import merge_junit
 from ci_tools.reports.verify import verify as verify_verdict
 
 
@@ -54,14 +56,35 @@ def gate(request: GateRequest, console: Console) -> Verdict:
 
 
 def merge(request: GateRequest) -> str:
-    """Merge every input into ``report.json`` and ``junit.xml`` without judging; one line that says what there is."""
+    """Merge every input without judging; one line that says what there is.
+
+    JUnit files alone are streamed into ``junit.xml``: linear in files, flat in memory. Anything else becomes
+    ``report.json`` and ``junit.xml`` with every test once.
+    """
     project = open_project(request.root, request.environ)
     output = request.output or project.artifacts / "merged"
+    if request.inputs and all(path.suffix == ".xml" and path.is_file() for path in request.inputs):
+        merged = merge_junit(request.inputs, output / "junit.xml")
+        counts = f"{merged.tests} test(s), {merged.failures} failure(s), {merged.errors} error(s), {merged.skipped} skipped"
+        lines = [f"{output / 'junit.xml'}: {counts} from {merged.files} file(s)"]
+        return "\n".join([*lines, *(f"  {line}" for line in (*merged.corrupt, *merged.repeated))])
     evidence = _gather(request, project, output)
     report = merge_reports(evidence.plans, evidence.reports)
     write_text(output / "report.json", dumps(report))
     write_junit(report, output / "junit.xml")
     return _told(report, output)
+
+
+def update_baseline(request: GateRequest) -> str:
+    """Keep a green run as what later ones are compared with; UsageError when its verdict is not passed."""
+    project = open_project(request.root, request.environ)
+    folders = request.inputs or (project.artifacts / "latest",)
+    evidence = gather(folders, plans=request.plans, base=project.root)
+    judgement = judge_evidence(project, evidence, Facts(policy=project.policy(request.profile), profile=request.profile))
+    baseline = make_baseline(judgement.report, judgement.verdict, judgement.verdict.causes, now=time.time())
+    path = request.output or project.root / BASELINE
+    write_text(path, dumps(baseline))
+    return f"{path}: {len(baseline.tests)} test(s) of commit {baseline.commit[:12] or 'unknown'}"
 
 
 def _gather(request: GateRequest, project: Project, output: Path) -> Evidence:
@@ -118,12 +141,3 @@ def verify(path: Path, root: Path, environ: Mapping[str, str]) -> tuple[tuple[st
     if verification.is_sound:
         return (head, "sound: every byte is as it was judged, and judged again it is the same"), True
     return (head, *(f"NOT SOUND: {problem}" for problem in verification.problems)), False
-
-
-def explain(rule_id: str) -> str:
-    """What a rule asks, what a breach means and what to do; UsageError names the rules that there are."""
-    for rule in RULES:
-        if rule.id == rule_id:
-            doc = "\n".join(line.strip() for line in rule.doc.strip().splitlines())
-            return f"{rule.id}: {doc}\n\nA breach makes the verdict {rule.breach} (exit code {int(rule.exit_code)})."
-    raise UsageError(f"{rule_id!r} is not a rule", hint=f"rules: {', '.join(rule.id for rule in RULES)}")

@@ -419,3 +419,30 @@ def test_a_team_starts_from_the_junit_files_it_has(project: Path) -> None:
     plan = json.loads((project / "plan.json").read_text(encoding="utf-8"))
     assert (done.returncode, len(plan["shards"])) == (0, 6), done.stdout + done.stderr
     assert "the longest test" in done.stdout
+
+
+def test_a_shard_without_tests_is_no_error_and_not_missed(project: Path) -> None:
+    """More shards than pieces: the empty ones end with 0 and say so, and the gate over the filled ones passes."""
+    names = []
+    for index in (1, 40):
+        done = _tools("run", "--shard", f"{index}/40", "--artifacts", f"artifacts-{index}", cwd=project)
+        assert done.returncode == 0, done.stdout + done.stderr
+        names.append(f"artifacts-{index}")
+    assert "nothing is planned here" in done.stdout
+    less = _tools("gate", *names, "--output", "less", cwd=project)
+    report = json.loads((project / "less" / "report.json").read_text(encoding="utf-8"))
+    assert (less.returncode, len(report["missing_shards"])) == (11, TESTS - 1)
+
+
+def test_a_green_run_becomes_the_baseline(project: Path) -> None:
+    """Against the baseline a new failure is new and a removed test is named; a red run is refused as baseline."""
+    assert _tools("run", cwd=project).returncode == 0
+    assert _tools("baseline", "update", cwd=project).returncode == 0
+    (project / "tests" / "test_async.py").unlink()
+    (project / "tests" / "test_culprit.py").write_text("def test_culprit():\n    assert False\n", encoding="utf-8")
+    done = _tools("run", cwd=project)
+    rules = {rule["rule"]: rule for rule in _verdict(_latest(project))["rules"]}  # type: ignore[attr-defined] # a JSON array
+    assert (done.returncode, rules["no-new-failures"]["holds"]) == (10, False)
+    assert rules["no-removed-tests"]["details"] == ["tests/test_async.py::test_event"]
+    refused = _tools("baseline", "update", cwd=project)
+    assert (refused.returncode, "expected passed" in refused.stderr) == (2, True)

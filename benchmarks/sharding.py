@@ -365,7 +365,7 @@ def overhead(python: Path, folder: Path) -> None:
         source = "\n".join(f"def test_{index}():\n    pass" for index in range(200))
         (suite / f"test_{number}.py").write_text(source, encoding="utf-8")
     (suite / "pyproject.toml").write_text(
-        "[tool.pytest.ini_options]\n[tool.ci-tools.guard]\ntimeout = 0\nevidence = 'off'\nleaks = {task = 'off'}\n",
+        "[tool.pytest.ini_options]\n[tool.ci-tools.guards]\ntimeout = 0\nevidence = 'off'\nleaks = {task = 'off'}\n",
         encoding="utf-8",
     )
     kinds = {

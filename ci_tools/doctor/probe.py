@@ -24,6 +24,7 @@ _INI = (
     "testpaths",
     "python_files",
 )
+_TO_BE_SET = ("asyncio_default_fixture_loop_scope", "asyncio_default_test_loop_scope")
 _NOT_OURS = (
     f"{os.sep}_pytest{os.sep}",
     f"{os.sep}pluggy{os.sep}",
@@ -71,6 +72,8 @@ class _Probe:
         """Import the modules of the question, each alone; True tells pytest that there is nothing more to collect."""
         for name in self._question.modules:
             module = pytest.Module.from_parent(session, path=Path(name))
+            if Path(name).name == "conftest.py":
+                sys.modules.pop("conftest", None)  # those of different folders share the name, and pytest itself keeps them apart
             self._begin(Path(name))
             try:
                 module.obj  # noqa: B018 - reading it imports the module as pytest would
@@ -214,9 +217,10 @@ def _bases() -> tuple[str, ...]:
 
 def _configured(config: pytest.Config) -> facts.Configured:
     ini = {}
+    written = getattr(config, "_inicfg", _TO_BE_SET)  # what stands in the file: getini would give a plugin's default as well
     for name in _INI:
         with contextlib.suppress(ValueError, KeyError):
-            value = config.getini(name)
+            value = config.getini(name) if name not in _TO_BE_SET or name in written else ""
             ini[name] = tuple(str(one) for one in value) if isinstance(value, (list, tuple)) else (str(value),) if value else ()
     names = tuple(sorted({f"{dist.metadata['Name']} {dist.version}" for _, dist in config.pluginmanager.list_plugin_distinfo()}))
     return facts.Configured(

@@ -104,10 +104,12 @@ class _Probe:
         """Say what was collected, and which fixtures nobody defines."""
         self._importing = ""
         services: dict[str, None] = {}
+        infos = [getattr(item, "_fixtureinfo", None) for item in session.items]
+        defined = {name for info in infos if info is not None for name in info.name2fixturedefs}
         for item in session.items:
             for mark in item.iter_markers("service"):
                 services.update(dict.fromkeys(str(name) for name in mark.args))
-            for fact in _undefined(item):
+            for fact in _undefined(item, defined):
                 self.say(fact)
         self.say(facts.Collected(tests=len(session.items), services=tuple(services)))
 
@@ -233,19 +235,17 @@ def _configured(config: pytest.Config) -> facts.Configured:
     )
 
 
-def _undefined(item: pytest.Item) -> Generator[facts.FixtureUndefined, None, None]:
+def _undefined(item: pytest.Item, defined: set[str]) -> Generator[facts.FixtureUndefined, None, None]:
     """What pytest itself worked out for the test: names in its closure that have no definition."""
     info = getattr(item, "_fixtureinfo", None)
     if info is None:
         return
     given = set(getattr(getattr(item, "callspec", None), "params", ())) | {"request"}
     known = info.name2fixturedefs
-    manager = getattr(item.session, "_fixturemanager", None)
-    everything = sorted(getattr(manager, "_arg2fixturedefs", known))
     for name in info.names_closure:
         if name not in known and name not in given:
             askers = [asker for asker, definitions in known.items() if definitions and name in definitions[-1].argnames]
-            near = tuple(difflib.get_close_matches(name, everything, n=_NEAR))
+            near = tuple(difflib.get_close_matches(name, sorted({*defined, *known}), n=_NEAR))
             yield facts.FixtureUndefined(test_id=item.nodeid, name=name, asked_by=askers[0] if askers else "", near=near)
 
 

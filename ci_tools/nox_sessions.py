@@ -28,8 +28,12 @@ REQUIREMENT_VARIABLE = "CI_TOOLS_REQUIREMENT"
 
 _STARTED_AT = time.time()
 _STAMP = "ci-tools.stamp"
-_INTERRUPT_S = 8.0
-"""How long nox waits for ``ci-tools run`` after Ctrl-C: it needs up to 5 s to stop everything and write its summary."""
+_INTERRUPT_S = 0.5
+"""After this nox sends SIGTERM: whoever interrupts nox alone is not made to wait, and after Ctrl-C, which reached
+``ci-tools run`` too, a second signal changes nothing."""
+
+_TERMINATE_S = 8.0
+"""How long nox then waits: ``ci-tools run`` needs up to 5 s to stop everything and write its summary."""
 
 
 def integration(
@@ -68,7 +72,7 @@ def run_toolkit(session: nox.Session, *arguments: str, env: Mapping[str, str] | 
             **(env or {}),
         },
         interrupt_timeout=_INTERRUPT_S,
-        terminate_timeout=_INTERRUPT_S,
+        terminate_timeout=_TERMINATE_S,
     )
 
 

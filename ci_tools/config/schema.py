@@ -13,7 +13,7 @@ from ci_tools.errors import ConfigError
 from ci_tools.model.case import DEFAULT_CONFIGURATION
 from ci_tools.model.guard import GuardPolicy
 from ci_tools.model.policy import Policy
-from ci_tools.model.service import Isolation, ServiceKind, ServiceSpec
+from ci_tools.model.service import ServiceKind, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +187,25 @@ SERVICE_KEYS = (
         table="services",
         name="isolation",
         takes="`server`, `database` or `shared`",
-        default=Isolation.SERVER,
-        meaning="what each worker gets: a server of its own (default), a database of a shared one, or everything shared",
+        default=None,
+        meaning="what each worker gets: a server of its own (Redis' default), a database of a shared one (Postgres'), or all shared",
         parse=values.parse_isolation,
+    ),
+    Key(
+        table="services",
+        name="port-range",
+        takes="[first, last]",
+        default=(),
+        meaning="where a server of ours may listen when the preferred port is taken; anywhere when left out",
+        parse=values.parse_port_range,
+    ),
+    Key(
+        table="services",
+        name="image",
+        takes="image",
+        default="",
+        meaning="what a container is made of, where `providers` allows one",
+        parse=values.parse_text,
     ),
     Key(
         table="services",

@@ -46,6 +46,17 @@ def parse_port(value: object) -> int:
     return value
 
 
+def parse_port_range(value: object) -> tuple[int, int]:
+    """First and last port."""
+    pair = 2
+    if not isinstance(value, list) or len(value) != pair:
+        raise MistakeError("two ports, like [6400, 6499]")
+    first, last = (parse_port(item) for item in value)
+    if first > last:
+        raise MistakeError("two ports, the lower one first")
+    return first, last
+
+
 def parse_workers(value: object) -> int:
     """A number of workers; 0 for ``"auto"``."""
     if value == "auto":

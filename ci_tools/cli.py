@@ -83,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_merge(verbs)
     _add_gate(verbs)
     _add_verify(verbs)
+    _add_release(verbs)
     _add_baseline(verbs)
     _add_bisect(verbs)
     _add_timings(verbs)
@@ -125,6 +126,14 @@ def _add_run(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     parser.add_argument("--artifacts", type=Path, default=None, metavar="DIR", help="folder for the folders of runs")
     parser.add_argument("--profile", default="", metavar="NAME", help="the gate's profile (default, pull-request, release, …)")
+    parser.add_argument(
+        "--tested",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="WHEEL",
+        help="a wheel installed here whose sha256 the reports are to hold, for `release check` (repeatable)",
+    )
     _add_suite(parser)
 
 
@@ -167,6 +176,22 @@ def _add_gate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def _add_verify(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _verb(verbs, "verify", _verify, "recompute a verdict offline and say whether a byte of it or its inputs was changed")
     parser.add_argument("verdict", type=Path, metavar="verdict.json")
+
+
+def _add_release(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    purpose = "say whether these files may be published: tested, by a sound verdict of the release profile, for this commit"
+    parser = _verb(verbs, "release", _release, purpose)
+    parser.add_argument("action", choices=["check"], help="decide, as the release's own job does; publishes nothing")
+    parser.add_argument(
+        "--verdict", nargs="+", type=Path, required=True, metavar="FILE", help="verdict.json of each run, its inputs beside it"
+    )
+    parser.add_argument("--wheel", nargs="+", type=Path, required=True, metavar="FILE", help="what is to be published")
+    parser.add_argument("--systems", type=_systems, required=True, metavar="linux,macos", help="systems that must have run it")
+    parser.add_argument("--pythons", type=_pythons, required=True, metavar="3.11,3.14", help="Pythons that must have run it")
+    parser.add_argument("--commit", type=_commit, default="", metavar="SHA", help="what is released (default: HEAD)")
+    parser.add_argument(
+        "--max-age", type=_duration, default=None, metavar="24h", help="how long ago the tests may have run (default: 24h)"
+    )
 
 
 def _add_baseline(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -242,6 +267,7 @@ def _run(arguments: argparse.Namespace) -> int:
         paths=tuple(arguments.paths),
         pytest_args=arguments.pytest_args,
         profile=arguments.profile,
+        tested=tuple(arguments.tested),
         started_at=_started_at(),
     )
     return run(request, Terminal(sys.stdout)).exit_code
@@ -291,6 +317,28 @@ def _verify(arguments: argparse.Namespace) -> int:
     lines, is_sound = verify(arguments.verdict, _project(arguments), dict(os.environ))
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return int(ExitCode.PASSED if is_sound else ExitCode.FAILED)
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    from ci_tools.pipeline.release import (  # noqa: PLC0415 - `ci-tools --help` needs none of it
+        DEFAULT_MAX_AGE_S,
+        ReleaseRequest,
+        check_release,
+    )
+
+    request = ReleaseRequest(
+        root=_project(arguments),
+        environ=dict(os.environ),
+        verdicts=tuple(arguments.verdict),
+        wheels=tuple(arguments.wheel),
+        systems=arguments.systems,
+        pythons=arguments.pythons,
+        commit=arguments.commit,
+        max_age_s=DEFAULT_MAX_AGE_S if arguments.max_age is None else arguments.max_age,
+    )
+    lines, may_go_on = check_release(request)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return int(ExitCode.PASSED if may_go_on else ExitCode.FAILED)
 
 
 def _baseline(arguments: argparse.Namespace) -> int:
@@ -463,6 +511,28 @@ def _duration(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 300, 300s, 5m or 1h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, None: 1}[match[2]]
+
+
+def _systems(text: str) -> tuple[str, ...]:
+    from ci_tools.policy.release import SYSTEMS  # noqa: PLC0415 - `ci-tools --help` needs none of it
+
+    names = tuple(text.split(","))
+    if wrong := [name for name in names if name not in SYSTEMS]:
+        raise argparse.ArgumentTypeError(f"{', '.join(map(repr, wrong))} is no system; known: {', '.join(SYSTEMS)}")
+    return names
+
+
+def _pythons(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if wrong := [name for name in names if not re.fullmatch(r"\d+\.\d+(\.\d+)?", name)]:
+        raise argparse.ArgumentTypeError(f"{', '.join(map(repr, wrong))} is no Python version; write 3.11,3.14")
+    return names
+
+
+def _commit(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no full commit ID; `git rev-parse HEAD` prints one")
+    return text
 
 
 def _workers(text: str) -> int:

@@ -134,6 +134,14 @@ KEYS = (
     ),
     Key(
         table="guards",
+        name="teardown",
+        takes="seconds",
+        default=_GUARD.teardown_s,
+        meaning="time for the tear-down of a test whose own time is over",
+        parse=values.parse_seconds,
+    ),
+    Key(
+        table="guards",
         name="silence",
         takes="seconds",
         default=_GUARD.silence_s,
@@ -188,7 +196,7 @@ SERVICE_KEYS = (
         name="isolation",
         takes="`server`, `database` or `shared`",
         default=None,
-        meaning="what each worker gets: a server of its own (Redis' default), a database of a shared one (Postgres'), or all shared",
+        meaning="what each worker gets: a server (Redis' default), a database of a shared one (Postgres'), or all shared",
         parse=values.parse_isolation,
     ),
     Key(
@@ -265,6 +273,7 @@ def parse_config(table: Mapping[str, object], *, source: str) -> Config:
     guard = GuardPolicy(
         timeout_s=guards["timeout"],  # type: ignore[arg-type] # the key's parser gives the field's type
         grace_s=guards["grace"],  # type: ignore[arg-type] # as above
+        teardown_s=guards["teardown"],  # type: ignore[arg-type] # as above
         silence_s=guards["silence"],  # type: ignore[arg-type] # as above
         exit_s=guards["exit"],  # type: ignore[arg-type] # as above
         leaks={**_GUARD.leaks, **guards["leaks"]},  # type: ignore[dict-item] # as above

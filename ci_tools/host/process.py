@@ -272,7 +272,8 @@ def _is_reaped(process: psutil.Process) -> bool:
             return False
         if sys.platform != "win32":
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(process.pid, os.WNOHANG)
+                # A zombie whose threads are still ending is not to be had yet: it is looked at again.
+                return os.waitpid(process.pid, os.WNOHANG)[0] != 0
     return True
 
 

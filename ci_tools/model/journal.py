@@ -196,7 +196,7 @@ def render_event(event: Event) -> str:
     """
     kind = type(event)
     data: dict[str, object] = {"event": kind.__name__}
-    for name, default in _defaults(kind):
+    for name, default in _defaults(kind):  # type: ignore[arg-type] # a class is hashable; mypy sees a union of them
         value = getattr(event, name)
         if value is not default and value != default:
             data[name] = value if type(value) in _SCALARS else to_json(value)

@@ -20,6 +20,7 @@ from ci_tools.policy.baseline import make_baseline
 from ci_tools.reports.junit import write_junit
 from ci_tools.reports.merge import merge as merge_reports
 from ci_tools.reports.stream import merge_junit
+from ci_tools.reports.verify import Verification
 from ci_tools.reports.verify import verify as verify_verdict
 
 
@@ -114,9 +115,8 @@ def _needs(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return failed, tuple(text for text in told.values() if text not in failed)
 
 
-def verify(path: Path, root: Path, environ: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:
-    """Check a verdict offline, bytes and rules; lines that say what came out, and whether it is sound."""
-    project = open_project(root, environ)
+def recompute(path: Path, project: Project) -> Verification:
+    """Check a verdict offline: its bytes, those of its inputs, and whether judging them again gives the same."""
 
     def rejudge(verdict: Verdict, paths: Sequence[Path]) -> Verdict:
         evidence = gather_again(paths, base=path.parent)
@@ -134,7 +134,12 @@ def verify(path: Path, root: Path, environ: Mapping[str, str]) -> tuple[tuple[st
         )
         return judge_evidence(project, evidence, facts).verdict
 
-    verification = verify_verdict(path, rejudge=rejudge)
+    return verify_verdict(path, rejudge=rejudge)
+
+
+def verify(path: Path, root: Path, environ: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:
+    """Check a verdict offline, bytes and rules; lines that say what came out, and whether it is sound."""
+    verification = recompute(path, open_project(root, environ))
     verdict = verification.verdict
     said = f"{verdict.decision}, exit code {verdict.exit_code}"
     head = f"{path}: {said}, {len(verdict.inputs)} input(s), ci-tools {verdict.tool_version}"

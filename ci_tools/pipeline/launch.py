@@ -23,7 +23,8 @@ _SHOWN = 5
 class Launch:
     """How workers are started here. ``paths`` are what the person asked for; ``private`` takes orders and output.
 
-    With ``is_sequence`` the paths are test IDs that run one after another in exactly this order.
+    With ``is_sequence`` the paths are test IDs that run one after another in exactly this order. With ``has_groups`` the
+    tests of one ``xdist_group`` stay in one worker.
     """
 
     project: Project
@@ -33,6 +34,7 @@ class Launch:
     pytest_args: tuple[str, ...] = ()
     processes: int = 1
     is_sequence: bool = False
+    has_groups: bool = False
 
     def run(self, order: WorkerOrder, *, on_event: Callable[[Event], None], interruption: Interruption) -> tuple[WorkerExit, ...]:
         """Run the order to its end; how its workers ended.
@@ -79,6 +81,8 @@ class Launch:
             pytest_args=(*self.project.config.pytest_args, *self.pytest_args),
             processes=self.processes,
             tests=planned - len(finished),
+            addopts=self.project.addopts,
+            dist="loadgroup" if self.has_groups else "worksteal",
             environ={**self.project.environ, **self.configuration.environment},
         )
 

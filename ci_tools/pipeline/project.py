@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ci_tools.config.load import find_root, load
+from ci_tools.config.load import find_root, load, load_addopts
 from ci_tools.config.schema import Config, Configuration
 from ci_tools.errors import ConfigError, UsageError
 from ci_tools.model.journal import Event
@@ -34,7 +34,10 @@ class Console(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """One checkout with everything that is decided once for it. ``environ`` holds the env file's lines too."""
+    """One checkout with everything that is decided once for it.
+
+    ``environ`` holds the env file's lines too; ``addopts`` are what pytest adds by itself, from pyproject.toml.
+    """
 
     root: Path
     config: Config
@@ -43,6 +46,7 @@ class Project:
     commit: str
     run_attempt: int
     is_ci: bool
+    addopts: tuple[str, ...] = ()
 
     @property
     def timings_path(self) -> Path:
@@ -101,6 +105,7 @@ def open_project(root: Path, environ: Mapping[str, str], *, artifacts: Path | No
         artifacts=(artifacts or root / config.artifacts).absolute(),
         commit=_commit(root, environ),
         run_attempt=int(environ.get("GITHUB_RUN_ATTEMPT", "1")) if environ.get("GITHUB_RUN_ATTEMPT", "1").isdigit() else 1,
+        addopts=load_addopts(root),
         is_ci=environ.get("CI", "").lower() in {"1", "true", "yes"},
     )
 

@@ -62,8 +62,10 @@ def publish(project: Project, judgement: Judgement, publication: Publication, co
 
 def _publish_timings(project: Project, reports: tuple[ShardReport, ...], publication: Publication) -> None:
     kept = load_timings(project.timings_path)
-    for report in reports:
-        kept = learn(kept, report, configuration=report.configuration)
+    # All reports of a configuration at once: against its siblings it shows whether a shard was slow or the suite is.
+    for configuration in sorted({report.configuration for report in reports}):
+        own = [report for report in reports if report.configuration == configuration]
+        kept = learn(kept, own, configuration=configuration)
     if kept == Timings.empty():
         return
     text = render_timings(kept)

@@ -35,6 +35,7 @@ from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, plan_fa
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish, write_shard
 from ci_tools.pipeline.sequence import load_sequence, plan_of_sequence
+from ci_tools.pipeline.tested import tested_facts
 from ci_tools.reports.journals import read_shard
 from ci_tools.services.provision import provide
 from ci_tools.sharding.environment import shard_from_environment, status_file
@@ -53,7 +54,8 @@ class RunRequest:
     CI's own variables name, else everything. ``plan_path`` takes a plan that was made before, ``replay`` the journal of a
     worker whose exact order is to be repeated. ``paths`` (files, folders, test IDs) replace the configured ones.
     ``workers`` is the number of pytest-xdist workers inside a shard (0: one a processor, None: as configured). Empty
-    ``configurations`` runs all that are declared. ``started_at`` is when the person began to wait.
+    ``configurations`` runs all that are declared. ``tested`` are the wheels installed here whose digests every shard's facts
+    are to hold. ``started_at`` is when the person began to wait.
     """
 
     root: Path
@@ -68,6 +70,7 @@ class RunRequest:
     paths: tuple[str, ...] = ()
     pytest_args: tuple[str, ...] = ()
     profile: str = ""
+    tested: tuple[Path, ...] = ()
     started_at: float = 0.0
 
 
@@ -87,6 +90,7 @@ class _Run:
     interrupted_by: str = ""
     pytest_s: float = 0.0
     sequence: tuple[str, ...] = ()
+    tested: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def private(self) -> Path:
@@ -104,6 +108,7 @@ def run(request: RunRequest, console: Console) -> Verdict:
     policy = project.policy(request.profile)
     configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
     count = _count(request)
+    tested = tested_facts(request.tested)
     process.become_subreaper()
     with interruptible() as interruption:
         run_id = new_run_id(request.environ)
@@ -117,6 +122,7 @@ def run(request: RunRequest, console: Console) -> Verdict:
             folder=folder,
             interruption=interruption,
             started_at=request.started_at or time.time(),
+            tested=tested,
         )
         state.private.mkdir(mode=0o700)
         try:
@@ -297,6 +303,7 @@ def _run_shard(
         pytest_args=request.pytest_args,
         processes=_processes(state),
         is_sequence=bool(state.sequence),
+        has_groups=plan.facts.get("groups", "0") != "0",
     )
     started_at, began = time.time(), time.monotonic()
     exits: tuple[WorkerExit, ...] = ()
@@ -320,6 +327,7 @@ def _run_shard(
             started_at=started_at,
             duration_s=duration_s,
         )
+        report = replace(report, facts={**report.facts, **state.tested})
         write_shard(project, folder, report)
         _keep_output(slots_path.parent, folder, project.suffix_of(configuration.name))
 

@@ -129,6 +129,11 @@ def unowned() -> "Iterator[None]":
         _OWNER.reset(token)
 
 
+def is_unowned() -> bool:
+    """Whether the toolkit itself is at work, on behalf of all tests."""
+    return _OWNER.get() is NOBODY
+
+
 class Ownership(Guard):
     """Follows who runs, and patches asyncio so that its tasks are recorded."""
 

@@ -48,12 +48,13 @@ class Provisioning(Guard):
         try:
             with unowned():
                 provision = self._stack.enter_context(
-                    provide([self._spec(kind)], environ=os.environ, folder=self._folder(), slots=1),
+                    provide([self._spec(kind)], environ=os.environ, folder=None, slots=1),
                 )
         except CIToolsError as error:
             raise pytest.UsageError(str(error)) from error
         slot = provision.slots[0]
-        os.environ.update(slot.environment)
+        with unowned():  # for the rest of the process: no fixture's and no test's
+            os.environ.update(slot.environment)
         self._endpoints[kind] = slot.endpoints[0]
         self._exclusive.add(kind)
         return slot.endpoints[0]

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -446,3 +447,26 @@ def test_a_green_run_becomes_the_baseline(project: Path) -> None:
     assert rules["no-removed-tests"]["details"] == ["tests/test_async.py::test_event"]
     refused = _tools("baseline", "update", cwd=project)
     assert (refused.returncode, "expected passed" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_bare_pytest_has_the_services_by_fixture(workers: str, project: Path) -> None:
+    """Without ``ci-tools run`` the fixtures start a server, no guard objects, and no server is left."""
+    text = """
+    import redis
+
+    def test_url(redis_url):
+        with redis.Redis.from_url(redis_url) as client:
+            assert client.set("key", "value", ex=10)
+
+    def test_server(redis_server):
+        redis_server.kill()
+        redis_server.restart()
+        with redis.Redis.from_url(redis_server.url) as client:
+            assert client.ping()
+    """
+    (project / "tests" / "test_store.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("CI_TOOLS_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "-p", "no:valkey", "-n", workers, "tests"]
+    done = subprocess.run(command, cwd=project, env=environ, text=True, capture_output=True, timeout=TIMEOUT_S, check=False)
+    assert (done.returncode, "10 passed" in done.stdout) == (0, True), done.stdout + done.stderr

@@ -6,6 +6,7 @@ only that is looked at again. The rest is a handful of attributes, compared each
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,7 +20,7 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.ownership import NO_SITE, Ownership, Site, frames_of_site
+from ci_tools.pytest_plugin.ownership import NO_SITE, Ownership, Site, frames_of_site, is_unowned
 from ci_tools.pytest_plugin.position import test_id_of
 
 KIND = "environment"
@@ -28,6 +29,7 @@ _HINT = "change it with pytest's monkeypatch, which puts it back"
 _OWN_VARIABLE = "variable PYTEST_CURRENT_TEST"
 _FOLDER = "working folder"
 _LONGEST_VALUE = 80
+_URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 
 ABSENT = object()
 """The value of what is not there."""
@@ -149,6 +151,11 @@ class EnvironmentGuard(Guard):
             key = aspect(subject)
             if key == _OWN_VARIABLE:  # pytest itself sets it three times for each test
                 return original(*arguments, **options)
+            if is_unowned():
+                result = original(*arguments, **options)
+                for point in self._points:
+                    point.accept({key: _value(key)} if key in point.changed else {})
+                return result
             for point in self._points:
                 if key not in point.changed:  # now is the last moment to look
                     point.changed[key] = _value(key)
@@ -197,7 +204,7 @@ def _folder() -> str:
 def _shown(value: object) -> str:
     if value is ABSENT:
         return "absent"
-    text = repr(value)
+    text = _URL_PASSWORD.sub(r"\1***@", repr(value))
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 

@@ -102,3 +102,43 @@ def test_paths_of_runners_and_of_code_are_no_paths_of_a_machine() -> None:
     """GitHub's own folders, URLs and relative paths are left alone."""
     text = b"/home/runner/" + b"work/p/tests/a.py https://x.example/ro" + b"ot/y ./wo" + b"rk/z\n"
     assert find_faults({"docs/x.md": text}) == []
+
+
+CHECKS = PROJECT / "docs/design/checks.md"
+PLATFORM = "examples/agent_platform/tests/integration"
+
+
+def find_unshown(page: str) -> list[str]:
+    """Rows that are missing, say nothing, or name a test that is not there."""
+    rows = {
+        int(cells[0]): cells[2]
+        for line in page.splitlines()
+        if len(cells := re.findall(r"[^|]+", line)) == 3 and cells[0].strip().isdigit()
+    }
+    found = [f"row {number} is missing" for number in range(1, 76) if number not in rows]
+    for number, shown in rows.items():
+        if not re.search(r"::|\*\*open\*\*|as rows? \d", shown):
+            found.append(f"row {number} is shown by nothing")
+        for file, test in re.findall(r"`([\w/.]+\.py)::(\w+)`", shown):
+            path = PROJECT / (file if "/" in file else f"{PLATFORM}/{file}")
+            if not path.is_file() or f"def {test}(" not in path.read_text(encoding="utf-8"):
+                found.append(f"row {number}: {file}::{test} is not there")
+    return found
+
+
+def test_every_row_of_the_checks_names_real_tests() -> None:
+    """docs/design/checks.md has rows 1 to 75, and each names a test that exists, another row, or what is open."""
+    assert find_unshown(CHECKS.read_text(encoding="utf-8")) == []
+
+
+def test_a_row_that_lies_is_found() -> None:
+    """A test that is not there, an empty row and a missing one are each a sentence."""
+    page = CHECKS.read_text(encoding="utf-8").replace("::test_link_3_redis`", "::test_link_3_gone`")
+    page = re.sub(r"(?m)^\| 74 .*$", "| 74 | a verdict holds | somehow |", page)
+    page = re.sub(r"(?m)^\| 75 .*$", "", page)
+    expected = [
+        "row 75 is missing",
+        "row 14: tests/integration/test_doctor.py::test_link_3_gone is not there",
+        "row 74 is shown by nothing",
+    ]
+    assert find_unshown(page) == expected

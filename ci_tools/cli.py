@@ -188,7 +188,7 @@ def _add_release(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--wheel", nargs="+", type=Path, required=True, metavar="FILE", help="what is to be published")
     parser.add_argument("--systems", type=_systems, required=True, metavar="linux,macos", help="systems that must have run it")
     parser.add_argument("--pythons", type=_pythons, required=True, metavar="3.11,3.14", help="Pythons that must have run it")
-    parser.add_argument("--commit", type=_commit, default="", metavar="SHA", help="what is released (default: HEAD)")
+    parser.add_argument("--commit", type=_commit, default=None, metavar="SHA", help="what is released (default: HEAD)")
     parser.add_argument(
         "--max-age", type=_duration, default=None, metavar="24h", help="how long ago the tests may have run (default: 24h)"
     )
@@ -333,7 +333,7 @@ def _release(arguments: argparse.Namespace) -> int:
         wheels=tuple(arguments.wheel),
         systems=arguments.systems,
         pythons=arguments.pythons,
-        commit=arguments.commit,
+        commit=arguments.commit or "",
         max_age_s=DEFAULT_MAX_AGE_S if arguments.max_age is None else arguments.max_age,
     )
     lines, may_go_on = check_release(request)

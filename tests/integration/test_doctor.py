@@ -76,13 +76,19 @@ def _project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    """After each test no child of this process is left that was not there before."""
-    before = set(psutil.Process().children(recursive=True))
+def _nothing_left(tmp_path: Path) -> Iterator[None]:
+    """After each test no process works in the project's folder, whoever its parent is by now."""
     yield
-    strays = [child for child in psutil.Process().children(recursive=True) if child not in before]
+    strays = [process for process in psutil.process_iter() if _works_in(process, tmp_path)]
     _, alive = psutil.wait_procs(strays, timeout=5)
-    assert [] == alive
+    assert alive == []
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()).is_relative_to(folder)
+    except psutil.Error:
+        return False
 
 
 def _write(project: Path, name: str, text: str) -> None:
@@ -312,3 +318,22 @@ def test_a_plugin_that_is_switched_off_is_named(project: Path) -> None:
     _replace(project, "pyproject.toml", "asyncio_mode", 'addopts = ["-p", "no:ci_tools"]\nasyncio_mode')
     done = _doctor(project)
     assert (10, "versions") == (done.returncode, _first(done.stdout).split()[0]), done.stdout
+
+
+def test_a_killed_doctor_leaves_nothing(tmp_path: Path) -> None:
+    """When the doctor is killed while a module hangs at import, its child ends too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        port = listener.getsockname()[1]
+        address = f"('127.0.0.1', {port})"
+        tell = "one.sendall(b'%d' % os.getpid())\none.recv(1)\n"
+        hang = f"import os, socket\none = socket.create_connection({address})\n{tell}"
+        _write(tmp_path, "test_hang.py", hang)
+        with subprocess.Popen([sys.executable, "-m", "ci_tools", "doctor"], cwd=tmp_path, stdout=subprocess.DEVNULL) as doctor:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(30)
+                child = psutil.Process(int(connection.recv(20)))
+                doctor.kill()
+                gone, _ = psutil.wait_procs([child], timeout=10)
+    assert gone == [child]

@@ -70,11 +70,13 @@ class Refusal:
 def refuse(examined: Sequence[Examined], demands: Demands) -> tuple[Refusal, ...]:
     """Every reason against this release; empty when there is none."""
     shards = [shard for item in examined for shard in item.shards]
+    systems = sorted({system_of(shard) for shard in shards} - {""})
+    pythons = sorted({shard.facts.get("python", "") for shard in shards} - {""})
     return (
         *(refusal for item in examined for refusal in _of_verdict(item, demands)),
         *_of_wheels(examined, demands.wheels),
-        *_of_coverage("system", demands.systems, sorted({name for shard in shards if (name := system_of(shard))})),
-        *_of_coverage("python", demands.pythons, sorted({name for shard in shards if (name := shard.facts.get("python"))})),
+        *_of_coverage("system", demands.systems, systems),
+        *_of_coverage("python", demands.pythons, pythons),
     )
 
 

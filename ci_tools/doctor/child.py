@@ -10,7 +10,6 @@ from ci_tools.doctor.facts import QUESTION_VARIABLE, Fact, ImportStarted, Questi
 from ci_tools.host.process import start
 from ci_tools.model.codec import dumps
 
-_GRACE_S = 2.0
 _TAIL_LINES = 12
 _FOREIGN = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTHONOPTIMIZE", "CI_TOOLS_ORDER")
 
@@ -41,7 +40,7 @@ def ask(
     most_setups: int = 0,
 ) -> Answer:
     """Run pytest with the probe and these arguments in ``root``; what it said. Nothing of it is left running."""
-    with tempfile.TemporaryDirectory(prefix="ci-tools-doctor-") as name:
+    with tempfile.TemporaryDirectory(prefix="ci-tools-doctor-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         answers, output, path = folder / "facts.jsonl", folder / "output.txt", folder / "question.json"
         answers.touch()
@@ -65,14 +64,14 @@ def ask(
             "-o",
             f"cache_dir={folder / 'cache'}",
         ]
-        with start([*argv, *arguments], env=_environment(environ, path), cwd=root, output=output) as child:
+        # The guard removes the folder when we are killed; its end removes it too, so what is in it is read before.
+        with start([*argv, *arguments], env=_environment(environ, path), cwd=root, output=output, cleanup=(folder,)) as child:
             exit_code = child.wait(timeout_s)
-            child.end(_GRACE_S)
-        lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+            said, written = answers.read_text(encoding="utf-8"), output.read_text(encoding="utf-8", errors="replace")
         return Answer(
-            facts=parse_facts(answers.read_text(encoding="utf-8")),
+            facts=parse_facts(said),
             exit_code=exit_code,
-            tail=tuple(line for line in lines if line.strip())[-_TAIL_LINES:],
+            tail=tuple(line for line in written.splitlines() if line.strip())[-_TAIL_LINES:],
         )
 
 

@@ -15,6 +15,8 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "tests", "integration"]
 
 PLATFORM = "examples/agent_platform"
+SAMPLE = ("tests/unit", "tests/plugin", "tests/contract", "tests/integration/test_main_job.py")
+"""What the oldest dependencies are tried on: every room, pytest's hooks, real services, the whole way."""
 
 
 @nox.session
@@ -43,6 +45,26 @@ def slow(session: nox.Session) -> None:
     """The long suites: planted bugs, kill matrix, executed workflows. Arguments go to pytest."""
     nox_sessions.install_locked(session, "requirements/tests.txt", project=".")
     session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session(python="3.11", venv_backend="uv")
+def minimums(session: nox.Session) -> None:
+    """The oldest dependencies that pyproject.toml allows, on the oldest Python. Arguments go to pytest."""
+    # No lock: what is tried is the lower bounds themselves; everything below them is the newest that fits.
+    session.install("--resolution", "lowest-direct", "--group", "tests", ".[redis,postgres,download]")
+    session.run("pytest", *(session.posargs or ["-n", "auto", "-m", "not slow", *SAMPLE]))
+
+
+@nox.session
+def shuffled(session: nox.Session) -> None:
+    """The tests in random order, to find those that lean on each other; the seed is printed. Arguments go to pytest.
+
+    `nox -s shuffled -- --random-order-seed=SEED` repeats an order.
+    """
+    nox_sessions.install_locked(session, "requirements/tests.txt", project=".")
+    # Installed here alone, and idle without its options: the suites that tests start themselves keep their order.
+    session.install("pytest-random-order>=1.2")
+    session.run("pytest", "--random-order", *(session.posargs or ["-n", "auto", "-m", "not slow"]))
 
 
 @nox.session

@@ -69,11 +69,20 @@ def run_toolkit(session: nox.Session, *arguments: str, env: Mapping[str, str] | 
             STARTED_AT_VARIABLE: repr(_STARTED_AT),
             PARENT_VARIABLE: str(os.getpid()),
             REPEAT_VARIABLE: f"nox -s {session.name} --",
+            **_bytecode(session),
             **(env or {}),
         },
         interrupt_timeout=_INTERRUPT_S,
         terminate_timeout=_TERMINATE_S,
     )
+
+
+def _bytecode(session: nox.Session) -> dict[str, str | None]:
+    """Where no bytecode may be written beside sources it goes into the environment: compiling anew doubles each start."""
+    location = getattr(session.virtualenv, "location", None)
+    if location is None or not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": None, "PYTHONPYCACHEPREFIX": str(Path(location, "pycache"))}
 
 
 def install_locked(session: nox.Session, requirements: str | Path, *, project: str | None = None) -> None:

@@ -62,18 +62,28 @@ def finish_run_folder(folder: Path) -> None:
 
 def prune_runs(artifacts: Path, *, keep: int) -> tuple[Path, ...]:
     """Remove the oldest finished folders of runs but ``keep`` of them; 0 keeps all. Nothing else there is touched."""
-    if keep == 0:
+    return _prune([folder for folder in _folders(artifacts) if (folder / "verdict.json").is_file()], keep)
+
+
+def prune_bare_runs(artifacts: Path, *, keep: int) -> tuple[Path, ...]:
+    """The same for what bare pytest leaves: folders with a journal that nobody planned and nobody judged."""
+    judged = ("verdict.json", "plan.json")
+    bare = [folder for folder in _folders(artifacts) if not any((folder / name).exists() for name in judged)]
+    return _prune([folder for folder in bare if any(folder.glob("journal-*.jsonl"))], keep)
+
+
+def _folders(artifacts: Path) -> list[Path]:
+    return [folder for folder in artifacts.iterdir() if folder.is_dir() and not folder.is_symlink()]
+
+
+def _prune(runs: list[Path], keep: int) -> tuple[Path, ...]:
+    if keep == 0 or len(runs) <= keep:
         return ()
-    finished = [folder for folder in artifacts.iterdir() if _is_finished_run(folder)]
+    finished = [folder for folder in runs if not _is_running(folder / _MARK)]
     finished.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
     for folder in finished[keep:]:
         shutil.rmtree(folder, ignore_errors=True)
     return tuple(finished[keep:])
-
-
-def _is_finished_run(folder: Path) -> bool:
-    is_run = folder.is_dir() and not folder.is_symlink() and (folder / "verdict.json").is_file()
-    return is_run and not _is_running(folder / _MARK)
 
 
 def _is_running(mark: Path) -> bool:

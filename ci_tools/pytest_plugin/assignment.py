@@ -15,6 +15,7 @@ from ci_tools.model.worker import ORDER_VARIABLE, WorkerOrder
 CONTROLLER = "controller"
 MAIN = "main"
 
+_KEPT_RUNS = 20
 _ARTIFACTS = "ci-artifacts"
 """Where runs lie in a project without a table; the configuration's own default."""
 _SHARED_KEY = "ci_tools"
@@ -127,11 +128,17 @@ def _configured(root: Path) -> tuple[GuardPolicy, str]:
 
 
 def _run_folder(artifacts: Path) -> tuple[str, str]:
-    from ci_tools.host.runs import create_run_folder, new_run_id  # noqa: PLC0415 - only where a journal is written
+    from ci_tools.host.runs import (  # noqa: PLC0415 - only where a journal is written
+        create_run_folder,
+        new_run_id,
+        prune_bare_runs,
+    )
 
     try:
         run_id = new_run_id(os.environ)
-        return run_id, str(create_run_folder(artifacts, run_id))
+        folder = create_run_folder(artifacts, run_id)
+        prune_bare_runs(artifacts, keep=_KEPT_RUNS)
+        return run_id, str(folder)
     except CIToolsError as error:
         raise pytest.UsageError(str(error)) from error
     except OSError as error:  # a read-only checkout: tests run there all the same, without a journal

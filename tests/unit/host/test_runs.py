@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci_tools.errors import UsageError
-from ci_tools.host.runs import create_run_folder, finish_run_folder, new_run_id, prune_runs
+from ci_tools.host.runs import create_run_folder, finish_run_folder, new_run_id, prune_bare_runs, prune_runs
 
 
 def _finished(artifacts: Path, name: str, *, at: float) -> Path:
@@ -60,6 +60,20 @@ def test_the_run_id_is_githubs_where_there_is_one() -> None:
     assert new_run_id(github) == "github-42"
     assert new_run_id({**github, "CI_TOOLS_RUN_ID": "mine"}) == "mine"
     assert new_run_id({}) != new_run_id({})
+
+
+def test_bare_runs_are_pruned_apart(tmp_path: Path) -> None:
+    """What bare pytest left goes when it is old; a killed run with a plan stays, for a gate may still judge it."""
+    bare = [create_run_folder(tmp_path, f"bare-{number}") for number in range(3)]
+    planned = create_run_folder(tmp_path, "planned")
+    for number, folder in enumerate([*bare, planned]):
+        (folder / "journal-1-of-1-main-1.jsonl").write_text("", encoding="utf-8")
+        finish_run_folder(folder)
+        os.utime(folder, (number, number))
+    (planned / "plan.json").write_text("{}", encoding="utf-8")
+    os.utime(planned, (0, 0))
+    assert prune_bare_runs(tmp_path, keep=2) == (bare[0],)
+    assert [path.exists() for path in (*bare, planned)] == [False, True, True, True]
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "a b"])

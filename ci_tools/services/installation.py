@@ -1,6 +1,7 @@
 """Installation: the PostgreSQL to start, with the reason why it was chosen, where its account may run it."""
 
 import dataclasses
+import hashlib
 import os
 import re
 import shutil
@@ -71,7 +72,10 @@ def runnable(installation: Installation, account: Account | None) -> Installatio
     if account is None or account.may_run(installation.postgres):
         return installation
     base = installation.pieces[0].parent
-    root = _READABLE_CACHE / f"ci-tools-{os.geteuid()}" / sha256_of(installation.postgres)[:32]
+    # The same program may lie in trees of other names: a copy serves only its own.
+    inside = installation.folder.relative_to(base)
+    key = hashlib.sha256(f"{sha256_of(installation.postgres)} {inside.as_posix()}".encode()).hexdigest()[:32]
+    root = _READABLE_CACHE / f"ci-tools-{os.geteuid()}" / key
     root.parent.mkdir(exist_ok=True, mode=_FOLDER_MODE)
     if root.parent.is_symlink() or root.parent.stat().st_uid != os.geteuid():
         raise ServiceError(
@@ -85,7 +89,7 @@ def runnable(installation: Installation, account: Account | None) -> Installatio
         part.rename(root)
     return dataclasses.replace(
         installation,
-        folder=root / installation.folder.relative_to(base),
+        folder=root / inside,
         pieces=(root,),
         reason=f"{installation.reason}, copied to where an unprivileged account may run it",
     )

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
@@ -37,7 +37,7 @@ def find_causes(report: RunReport, *, root: str = "") -> tuple[Cause, ...]:
     Paths in texts below ``root`` are shown relative to it. A test whose call and tear-down failed for two reasons is in
     two causes. Lost tests have the shard that did not report them as their cause.
     """
-    groups = _merge_fixtures(_merge_near(_group(_grievances(report, root))))
+    groups = _merge_fixtures(_split_contexts(_merge_near(_group(_grievances(report, root)))))
     shards = {shard.shard for shard in report.shards}
     causes = [_cause(group, shards, root) for group in groups]
     # Of two that block as many, a file first: how many tests it hides nobody knows.
@@ -105,14 +105,14 @@ def _wordless(attempt: Attempt) -> Failure:
 
 
 _STACK_FRAME = re.compile(r'^\s*File "([^"\n]+)", line \d+, in (\S+)', re.MULTILINE)
-_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|\\Lib\\|<frozen|\A<")
+_LIBRARY = re.compile(r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]Lib[\\/]|hostedtoolcache|<frozen|\A<")
 
 
 def _of_ended(signature: Signature, attempt: Attempt, case: Case) -> Signature:
     """A test that hung or took its process down: where it stood tells the cause, the message only that it ended."""
     own = [place for place in _STACK_FRAME.findall(attempt.stacks) if not _LIBRARY.search(place[0])]
     place = f"{own[-1][0]}:{own[-1][1]}" if own else case.test_id
-    return Signature(type_name=attempt.outcome.value, masked=signature.masked, hard=signature.hard, place=place)
+    return replace(signature, type_name=attempt.outcome.value, place=place)
 
 
 def _group(grievances: Iterable[_Grievance]) -> list[_Group]:
@@ -130,10 +130,11 @@ def _group(grievances: Iterable[_Grievance]) -> list[_Group]:
 
 def _merge_near(groups: Sequence[_Group]) -> list[_Group]:
     """Join signatures of one type, one set of hard tokens and one place whose messages differ only in data."""
-    buckets: dict[tuple[str, tuple[str, ...], str], list[_Group]] = {}
+    buckets: dict[tuple[object, ...], list[_Group]] = {}
     for group in groups:
         signature = group.signature
-        buckets.setdefault((signature.type_name, signature.hard, signature.place), []).append(group)
+        key = (signature.type_name, signature.hard, signature.details, signature.place)
+        buckets.setdefault(key, []).append(group)
     merged: list[_Group] = []
     for bucket in buckets.values():
         bucket.sort(key=lambda group: (-len(group.members), group.signature.id))
@@ -191,10 +192,26 @@ def _is_data(word: str) -> bool:
     return "<" in word or any(character.isdigit() for character in word) or not any(character.isalpha() for character in word)
 
 
+def _split_contexts(groups: Iterable[_Group]) -> Iterator[_Group]:
+    """Part what was raised from roots alike in different contexts; a failure without one joins the only one there is."""
+    for group in groups:
+        contexts = {member.signature.context for member in group.members}
+        if len(contexts - {""}) <= 1:
+            yield group
+            continue
+        parts: dict[str, list[_Grievance]] = {}
+        for member in group.members:
+            parts.setdefault(member.signature.context, []).append(member)
+        for members in parts.values():
+            known = Counter(member.signature for member in members)
+            signature = min(known, key=lambda one: (-known[one], one.id))
+            yield _Group(signature, members, {one.id for one in known})
+
+
 # Fixtures.
 
 
-def _merge_fixtures(groups: Sequence[_Group]) -> list[_Group]:
+def _merge_fixtures(groups: Iterable[_Group]) -> list[_Group]:
     """Join what one fixture raised with one type and the same hard tokens, however its words differ."""
     merged: dict[tuple[object, ...], _Group] = {}
     rest: list[_Group] = []
@@ -203,7 +220,8 @@ def _merge_fixtures(groups: Sequence[_Group]) -> list[_Group]:
         if fixture is None:
             rest.append(group)
             continue
-        key = (fixture, group.signature.type_name, group.signature.hard)
+        signature = group.signature
+        key = (fixture, signature.type_name, signature.hard, signature.details, signature.context)
         twin = merged.get(key)
         if twin is None:
             merged[key] = group

@@ -8,8 +8,19 @@ import re
 from functools import lru_cache
 from itertools import takewhile
 
+LONGEST_DETAILS = 2000
+"""Characters of a message's further lines in which names are looked for; dumps are longer."""
+
+MOST_DETAILS = 6
+"""Names taken from further lines: the first ones say what it was about, later ones are a log."""
+
+MOST_SPACES = 3
+"""Spaces in a quoted name; more is a sentence."""
+
 _STATUS = r"(?:[1-5]\d\d)"
 _KNOWN = r"(?:20[0-46]|30[1-478]|40[0-9]|41[0-8]|42[2-689]|431|451|50[0-57])"
+# A status stands alone; before a noun (200 rows) it is a count.
+_ALONE = r"(?!\w|%|\.\d)(?=\s*(?:\Z|[^\w\s]|(?:for|from|after|on|at|in|instead|but|and|when|with|to|by|not)\b)|\n)"
 _HARD = re.compile(
     r"""
       \[(?:Errno|WinError|errno)\ -?\d+\]
@@ -26,10 +37,13 @@ _HARD = re.compile(
         |Not\ Found|Method|Not\ Acceptable|Request|Conflict|Gone|Unprocessable|Too\ Many|Internal|Not\ Implemented|Bad\ Gateway
         |Service|Gateway)
     | \b%(known)s\ (?:==|!=)\ %(known)s\b
+    | \b(?:got|expected|wanted|returned|received|answered|responded|replied|was)(?:\ with)?[ :=(]+%(known)s%(alone)s
+    | \A\(%(known)s\)(?=\s|\Z)
+    | \b\w+(?:Exception|Error):?\ \(%(known)s\)(?!\w)
     | (?<![\w'])'[A-Za-z_][\w.:/ -]{0,80}'(?![\w'])
     | (?<![\w"])"[A-Za-z_][\w.:/ -]{0,80}"(?![\w"])
     | `[^`\n]{1,80}`
-    """.replace("%(status)s", _STATUS).replace("%(known)s", _KNOWN),
+    """.replace("%(status)s", _STATUS).replace("%(known)s", _KNOWN).replace("%(alone)s", _ALONE),
     re.VERBOSE,
 )
 _WORD = r"[A-Za-z0-9]"
@@ -73,7 +87,9 @@ _HARD_SIGNS = (
     "SIG",
     "HTTP",
 )
-_STATUS_WORDS = re.compile(r"\d\d\d [A-Z]|[=!]=|status|esponse|WinE").search
+_STATUS_WORDS = re.compile(r"\d\d\d [A-Z]|[=!]=|status|esponse|WinE|[ (:=][2-5]\d\d(?!\d)").search
+# Lines that say who answered, when and with what, and lines with what was sent.
+_BESIDE = re.compile(r"(?:HTTP )?(?:response |request )?headers\b|\[parameters\b|\[SQL\b|(?:Date|Server|Set-Cookie|ETag):", re.IGNORECASE)
 _REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SPACES = re.compile(r"\s+")
@@ -99,6 +115,39 @@ def mask(message: str) -> tuple[str, tuple[str, ...]]:
     parts.append(_soft(message[end:]))
     text = _SPACES.sub(" ", "".join(parts)).strip()
     return _REPEATS.sub(r"\1", text), tuple(sorted(hard))
+
+
+@lru_cache(maxsize=4096)
+def names_in(text: str) -> tuple[str, ...]:
+    """The hard tokens of the further lines of a message: the first few that are no keys, no dates and hold nothing that varies.
+
+    Quoted words below an ``assert`` are compared data and no names; headers and bound parameters are no part of what went wrong.
+    """
+    found: dict[str, None] = {}
+    is_compared = False
+    for line in _ANSI.sub("", text[:LONGEST_DETAILS]).splitlines():
+        line = line.strip()  # noqa: PLW2901 - what a margin says is nothing
+        is_compared = is_compared or line.startswith("assert ")
+        if not _may_be_hard(line) or _BESIDE.match(line):
+            continue
+        for token in _HARD.finditer(line):
+            is_quoted = token[0][0] in "'\"`"
+            if is_quoted and (is_compared or line.startswith((":", "="), token.end())):
+                continue
+            kept = _name(token[0]) if is_quoted else token[0]
+            if kept is not None:
+                found[kept] = None
+            if len(found) == MOST_DETAILS:
+                return tuple(sorted(found))
+    return tuple(sorted(found))
+
+
+def _name(text: str) -> str | None:
+    """A quoted name as it is kept, in one kind of quotes; a few words (a button's) are a name too."""
+    inner = text[1:-1].strip()
+    if not inner or "/" in inner or inner.count(" ") > MOST_SPACES or _soft(inner) != inner:
+        return None
+    return f"'{inner}'"
 
 
 def _may_be_hard(message: str) -> bool:

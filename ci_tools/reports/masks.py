@@ -39,11 +39,13 @@ _HARD = re.compile(
     | \b%(known)s\ (?:==|!=)\ %(known)s\b
     | \b(?:got|expected|wanted|returned|received|answered|responded|replied|was)(?:\ with)?[ :=(]+%(known)s%(alone)s
     | \A\(%(known)s\)(?=\s|\Z)
-    | \b\w+(?:Exception|Error):?\ \(%(known)s\)(?!\w)
+    | (?:Exception|Error):?\ \(%(known)s\)(?!\w)
     | (?<![\w'])'[A-Za-z_][\w.:/ -]{0,80}'(?![\w'])
     | (?<![\w"])"[A-Za-z_][\w.:/ -]{0,80}"(?![\w"])
     | `[^`\n]{1,80}`
-    """.replace("%(status)s", _STATUS).replace("%(known)s", _KNOWN).replace("%(alone)s", _ALONE),
+    """.replace("%(status)s", _STATUS)
+    .replace("%(known)s", _KNOWN)
+    .replace("%(alone)s", _ALONE),
     re.VERBOSE,
 )
 _WORD = r"[A-Za-z0-9]"
@@ -89,7 +91,9 @@ _HARD_SIGNS = (
 )
 _STATUS_WORDS = re.compile(r"\d\d\d [A-Z]|[=!]=|status|esponse|WinE|[ (:=][2-5]\d\d(?!\d)").search
 # Lines that say who answered, when and with what, and lines with what was sent.
-_BESIDE = re.compile(r"(?:HTTP )?(?:response |request )?headers\b|\[parameters\b|\[SQL\b|(?:Date|Server|Set-Cookie|ETag):", re.IGNORECASE)
+_BESIDE = re.compile(
+    r"(?:HTTP )?(?:response |request )?headers\b|\[parameters\b|\[SQL\b|(?:Date|Server|Set-Cookie|ETag):", re.IGNORECASE
+)
 _REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SPACES = re.compile(r"\s+")

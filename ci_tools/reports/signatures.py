@@ -29,14 +29,19 @@ FEW_TYPED = 6
 class Root:
     """The root exception of a failure: its type, its message and where it was raised.
 
-    ``details`` are further lines of the message where it was read out of a text; ``source`` is the line that raised.
+    ``details`` are further lines of the message where it was read out of a text, ``text`` is the traceback as rendered.
     """
 
     type_name: str
     message: str
     details: str = ""
     frame: Frame | None = None
-    source: str = ""
+    text: str = ""
+
+    @property
+    def source(self) -> str:
+        """The source line that raised; empty where no text shows it."""
+        return _source(self.text, self.frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,8 @@ def signature_of(failure: Failure, *, root: str = "") -> Signature:
     origin = root_of(failure)
     masked, hard, details = _words(origin)
     place = "" if _says_enough(masked, hard, origin.type_name) else _place(origin, root)
-    context = "" if _names_something(origin.type_name, masked, (*hard, *details)) else _context(failure)
+    is_chained = len(failure.chain) > 1 or (not failure.chain and "exception" in failure.text)
+    context = _context(failure) if is_chained and not _names_something(origin.type_name, masked, (*hard, *details)) else ""
     return Signature(
         type_name=_short_type(origin.type_name), masked=masked, hard=hard, place=place, details=details, context=context
     )
@@ -86,12 +92,7 @@ def root_of(failure: Failure) -> Root:
     """The exception that a failure began with, out of its chain or, for foreign reports, out of its text."""
     if failure.chain:
         link = failure.chain[-1]
-        return Root(
-            type_name=link.type_name,
-            message=link.message,
-            frame=(frame := failure.frame or link.frame),
-            source=_source(failure.text, frame),
-        )
+        return Root(type_name=link.type_name, message=link.message, frame=failure.frame or link.frame, text=failure.text)
     return _root_of_text(failure)
 
 
@@ -139,7 +140,7 @@ def _root_of_text(failure: Failure) -> Root:
     frame = failure.frame
     if frame is None or _NOT_OURS.search(frame.path):
         frame = _frame(first) or frame
-    return Root(type_name=type_name, message=message, details=details, frame=frame, source=_source(first, frame))
+    return Root(type_name=type_name, message=message, details=details, frame=frame, text=first)
 
 
 def _unwrap(message: str) -> str:
@@ -193,8 +194,8 @@ def _frame(text: str) -> Frame | None:
 
 def _source(text: str, frame: Frame | None) -> str:
     """The source line that pytest marks as the one that raised, in the frame where the text shows that frame."""
-    if frame is not None and (found := re.search(rf"^\S*{re.escape(frame.path)}:{frame.line}: ?", text, re.MULTILINE)):
-        text = text[: found.start()]
+    if frame is not None and (shown := text.find(f"{frame.path}:{frame.line}:")) > 0:
+        text = text[:shown]
     at = text.rfind("\n>")
     if at < 0:
         return text[1:].split("\n", 1)[0].strip() if text.startswith(">") else ""
@@ -279,10 +280,10 @@ def _says_enough(masked: str, hard: tuple[str, ...], type_name: str) -> bool:
 
 
 def _place(origin: Root, root: str) -> str:
+    source = origin.source
     if origin.frame is None:
-        return origin.source
-    path = relative(origin.frame.path, root)
-    return f"{path}:{origin.source or origin.frame.function or origin.frame.line}"
+        return source
+    return f"{relative(origin.frame.path, root)}:{source or origin.frame.function or origin.frame.line}"
 
 
 def relative(path: str, root: str) -> str:

@@ -9,7 +9,7 @@ from report_sample import case, failure
 from ci_tools.model.case import Attempt, Case, ExceptionLink, Failure, Frame, Outcome, Phase
 from ci_tools.model.report import CollectionError, RunReport, ShardReport
 from ci_tools.reports.causes import find_causes
-from ci_tools.reports.masks import mask
+from ci_tools.reports.masks import mask, names_in
 from ci_tools.reports.signatures import root_of, signature_of
 
 
@@ -135,6 +135,104 @@ def test_the_root_is_found_in_pytests_text() -> None:
     )
     origin = root_of(said("ValueError: bad", "", text=text))
     assert (origin.type_name, origin.message) == ("KeyError", "'a'")
+
+
+@pytest.mark.parametrize(
+    ("message", "masked", "hard"),
+    [
+        ("expected 201, got 422 after 62.17 s", "expected 201, got 422 after <n>", ("expected 201", "got 422")),
+        ("got 200 rows, expected 300 rows", "got <n> rows, expected <n> rows", ()),
+        ("got 404.5 of it", "got <n> of it", ()),
+        ("upstream responded with 503.", "upstream responded with 503.", ("responded with 503",)),
+        ("(404)", "(404)", ("(404)",)),
+        ("ApiException: (409)", "ApiException: (409)", ("Exception: (409)",)),
+        ("slept 200 ms (201 in all)", "slept <n> (<n> in all)", ()),
+    ],
+)
+def test_a_status_is_kept_and_a_count_is_not(message: str, masked: str, hard: tuple[str, ...]) -> None:
+    """A status behind a word that announces one stays; the same number before a noun is a count."""
+    assert mask(message) == (masked, hard)
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ('waiting for get_by_role("button", name="Place order")', ("'Place order'", "'button'")),
+        ('{"kind":"Status","message":"pods \\"ci-8f3a\\" not found","reason":"NotFound"}', ("'NotFound'", "'Status'")),
+        ("HTTP response headers: {'Server': 'nginx', 'Date': 'Sun, 22 Nov 2026 10:11:12 GMT'}", ()),
+        ("[parameters: ('alice', 'pending')]", ()),
+        ("assert 'alice' == 'bob'\n+ where 404 = <Response [404 Not Found]>", ("<Response [404",)),
+        ("'a' 'b' 'c' 'd' 'e' 'f' 'g'", ("'a'", "'b'", "'c'", "'d'", "'e'", "'f'")),
+        ("a quoted 'sentence that is far too long to be' and '/a/path'", ()),
+    ],
+)
+def test_names_of_further_lines(lines: str, names: tuple[str, ...]) -> None:
+    """Names and statuses of further lines count; keys, ids, headers, sent values and compared data do not."""
+    assert names_in(lines) == names
+
+
+def test_the_second_line_tells_causes_apart() -> None:
+    """Two time-outs that differ in the button that never came are two causes, with the time masked one each."""
+    words = "Timeout {}ms exceeded.\nCall log:\n  - waiting for get_by_role('button', name='{} order')"
+    given = [said(words.format(number, name), "TimeoutError") for name in ("Place", "Cancel") for number in (5000, 30000)]
+    place, place_later, cancel, cancel_later = (signature_of(item).id for item in given)
+    assert (place == place_later, cancel == cancel_later, place == cancel) == (True, True, False)
+
+
+def chained(*links: tuple[str, str]) -> Failure:
+    """A failure of our journal with this chain, the root last."""
+    chain = tuple(ExceptionLink(type_name=type_name, message=message) for type_name, message in links)
+    return Failure(phase=Phase.CALL, type_name=chain[0].type_name, message=chain[0].message, chain=chain)
+
+
+REFUSED = ("ConnectionRefusedError", "[Errno 111] Connect call failed ('127.0.0.1', 41234)")
+
+
+def test_a_root_that_names_nothing_is_told_apart_by_what_was_raised_from_it() -> None:
+    """What refused is said by the outer exception, whether it comes from a journal or from pytest's text."""
+    search, broker = chained(("app.SearchDown", "no ping"), REFUSED), chained(("app.BrokerDown", "no ping"), REFUSED)
+    text = (
+        f"E   {REFUSED[0]}: {REFUSED[1]}\n\nThe above exception was the direct cause of the following exception:\n\n"
+        "E   app.SearchDown: no ping"
+    )
+    foreign = said("app.SearchDown: no ping", "", text=text)
+    assert signature_of(search).id == signature_of(foreign).id != signature_of(broker).id
+    assert signature_of(search).rule.endswith("in app.SearchDown")
+
+
+def test_the_context_ends_at_the_first_name() -> None:
+    """Layers above the exception that names the host change nothing: one host that is not there is one cause."""
+    root = ("socket.gaierror", "[Errno -2] Name or service not known")
+    named = ("urllib3.exceptions.NameResolutionError", "Failed to resolve 'minio' ([Errno -2] Name or service not known)")
+    assert signature_of(chained(("app.UploadFailed", "no"), named, root)) == signature_of(chained(named, root))
+    other = (named[0], named[1].replace("minio", "vault"))
+    assert signature_of(chained(other, root)).id != signature_of(chained(named, root)).id
+
+
+def test_a_root_that_names_something_has_no_context() -> None:
+    """A missing key is one cause whatever was raised from it."""
+    root = ("KeyError", "'tenant_id'")
+    assert signature_of(chained(("app.StartError", "no"), root)) == signature_of(chained(("app.StopError", "no"), root))
+
+
+@pytest.mark.parametrize(
+    ("contexts", "count"), [(("",), 1), (("app.A", ""), 1), (("app.A", "app.B"), 2), (("app.A", "app.B", ""), 3)]
+)
+def test_a_failure_without_context_joins_the_only_one(contexts: tuple[str, ...], count: int) -> None:
+    """Who does not say what was raised belongs to the one context there is; of two, to none."""
+    given = [chained((name, "went wrong"), REFUSED) if name else chained(REFUSED) for name in contexts]
+    cases = [case(f"t{number}", Outcome.FAILED, failures=(item,)) for number, item in enumerate(given)]
+    assert len(find_causes(run_of(*cases))) == count
+
+
+@pytest.mark.parametrize(
+    "library", ["/opt/venv/lib/python3.12/site-packages/k/rest.py", "/usr/lib/python3.14/ssl.py", "C:\\Py\\Lib\\ssl.py"]
+)
+def test_the_place_lies_in_the_project(library: str) -> None:
+    """A bare message is told apart by our line above the library's, which is the same in every Python."""
+    text = f">       apply()\nsrc/cluster.py:12: \n_ _\n>       raise error\nE   RuntimeError: no\n\n{library}:9: RuntimeError"
+    given = said("RuntimeError: no", "", text=text, frame=Frame(path=library, line=9))
+    assert signature_of(given).place == "src/cluster.py:apply()"
 
 
 def test_bare_assertions_are_told_apart_by_their_line() -> None:

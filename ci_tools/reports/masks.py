@@ -35,9 +35,9 @@ _HARD = re.compile(
     | \b(?:status|status_code|response|statusCode)(?:\ code)?(?:\ (?:was|is|of))?[ :=(]+%(status)s\b
     | \b%(status)s\ (?:OK|Created|Accepted|No\ Content|Moved|Found|Not\ Modified|Bad\ Request|Unauthorized|Payment|Forbidden
         |Not\ Found|Method|Not\ Acceptable|Request|Conflict|Gone|Unprocessable|Too\ Many|Internal|Not\ Implemented|Bad\ Gateway
-        |Service|Gateway)
+        |Service|Gateway|Client\ Error|Server\ Error)
     | \b%(known)s\ (?:==|!=)\ %(known)s\b
-    | \b(?:got|expected|wanted|returned|received|answered|responded|replied|was)(?:\ with)?[ :=(]+%(known)s%(alone)s
+    | \b(?:got|expected|wanted|returned|received|answered|responded|replied|failed|was)(?:\ with)?[ :=(]+%(known)s%(alone)s
     | \A\(%(known)s\)(?=\s|\Z)
     | (?:Exception|Error):?\ \(%(known)s\)(?!\w)
     | (?<![\w'])'[A-Za-z_][\w.:/ -]{0,80}'(?![\w'])

@@ -234,7 +234,7 @@ def _words(origin: Root) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
 
 _TRANSPORT = re.compile(r"(?:Connect\w*|Timeout\w*|Cancel\w*|Network\w*|Transport\w*|Read|Write)(?:Error|Exception)?\Z|Timeout\Z")
 _ERROR_NUMBER = re.compile(r"\W*(?:Errno|errno|WinError|winerror|Error)\b|['\"`]localhost['\"`]")
-_NAMING = re.compile(r"\w://|\b\d{4,5}\b|<path>/")
+_NAMING = re.compile(r"\w+://[\w.-]*|\b\d{4,5}\b|<path>/[\w.]+")
 
 
 def _names_something(type_name: str, masked: str, hard: Iterable[str]) -> bool:
@@ -250,8 +250,8 @@ def _context(failure: Failure) -> str:
     said: list[str] = []
     for outer in _outer(failure):
         masked, hard, details = _words(outer)
-        said.append(" ".join((_short_type(outer.type_name), *hard, *details)))
-        if (*hard, *details) and _names_something("", masked, (*hard, *details)):
+        said.append(" ".join((_short_type(outer.type_name), *hard, *details, *_NAMING.findall(masked))))
+        if _names_something("", masked, (*hard, *details)):
             break
     return " < ".join(said)
 

@@ -145,6 +145,9 @@ def test_the_root_is_found_in_pytests_text() -> None:
         ("got 404.5 of it", "got <n> of it", ()),
         ("upstream responded with 503.", "upstream responded with 503.", ("responded with 503",)),
         ("(404)", "(404)", ("(404)",)),
+        ("request failed with 500", "request failed with 500", ("failed with 500",)),
+        ("failed with 500 errors", "failed with <n> errors", ()),
+        ("503 Server Error: no", "503 Server Error: no", ("503 Server Error",)),
         ("ApiException: (409)", "ApiException: (409)", ("Exception: (409)",)),
         ("slept 200 ms (201 in all)", "slept <n> (<n> in all)", ()),
     ],
@@ -205,6 +208,9 @@ def test_the_context_ends_at_the_first_name() -> None:
     root = ("socket.gaierror", "[Errno -2] Name or service not known")
     named = ("urllib3.exceptions.NameResolutionError", "Failed to resolve 'minio' ([Errno -2] Name or service not known)")
     assert signature_of(chained(("app.UploadFailed", "no"), named, root)) == signature_of(chained(named, root))
+    redis, postgres = (("app.Down", f"no answer on localhost:{port}") for port in (6379, 5432))
+    above = (("app.StartError", "no"), ("app.StopError", "no"))
+    assert len({signature_of(chained(top, service, REFUSED)) for top in above for service in (redis, postgres)}) == 2
     other = (named[0], named[1].replace("minio", "vault"))
     assert signature_of(chained(other, root)).id != signature_of(chained(named, root)).id
 

@@ -1,8 +1,8 @@
 """Causes on a set that was written without sight of the algorithm, and frozen before the first measurement.
 
-The first measurement gave precision 0.817 and recall 0.945: that is the held-out figure. The algorithm was then changed with the set
-in sight (precision 1.000, recall 0.983; what lacks is the crash in 22 tests, each its own cause). Since then it guards against
-falling back, and says nothing about failures that nobody has looked at.
+The first measurement gave precision 0.817 and recall 0.945: that is the held-out figure. The algorithm was then changed with
+the set in sight (precision 1.000, recall 0.983; what lacks is the crash in 22 tests, each its own cause). Since then it guards
+against falling back, and says nothing about failures that nobody has looked at.
 """
 
 from collections import Counter

@@ -39,7 +39,7 @@ def test_a_forks_pull_request_runs_the_reference_platform(tmp_path: Path) -> Non
     verdict = json.loads((result.artifacts / "integration-verdict-ubuntu-24.04-py3.13/verdict.json").read_text(encoding="utf-8"))
     assert verdict["decision"] == "passed"
     assert verdict["counts"]["passed"] == verdict["expected"] >= 18
-    assert {service["kind"] for service in verdict["services"]} == {"redis"}
+    assert {service["kind"] for service in verdict["services"]} == {"redis", "postgres"}
 
 
 def test_the_consumer_job_passes(tmp_path: Path) -> None:

@@ -177,6 +177,7 @@ import os, signal, sys, threading, time
 from pathlib import Path
 from ci_tools.host import process
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
 here, manner = Path(sys.argv[1]), sys.argv[2]
 data = here / "data"
 data.mkdir()

@@ -27,6 +27,7 @@ REQUIREMENT_VARIABLE = "CI_TOOLS_REQUIREMENT"
 """What is installed instead of the released toolkit: ``ci-tools[redis] @ file:///…`` tries a checkout of it."""
 
 _STARTED_AT = time.time()
+_SOURCES = (".py", ".typed", ".json", ".toml", ".html", ".sh")
 _STAMP = "ci-tools.stamp"
 _INTERRUPT_S = 0.5
 """After this nox sends SIGTERM: whoever interrupts nox alone is not made to wait, and after Ctrl-C, which reached
@@ -89,7 +90,7 @@ def install_locked(session: nox.Session, requirements: str | Path, *, project: s
     """Install a lock file with hashes, then the project in ``project`` from its sources; each only when it changed."""
     install_once(session, ["--require-hashes", "-r", str(requirements)], inputs=[Path(requirements)], stamp="lock")
     if project is not None:
-        sources = [path for path in Path(project).rglob("*") if _is_source(path)]
+        sources = _sources(Path(project))
         # Not built in isolation: the build backend comes from the lock too. Not editable: tests see what a user installs.
         arguments = ["--no-deps", "--no-build-isolation", "--force-reinstall", project]
         install_once(session, arguments, inputs=[Path(project, "pyproject.toml"), *sources], stamp="project")
@@ -114,6 +115,10 @@ def _digest(arguments: Iterable[str], inputs: Iterable[Path]) -> str:
     return hasher.hexdigest()
 
 
-def _is_source(path: Path) -> bool:
-    hidden = any(part.startswith((".", "__pycache__")) for part in path.parts[:-1])
-    return path.is_file() and path.parts[-1].endswith((".py", ".typed", ".json", ".toml", ".html", ".sh")) and not hidden
+def _sources(project: Path) -> list[Path]:
+    """What the built project may hold; environments and caches, which begin with a dot, are not even walked."""
+    found: list[Path] = []
+    for folder, below, names in os.walk(project):
+        below[:] = [name for name in below if not name.startswith((".", "__pycache__", "ci-artifacts"))]
+        found += [Path(folder, name) for name in names if name.endswith(_SOURCES)]
+    return found

@@ -5,7 +5,6 @@ it ends with what the journals say, a verdict and a summary.
 """
 
 import hashlib
-import os
 import shutil
 import time
 import traceback
@@ -343,4 +342,4 @@ def _keeps_timings(state: _Run) -> bool:
 
     A single shard may not: its siblings plan with what they find, and all of them must find the same.
     """
-    return state.request.shard is None and os.environ.get("CI_TOOLS_KEEP_TIMINGS", "1") != "0"
+    return state.request.shard is None

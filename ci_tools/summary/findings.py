@@ -111,7 +111,13 @@ def shard_rows(report: RunReport) -> tuple[ShardRow, ...]:
         )
         for shard in report.shards
     ]
-    rows += [ShardRow(shard=shard, counts=_no_counts(), remark="sent no report") for shard in report.missing_shards]
+    for name in report.missing_shards:
+        shard, _, configuration = name.partition(" of ")
+        rows.append(
+            ShardRow(
+                shard=shard, configuration=configuration or DEFAULT_CONFIGURATION, counts=_no_counts(), remark="sent no report"
+            )
+        )
     rows += [
         ShardRow(
             shard=shard,

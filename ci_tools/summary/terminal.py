@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from itertools import accumulate
 
-from ci_tools.model.case import Outcome
+from ci_tools.model.case import DEFAULT_CONFIGURATION, Outcome
 from ci_tools.model.report import RunReport
 from ci_tools.model.verdict import Cause, Decision, Verdict
 from ci_tools.summary import findings
@@ -36,6 +36,7 @@ def render_verdict(
         *_rules(verdict, width, paint),
         *_names("lost (planned, never reported)", [findings.name_of(case) for case in findings.lost(report)], width, paint),
         *_names("missing shards", report.missing_shards, width, paint),
+        *_names("given more than once, counted once", report.repeated_inputs, width, paint),
         *_names(
             "flaky (passed after a failed attempt)", [findings.name_of(case) for case in findings.flaky(report)], width, paint
         ),
@@ -128,13 +129,19 @@ def _repeat(verdict: Verdict, report: RunReport, repeat: str, paint: "_Paint") -
     """Commands for the shards that are not green; those for tests stand at their causes."""
     if verdict.decision is Decision.PASSED:
         return []
-    bad = [
-        row.shard
-        for row in findings.shard_rows(report)
-        if row.remark or any(count and not outcome.is_green for outcome, count in row.counts.items())
-    ]
+    bad: dict[str, dict[str, None]] = {}
+    for row in findings.shard_rows(report):
+        if row.remark or any(count and not outcome.is_green for outcome, count in row.counts.items()):
+            bad.setdefault(row.shard, {})[row.configuration] = None
     commands = [
-        f"{repeat} --shard {shlex.quote(one_line(shard))}" for shard in dict.fromkeys(bad) if "/" in shard and shard != "1/1"
+        " ".join(
+            [
+                f"{repeat} --shard {shlex.quote(one_line(shard))}",
+                *(f"--configuration {shlex.quote(one_line(name))}" for name in configurations if name != DEFAULT_CONFIGURATION),
+            ]
+        )
+        for shard, configurations in bad.items()
+        if "/" in shard and shard != "1/1"
     ]
     if not commands:
         return []

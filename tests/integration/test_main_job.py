@@ -163,6 +163,7 @@ def test_four_shards_in_four_processes_are_one_run(project: Path) -> None:
     twice = _tools("gate", *folders, folders[1], "--output", "twice", cwd=project)
     assert (twice.returncode, len(_outcomes(project / "twice"))) == (0, TESTS)
     assert json.loads((project / "twice" / "report.json").read_text(encoding="utf-8"))["repeated_inputs"] != []
+    assert "1 given more than once, counted once\n  shard 2/4\n" in twice.stdout
     assert "2/4" in (project / "twice" / "summary.md").read_text(encoding="utf-8")
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from summary_sample import HOUSE, REPORT, VERDICT
 
+from ci_tools.cli import parse
 from ci_tools.model.case import Outcome
 from ci_tools.model.verdict import Decision
 from ci_tools.summary.progress import Progress, render_progress
@@ -135,6 +136,21 @@ def test_a_whole_run_offers_no_shard() -> None:
     )
     report = replace(REPORT, cases=cases, shards=(replace(REPORT.shards[0], shard="1/1"),))
     assert "repeat a shard" not in render_verdict(VERDICT, report)
+
+
+def test_the_shards_of_a_configuration_are_repeated_as_one_command() -> None:
+    """A shard that sent no report in two configurations is one command, which `ci-tools run` understands."""
+    report = replace(REPORT, cases=(), shards=(), missing_shards=("3/4 of postgres", "3/4 of sqlite", "4/4"))
+    lines = render_verdict(VERDICT, report, repeat="ci-tools run").splitlines()
+    wanted = ["ci-tools run --shard 3/4 --configuration postgres --configuration sqlite", "ci-tools run --shard 4/4"]
+    assert wanted == [line.strip() for line in lines if line.strip().startswith("ci-tools run --shard")]
+    assert ["postgres", "sqlite"] == parse(wanted[0].split()[1:]).configuration
+
+
+def test_what_was_given_twice_is_named() -> None:
+    """An input that counted once although it was given twice stands in the verdict's last lines."""
+    told = render_verdict(VERDICT, replace(REPORT, repeated_inputs=("shard 2/4",)))
+    assert "1 given more than once, counted once\n  shard 2/4\n" in told
 
 
 def test_progress_on_a_narrow_terminal_is_cut() -> None:

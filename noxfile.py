@@ -46,20 +46,20 @@ def tests(session: nox.Session) -> None:
     """
     nox_sessions.install_locked(session, "requirements/tests.txt", project=".")
     if session.posargs:
-        session.run("pytest", *session.posargs)
+        _pytest(session, *session.posargs)
         return
     try:
-        session.run("pytest", "-n", "auto", "-m", "not slow")
+        _pytest(session, "-n", "auto", "-m", "not slow")
     except CommandFailed:
         session.warn("failed beside others; now alone, and only what fails again counts:")
-        session.run("pytest", "-n", "0", "-m", "not slow", "--last-failed", "--last-failed-no-failures", "none")
+        _pytest(session, "-n", "0", "-m", "not slow", "--last-failed", "--last-failed-no-failures", "none")
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
     """The long suites: planted bugs, kill matrix, executed workflows. Arguments go to pytest."""
     nox_sessions.install_locked(session, "requirements/tests.txt", project=".")
-    session.run("pytest", "-m", "slow", *session.posargs)
+    _pytest(session, "-m", "slow", *session.posargs)
 
 
 @nox.session(python="3.11", venv_backend="uv")
@@ -67,7 +67,7 @@ def minimums(session: nox.Session) -> None:
     """The oldest dependencies that pyproject.toml allows, on the oldest Python. Arguments go to pytest."""
     # No lock: what is tried is the lower bounds themselves; everything below them is the newest that fits.
     session.install("--resolution", "lowest-direct", "--group", "tests", ".[redis,postgres,download]")
-    session.run("pytest", *(session.posargs or ["-n", "auto", "-m", "not slow", *SAMPLE]))
+    _pytest(session, *(session.posargs or ["-n", "auto", "-m", "not slow", *SAMPLE]))
 
 
 @nox.session
@@ -79,7 +79,7 @@ def shuffled(session: nox.Session) -> None:
     nox_sessions.install_locked(session, "requirements/tests.txt", project=".")
     # Installed here alone, and idle without its options: the suites that tests start themselves keep their order.
     session.install("pytest-random-order>=1.2")
-    session.run("pytest", "--random-order", *(session.posargs or ["-n", "auto", "-m", "not slow"]))
+    _pytest(session, "--random-order", *(session.posargs or ["-n", "auto", "-m", "not slow"]))
 
 
 @nox.session
@@ -92,15 +92,8 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-logo", env={"PYTHONPATH": "."})
     session.run("python", "requirements/compile.py", "--check")
     session.run("towncrier", "build", "--draft", "--version", "0")
-    # Workflows: two linters (they disagree at times), the security audit, the schemas, and every action pinned.
-    session.run("jactionlint", "--no-hints")
-    session.run("actionlint")
-    session.run("zizmor", "--offline", "--no-progress", "--persona=pedantic", ".github")
-    workflows, actions = sorted(Path(".github/workflows").glob("*.yml")), sorted(Path(".github/actions").glob("*/action.yml"))
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, workflows))
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-actions", *map(str, actions))
-    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
-    session.run("pinact", "run", "--fix=false", "--no-api")
+    session.run("python", "tests/workflows/linters.py")
+    _pytest(session, "tests/workflows/test_linters.py")  # each of them does find its fault
 
 
 @nox.session
@@ -123,3 +116,8 @@ def bench(session: nox.Session) -> None:
     nox_sessions.install_locked(session, "requirements/bench.txt", project=".")
     for path in sorted(Path("benchmarks").glob("*.py")):
         session.run("python", str(path), *session.posargs)
+
+
+def _pytest(session: nox.Session, *arguments: str) -> None:
+    # Hundreds of tests start a pytest of their own: without bytecode each compiles all that it imports.
+    session.run("pytest", *arguments, env=nox_sessions.bytecode(session))

@@ -78,17 +78,21 @@ on:
     branches: [main]
 permissions: {}
 concurrency:
-  group: integration-${{ github.ref }}
-  cancel-in-progress: true
+  # A newer push to a pull request ends its older run; each commit on main has a group of its own and is never cancelled.
+  group: integration-${{ github.event.pull_request.number || github.sha }}
+  cancel-in-progress: ${{ github.event_name == 'pull_request' }}
 jobs:
   integration:
-    # Put the owner of your copy of ci-tools here, and pin a commit: OWNER/ci-tools/….yml@<commit> # vX.Y.Z
-    uses: OWNER/ci-tools/.github/workflows/integration.yml@v{version}
+    # Put the owner of your copy of ci-tools in, and for the zeros the commit of its tag: a tag can be moved, a commit cannot.
+    uses: OWNER/ci-tools/.github/workflows/integration.yml@{commit} # v{version}
     permissions:
-      contents: read
+      contents: read # the called workflow checks out the code
     with:
       shards: "2"
 """
+
+_NO_COMMIT = "0" * 40
+"""Stands where a commit belongs: the linters want one, and only its owner knows which."""
 
 _IGNORED = "ci-artifacts/"
 
@@ -153,7 +157,7 @@ def _noxfile(*, is_package: bool) -> str:
 
 def _workflow(*, is_package: bool) -> str:
     install = '      install: "--editable=."\n' if is_package else ""
-    return WORKFLOW.replace("{version}", __version__) + install
+    return WORKFLOW.replace("{version}", __version__).replace("{commit}", _NO_COMMIT) + install
 
 
 def _ignore(root: Path) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def run_toolkit(session: nox.Session, *arguments: str, env: Mapping[str, str] | 
             STARTED_AT_VARIABLE: repr(_STARTED_AT),
             PARENT_VARIABLE: str(os.getpid()),
             REPEAT_VARIABLE: f"nox -s {session.name} --",
-            **_bytecode(session),
+            **bytecode(session),
             **(env or {}),
         },
         interrupt_timeout=_INTERRUPT_S,
@@ -78,7 +78,7 @@ def run_toolkit(session: nox.Session, *arguments: str, env: Mapping[str, str] | 
     )
 
 
-def _bytecode(session: nox.Session) -> dict[str, str | None]:
+def bytecode(session: nox.Session) -> dict[str, str | None]:
     """Where no bytecode may be written beside sources it goes into the environment: compiling anew doubles each start."""
     location = getattr(session.virtualenv, "location", None)
     if location is None or not os.environ.get("PYTHONDONTWRITEBYTECODE"):

@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,39 +22,49 @@ from ci_tools.model.worker import Slot
 _CLAIM_TIMEOUT_S = 10.0
 """A dead worker's lock is free at once; this is for one that is just being ended."""
 _POLL_S = 0.05
+_EMPTY_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A slot that is this process's as long as the descriptor is open. ``is_shared`` says, by endpoint, who else is there."""
+    """A slot that is this process's as long as the descriptor is open.
+
+    ``neighbours`` are the other slots: some of their endpoints may lie on servers, or in databases, of this one.
+    """
 
     slot: Slot
     descriptor: int
     was_used: bool
-    shared: frozenset[tuple[str, int]]
+    neighbours: tuple[Slot, ...]
 
     def exclusive(self, endpoint: Endpoint) -> bool:
         """Whether nobody but this process talks to that server."""
-        return (endpoint.host, endpoint.port) not in self.shared
+        return all((endpoint.host, endpoint.port) != (other.host, other.port) for other in self._others())
+
+    def owns(self, endpoint: Endpoint) -> bool:
+        """Whether the database is this slot's alone, on a server that others may share."""
+        return all(endpoint.url != other.url for other in self._others())
 
     def release(self) -> None:
         """Give the slot back."""
         with contextlib.suppress(OSError):
             os.close(self.descriptor)
 
+    def _others(self) -> Iterator[Endpoint]:
+        return (endpoint for slot in self.neighbours for endpoint in slot.endpoints)
+
 
 def claim(slots_path: str) -> Claim:
-    """The first free slot of the file; UsageError when all are taken. Its servers are empty, and its environment is set."""
+    """The first free slot of the file, its environment not yet set; UsageError when all are taken."""
     slots = loads(tuple[Slot, ...], Path(slots_path).read_text(encoding="utf-8"), where=slots_path)
-    places = [(endpoint.host, endpoint.port) for slot in slots for endpoint in slot.endpoints]
-    shared = frozenset(place for place in places if places.count(place) > 1)
     deadline = time.monotonic() + _CLAIM_TIMEOUT_S
     while True:
         for slot in slots:
             descriptor = _lock(f"{slots_path}.{slot.number}.lock")
             if descriptor is not None:
                 mark = Path(f"{slots_path}.{slot.number}.used")
-                claimed = Claim(slot=slot, descriptor=descriptor, was_used=mark.exists(), shared=shared)
+                neighbours = tuple(other for other in slots if other is not slot)
+                claimed = Claim(slot=slot, descriptor=descriptor, was_used=mark.exists(), neighbours=neighbours)
                 mark.touch()
                 return claimed
         if time.monotonic() > deadline:
@@ -63,24 +74,43 @@ def claim(slots_path: str) -> Claim:
 
 
 def empty(claimed: Claim) -> None:
-    """Take away what the slot's last worker left on servers of ours; UsageError when they do not answer."""
-    from ci_tools.services import resp  # noqa: PLC0415 - only a worker that takes over needs it
+    """Take away what the slot's last worker left in databases of this slot alone; UsageError when they do not answer.
 
+    What slots share is left as it is: other workers are at work there.
+    """
     for endpoint in claimed.slot.endpoints:
-        if endpoint.kind is not ServiceKind.REDIS or endpoint.provenance.provider is Provider.ADOPTED:
+        if not claimed.owns(endpoint):
             continue
         try:
-            with resp.connect_tcp(endpoint.host, endpoint.port, timeout_s=5.0) as connection:
-                if endpoint.password:
-                    connection.ask("AUTH", endpoint.password)
-                if claimed.exclusive(endpoint):
-                    connection.ask("FLUSHALL")
-                else:
-                    connection.ask("SELECT", endpoint.database or "0")
-                    connection.ask("FLUSHDB")
-        except (OSError, resp.RespError, CIToolsError) as error:
-            what = f"redis on {endpoint.masked_url} cannot be emptied for the worker that takes slot {claimed.slot.number} over"
-            raise pytest.UsageError(f"{what}: {error}") from error
+            match endpoint.kind:
+                case ServiceKind.REDIS:
+                    _empty_redis(endpoint, is_ours=claimed.exclusive(endpoint))
+                case ServiceKind.POSTGRES:
+                    _empty_postgres(endpoint)
+        except (OSError, CIToolsError) as error:
+            what = f"{endpoint.kind} on {endpoint.masked_url} cannot be emptied for the worker that takes slot"
+            raise pytest.UsageError(f"{what} {claimed.slot.number} over: {error}") from error
+
+
+def _empty_redis(endpoint: Endpoint, *, is_ours: bool) -> None:
+    """All databases of a server that nobody else talks to; of an adopted one, and of a shared one, the slot's alone."""
+    import redis  # noqa: PLC0415 - only a worker that takes over needs it
+
+    with redis.Redis.from_url(endpoint.url, socket_timeout=_EMPTY_TIMEOUT_S, socket_connect_timeout=_EMPTY_TIMEOUT_S) as client:
+        try:
+            if is_ours and endpoint.provenance.provider is not Provider.ADOPTED:
+                client.flushall()
+            else:
+                client.flushdb()
+        except redis.RedisError as error:
+            raise OSError(str(error)) from error
+
+
+def _empty_postgres(endpoint: Endpoint) -> None:
+    """The slot's database, whoever is connected to it still: a backend outlives its killed client."""
+    from ci_tools.services import databases  # noqa: PLC0415 - as above
+
+    databases.recreate(endpoint)
 
 
 if sys.platform == "win32":

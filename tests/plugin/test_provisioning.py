@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from suites import run_suite, write_suite
 
 from ci_tools.model.case import Outcome
 from ci_tools.model.codec import dumps
 from ci_tools.model.journal import TestFinished
-from ci_tools.model.service import ServiceKind, ServiceSpec
+from ci_tools.model.service import Isolation, ServiceKind, ServiceSpec
 from ci_tools.model.shard import digest_of
 from ci_tools.model.worker import ORDER_VARIABLE, FileOrder, WorkerOrder
+from ci_tools.pytest_plugin.slots import claim, empty
 from ci_tools.services.provision import provide
 
 SUITE = """
@@ -78,10 +80,13 @@ def test_a_warning_instead_of_a_failure(tmp_path: Path) -> None:
 SLOTTED = """
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 import redis
+
+from ci_tools.services import databases, pgwire
 
 URL_AT_IMPORT = os.environ["REDIS_URL"]
 NUMBERS = range(6)
@@ -95,25 +100,33 @@ def test_is_alone(number):
         Path(f"used-{number}").write_text(URL_AT_IMPORT)
 
 
-def test_dies():
-    with redis.Redis.from_url(URL_AT_IMPORT) as client:
+def test_dies(postgres_endpoint):
+    with redis.Redis.from_url(URL_AT_IMPORT) as client, pgwire.connect(databases.target_of(postgres_endpoint)) as connection:
         client.set("dirt", 1)
-    os.kill(os.getpid(), signal.SIGKILL)
+        connection.query("CREATE TABLE dirt ()")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_finds_no_dirt(number):
-    with redis.Redis.from_url(URL_AT_IMPORT) as client:
+def test_finds_no_dirt(number, postgres_endpoint):
+    with redis.Redis.from_url(URL_AT_IMPORT) as client, pgwire.connect(databases.target_of(postgres_endpoint)) as connection:
         assert client.get("dirt") is None
+        assert connection.query("SELECT to_regclass('dirt')") == [(None,)]
+    Path("clean-" + os.environ["PYTEST_XDIST_WORKER"]).touch()
+    for _ in range(6000):  # so that the worker that replaces the dead one has tests left to run
+        if Path("clean-gw2").exists():
+            break
+        threading.Event().wait(0.01)
 """
 
 
 def test_workers_claim_slots_and_a_replacement_takes_over(tmp_path: Path) -> None:
-    """Two workers, two slots: each has its own server; the worker that replaces a killed one gets its server, emptied."""
+    """Two workers, two slots, each with servers and databases of its own; who replaces a killed one gets them, emptied."""
     write_suite(tmp_path, {"test_it.py": SLOTTED})
     tests = [f"test_it.py::test_is_alone[{number}]" for number in range(6)]
     tests += ["test_it.py::test_dies", *(f"test_it.py::test_finds_no_dirt[{number}]" for number in range(6))]
-    with provide([ServiceSpec(kind=ServiceKind.REDIS)], environ={}, folder=tmp_path, slots=2) as provision:
+    specs = [ServiceSpec(kind=kind) for kind in ServiceKind]
+    with provide(specs, environ={"PATH": ""}, folder=tmp_path, slots=2) as provision:
         (tmp_path / "slots.json").write_text(dumps(provision.slots), encoding="utf-8")
         file = FileOrder(path="test_it.py", expected_digest=digest_of(tests), test_ids=tuple(tests))
         order = WorkerOrder(
@@ -122,7 +135,27 @@ def test_workers_claim_slots_and_a_replacement_takes_over(tmp_path: Path) -> Non
         (tmp_path / "order.json").write_text(dumps(order), encoding="utf-8")
         run = run_suite(tmp_path, "-q", "-n", "2", environ={ORDER_VARIABLE: str(tmp_path / "order.json")})
         urls = {endpoint.url for slot in provision.slots for endpoint in slot.endpoints}
-    assert len(urls) == 2
+    assert len(urls) == 4
     assert {path.read_text(encoding="utf-8") for path in tmp_path.glob("used-*")} <= urls
+    assert (tmp_path / "clean-gw2").exists(), run.output
     expected = {test_id: Outcome.PASSED for test_id in tests if test_id != "test_it.py::test_dies"}
     assert run.outcomes == expected, run.output
+
+
+def test_what_slots_share_is_not_emptied_for_one_of_them(tmp_path: Path) -> None:
+    """A worker that takes a slot over empties its own database on a shared server, and nothing that its neighbour uses."""
+    for isolation, left in ((Isolation.SHARED, {0: 1}), (Isolation.DATABASE, {0: None, 1: 1})):
+        spec = ServiceSpec(kind=ServiceKind.REDIS, isolation=isolation)
+        slots_path = tmp_path / f"{isolation}.json"
+        with provide([spec], environ={"PATH": ""}, folder=tmp_path, slots=2) as provision:
+            slots_path.write_text(dumps(provision.slots), encoding="utf-8")
+            clients = {index: Redis.from_url(provision.slots[index].endpoints[0].url) for index in left}
+            for client in clients.values():
+                client.set("kept", 1)
+            claimed = claim(str(slots_path))
+            empty(claimed)
+            claimed.release()
+            found = {index: client.get("kept") for index, client in clients.items()}
+            for client in clients.values():
+                client.close()
+        assert {index: value and str(value).encode() for index, value in left.items()} == found

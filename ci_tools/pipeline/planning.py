@@ -14,7 +14,7 @@ from ci_tools.host.signals import interruptible
 from ci_tools.model.codec import dumps
 from ci_tools.model.shard import Plan
 from ci_tools.pipeline.plan import Suite, Target, make_plans
-from ci_tools.pipeline.project import Console, open_project
+from ci_tools.pipeline.project import Console, open_project, placed
 from ci_tools.sharding.explanation import render_explanation
 
 
@@ -40,7 +40,8 @@ def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
     configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
     workers = request.workers if request.workers is not None else project.config.workers
     folder = Path(tempfile.mkdtemp(prefix="ci-tools-plan-"))
-    suite = Suite(project=project, paths=request.paths, pytest_args=request.pytest_args)
+    paths = placed(request.paths, project.root, Path.cwd())
+    suite = Suite(project=project, paths=paths, pytest_args=request.pytest_args)
     try:
         with interruptible():
             plans = make_plans(

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -108,6 +108,23 @@ def open_project(root: Path, environ: Mapping[str, str], *, artifacts: Path | No
         addopts=load_addopts(root),
         is_ci=environ.get("CI", "").lower() in {"1", "true", "yes"},
     )
+
+
+def placed(paths: Iterable[str], root: Path, here: Path) -> tuple[str, ...]:
+    """Files, folders and test IDs as seen from ``root``: that is where pytest runs, and a person may stand elsewhere.
+
+    One that is there below ``root`` is taken so; else it is looked for from ``here``. UsageError when it is nowhere.
+    """
+    return tuple(_placed(path, root, here) for path in paths)
+
+
+def _placed(path: str, root: Path, here: Path) -> str:
+    name, mark, rest = path.partition("::")
+    if (root / name).exists():
+        return path
+    if (here / name).exists():
+        return f"{Path(os.path.relpath((here / name).resolve(), root)).as_posix()}{mark}{rest}"
+    raise UsageError(f"{name!r} is not there", hint=f"name files, folders or test IDs below {root}, or none for all tests")
 
 
 def _env_file(root: Path, name: str) -> dict[str, str]:

@@ -31,7 +31,7 @@ from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.launch import Launch
 from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, plan_family, plan_name
-from ci_tools.pipeline.project import Console, Project, open_project
+from ci_tools.pipeline.project import Console, Project, open_project, placed
 from ci_tools.pipeline.publish import Publication, publish, write_shard
 from ci_tools.pipeline.sequence import load_sequence, plan_of_sequence
 from ci_tools.pipeline.tested import tested_facts
@@ -104,6 +104,7 @@ def run(request: RunRequest, console: Console) -> Verdict:
     # Before this run's folder becomes "latest": these files may be given by that name.
     request = replace(request, plan_path=_resolved(request.plan_path), replay=_resolved(request.replay))
     project = open_project(request.root, request.environ, artifacts=request.artifacts)
+    request = replace(request, paths=placed(request.paths, project.root, Path.cwd()))
     policy = project.policy(request.profile)
     configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
     count = _count(request)
@@ -240,9 +241,8 @@ def _run_configuration(state: _Run, configuration: Configuration, plan: Plan) ->
     wanted = [plan.shard(state.request.shard)] if state.request.shard is not None else list(plan.filled)
     filled = [shard for shard in wanted if not shard.is_empty]
     if not filled:
-        state.console.say(
-            f"shard {state.request.shard or '1/1'}: nothing is planned here, the suite has fewer pieces than shards"
-        )
+        why = "the suite has fewer pieces than shards" if plan.filled else "no test was collected for these arguments"
+        state.console.say(f"shard {state.request.shard or '1/1'}: nothing is planned here, {why}")
         return
     most_tests = max(len(shard.test_ids) for shard in filled)
     slots = max(1, min(_processes(state), most_tests))

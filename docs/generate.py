@@ -9,6 +9,7 @@ from ci_tools.config.gate import FIELDS
 from ci_tools.config.schema import KEYS, SERVICE_KEYS
 from ci_tools.errors import PRECEDENCE, ExitCode
 from ci_tools.model.policy import PROFILES
+from ci_tools.policy.catalogue import render_rules
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 _MADE = "<!-- made by docs/generate.py: change the code, then `nox -s docs` -->"
@@ -36,7 +37,7 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """File name → text of each page."""
-    return {"configuration.md": _configuration(), "cli.md": _cli(), "exit-codes.md": _exit_codes()}
+    return {"configuration.md": _configuration(), "cli.md": _cli(), "exit-codes.md": _exit_codes(), "rules.md": render_rules()}
 
 
 def _configuration() -> str:

@@ -77,6 +77,7 @@ class Policy:
     max_failures: int | None = 0
     max_errors: int | None = 0
     min_executed: int = 1
+    max_executed_drop: float | None = None
     min_pass_rate: float | None = None
     max_skipped: int | None = None
     max_skipped_rate: float | None = None
@@ -94,6 +95,7 @@ class Policy:
     new_causes: GuardMode = GuardMode.ERROR
     removed_tests: GuardMode = GuardMode.WARN
     newly_skipped: GuardMode = GuardMode.WARN
+    max_regression_chance: float | None = None
     max_duration_s: float | None = None
     max_slowdown: float | None = None
     quarantine: tuple[QuarantineEntry, ...] = ()

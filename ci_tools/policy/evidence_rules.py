@@ -10,6 +10,9 @@ from ci_tools.model.verdict import Decision
 from ci_tools.policy.question import DETAILS, Answer, Facts, names_of, none_of, rule, under
 from ci_tools.policy.wording import plural
 
+_CLOCK_SKEW_S = 300.0
+"""By how much the clocks of two machines may differ before a time counts as wrong."""
+
 
 @rule(Decision.ERROR)
 def house_in_order(facts: Facts) -> Answer:
@@ -138,10 +141,10 @@ def reports_whole(facts: Facts) -> Answer:
 
 @rule(Decision.INCOMPLETE)
 def reports_fresh(facts: Facts) -> Answer:
-    """No report is older than `max-report-age` allows.
+    """No report is older than `max-report-age` allows, and none is of a time that is yet to come.
 
     A cache can restore yesterday's report with today's file time, so the time inside the report counts. Where the policy
-    sets an age, a report that says no time is too old.
+    sets an age, a report that says no time is too old, and so is one from more than five minutes ahead: its time is wrong.
     """
     limit = facts.policy.max_report_age_s
     ages = {
@@ -151,7 +154,7 @@ def reports_fresh(facts: Facts) -> Answer:
     oldest = f"{max(known):.0f} s" if known else "no report says its time"
     if limit is None:
         return Answer(holds=True, expected="any age", actual=oldest)
-    old = sorted(name for name, age in ages.items() if age is None or age > limit)
+    old = sorted(name for name, age in ages.items() if age is None or not -_CLOCK_SKEW_S <= age <= limit)
     return Answer(holds=not old, expected=f"no report older than {limit:g} s", actual=oldest, details=tuple(old)[:DETAILS])
 
 

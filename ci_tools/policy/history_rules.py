@@ -1,8 +1,13 @@
 """Rules on the history: what changed since the baseline, and what quarantine forgives."""
 
+from ci_tools.model.case import Outcome
 from ci_tools.model.verdict import Decision
+from ci_tools.policy.chance import chance_of_drop
 from ci_tools.policy.question import DETAILS, Answer, Facts, none_of, rule, under
-from ci_tools.policy.wording import plural
+from ci_tools.policy.wording import percent, plural
+
+_FEWEST = 10
+"""Executed tests below which a share says nothing."""
 
 
 @rule(Decision.FAILED)
@@ -43,6 +48,54 @@ def no_new_causes(facts: Facts) -> Answer:
         if not known & {cause.signature, *cause.aliases} and not facts.forgiveness.covers_all(cause.tests)
     ]
     return under(none_of(new, "new cause", new), facts.policy.new_causes)
+
+
+@rule(Decision.FAILED)
+def no_regression(facts: Facts) -> Answer:
+    """Fewer tests pass than in the baseline only so far as chance explains it (Fisher's exact test, one-sided).
+
+    For suites in which single failures are expected: the rule breaks when the chance of a drop this large, from a suite
+    that is no worse, is below `max-regression-chance` (0.05 is usual). Fewer than 10 executed tests on either side are
+    too few to tell: the rule says so and does not hold, for no proof is no pass.
+    """
+    limit = facts.policy.max_regression_chance
+    if facts.baseline is None or limit is None:
+        return Answer(
+            holds=True,
+            expected="no limit" if limit is None else f"a chance of at least {limit:g}",
+            actual="not asked" if limit is None else "no baseline to compare with",
+        )
+    now = [case.outcome for case in facts.report.cases if case.outcome.is_executed]
+    before = [test.outcome for test in facts.baseline.tests if test.outcome.is_executed]
+    passed, passed_before = now.count(Outcome.PASSED), before.count(Outcome.PASSED)
+    figures = f"{passed}/{len(now)} passed, {passed_before}/{len(before)} before"
+    expected = f"a chance of at least {limit:g}"
+    if min(len(now), len(before)) < _FEWEST:
+        return Answer(holds=False, expected=expected, actual=f"insufficient data: {figures}")
+    chance = chance_of_drop(passed, len(now), passed_before, len(before))
+    return Answer(holds=chance >= limit, expected=expected, actual=f"{chance:.4f}: {figures}")
+
+
+@rule(Decision.FAILED)
+def executed_as_before(facts: Facts) -> Answer:
+    """No fewer tests ran than `max-executed-drop` allows, as a share of those that ran in the baseline.
+
+    A selection, a matrix or a skip that lost a part of the suite shows here, whatever became of the single tests.
+    """
+    executed = sum(1 for case in facts.report.cases if case.outcome.is_executed)
+    limit = facts.policy.max_executed_drop
+    if facts.baseline is None or limit is None:
+        return Answer(
+            holds=True,
+            expected="no limit" if limit is None else f"at most {percent(round(limit * 1000), 1000)} fewer",
+            actual=str(executed) if limit is None else f"{executed}, no baseline to compare with",
+        )
+    before = sum(1 for test in facts.baseline.tests if test.outcome.is_executed)
+    return Answer(
+        holds=executed >= before * (1 - limit),
+        expected=f"at most {percent(round(limit * 1000), 1000)} fewer than {before}",
+        actual=str(executed),
+    )
 
 
 @rule(Decision.FAILED)

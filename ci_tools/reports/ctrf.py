@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
 from ci_tools.model.report import ShardReport
-from ci_tools.reports.elements import BAD_WORDS, LIMITS, Limits
+from ci_tools.reports.elements import BAD_WORDS, LIMITS, Limits, parse_count
 from ci_tools.reports.junit import clean
 
 _OUTCOMES = {
@@ -16,16 +17,20 @@ _OUTCOMES = {
     "skipped": Outcome.SKIPPED,
     "pending": Outcome.SKIPPED,
 }
-_MOST_BYTES = 256 << 20
-"""JSON is read whole; a report of 256 MB holds half a million tests."""
+_MOST_BYTES = 128 << 20
+"""JSON is read whole; a report of 128 MB holds a quarter of a million tests."""
+
+_MOST_VALUES = 1_000_000
+"""Objects and arrays in one file: each costs a few hundred bytes of memory, whatever it costs in the file."""
 
 
 def read_ctrf(path: Path, *, label: str = "", limits: Limits = LIMITS) -> ShardReport:
     """What one CTRF file says; never raises for what it holds.
 
-    ``retryAttempts`` are attempts; ``flaky`` without them is one failed attempt whose failure is not in the file. A status
-    of *other* is an error unless ``rawStatus`` says that the test failed. A summary that counts more failures than the
-    tests show makes the file corrupt, another count of tests is a warning.
+    ``retryAttempts`` are attempts; ``flaky`` or ``retries`` without them is one failed attempt whose failure is not in the
+    file. A status of *other* is an error unless ``rawStatus`` says that the test failed. A summary that counts more bad or
+    flaky results than the tests show, or in no figures, makes the file corrupt, and so does a key that is there twice;
+    another count of tests is a warning.
     """
     name = label or path.name
     shard = f"file:{name}"
@@ -74,11 +79,24 @@ def _load(path: Path, corrupt: list[str]) -> tuple[Mapping[str, object], str]:
         corrupt.append(f"cannot be read: {error.strerror}")
         return {}, ""
     digest = hashlib.sha256(raw).hexdigest()
+    if raw.count(b"{") + raw.count(b"[") > _MOST_VALUES:
+        corrupt.append(f"holds more than {_MOST_VALUES} objects and arrays: it is not read")
+        return {}, digest
+    repeated: set[str] = set()
+
+    def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            repeated.update(clean(name) for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        return made
+
     try:
-        data = json.loads(raw)
+        data = json.loads(raw, object_pairs_hook=table)
     except (ValueError, RecursionError) as error:
         corrupt.append(f"is not JSON: {str(error)[:200]}")
         return {}, digest
+    if repeated:
+        corrupt.append(f"says {', '.join(sorted(repeated)[:5])} twice in one object: which of them is meant nobody knows")
     return _table(data), digest
 
 
@@ -107,8 +125,9 @@ def _test_id(row: Mapping[str, object]) -> str:
 def _attempts(row: Mapping[str, object], shard: str, limits: Limits) -> Iterator[Attempt]:
     retries = row.get("retryAttempts")
     earlier = [item for item in retries if isinstance(item, dict)] if isinstance(retries, list) else []
-    if not earlier and row.get("flaky") is True and row.get("status") == "passed":
-        earlier = [{"status": "failed", "message": "flaky: its failed attempts are not in the file"}]
+    is_rerun = row.get("flaky") is True or (_count(row.get("retries")) or 0) > 0
+    if not earlier and is_rerun and row.get("status") == "passed":
+        earlier = [{"status": "failed", "message": "run again: its failed attempts are not in the file"}]
     for number, attempt in enumerate((*earlier, row), start=1):
         yield _attempt(attempt, number, shard, limits)
 
@@ -131,13 +150,22 @@ def _attempt(row: Mapping[str, object], number: int, shard: str, limits: Limits)
 
 
 def _check(summary: Mapping[str, object], cases: tuple[Case, ...], corrupt: list[str], warnings: list[str]) -> None:
-    bad = sum(1 for case in cases if not case.outcome.is_green)
-    declared_bad = _count(summary.get("failed")) or 0
-    if declared_bad > bad:
-        corrupt.append(f"declares {declared_bad} failures, {bad} are in it")
-    declared = _count(summary.get("tests"))
-    if declared is not None and declared != len(cases):
-        warnings.append(f"declares {declared} tests, {len(cases)} are in it")
+    found = {
+        "failed": sum(1 for case in cases if not case.outcome.is_green),
+        "flaky": sum(1 for case in cases if case.is_flaky),
+    }
+    declared = {name: summary[name] for name in ("failed", "other", "flaky") if summary.get(name) is not None}
+    corrupt.extend(
+        f"declares {name}={str(value)[:40]!r}, which is no count" for name, value in declared.items() if _count(value) is None
+    )
+    bad, flaky = (_count(declared.get("failed")) or 0) + (_count(declared.get("other")) or 0), _count(declared.get("flaky")) or 0
+    if bad > found["failed"]:
+        corrupt.append(f"declares {bad} failures, {found['failed']} are in it")
+    if flaky > found["flaky"]:
+        corrupt.append(f"declares {flaky} flaky tests, {found['flaky']} are in it")
+    tests = _count(summary.get("tests"))
+    if tests is not None and tests != len(cases):
+        warnings.append(f"declares {tests} tests, {len(cases)} are in it")
 
 
 def _table(value: object) -> Mapping[str, object]:
@@ -155,4 +183,4 @@ def _number(value: object) -> float:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return None if isinstance(value, bool) or not isinstance(value, (int, float, str)) else parse_count(str(value))

@@ -6,11 +6,20 @@ from dataclasses import dataclass, field
 
 # What attribute values say when no child says it. Everything else is left to the children.
 BAD_WORDS = frozenset(
-    {"failed", "fail", "failure", "error", "errored", "broken", "undefined"}
-    | {"timeout", "timedout", "timed_out", "crashed", "interrupted", "aborted", "cancelled", "canceled"}
+    {"failed", "fail", "failure", "error", "errored", "broken", "undefined", "fatal", "exception", "incomplete"}
+    | {"timeout", "timedout", "timed_out", "crashed", "interrupted", "aborted", "killed", "cancelled", "canceled"}
 )
 IDLE_WORDS = frozenset(["notrun", "disabled", "skipped", "suppressed", "ignored", "pending", "untested", "todo", "filtered"])
 _GOOD_WORDS = frozenset(["passed", "pass", "ok", "run", "completed", "success", "successful", "true", "done"])
+_WORDS = ("status", "result", "outcome", "state")
+_TRUTHS = ("success", "passed")
+"""Attributes that say the same with *true* or *false*, as the .NET runners write it."""
+
+_SPEAKING = (*_WORDS, *_TRUTHS)
+
+_BAD_COUNTS = (("failures", "errors"), ("failed",), ("failure",), ("error",))
+"""How producers declare what is bad: together, or in one figure of their own. The largest counts, never their sum."""
+
 _USUAL_TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}").fullmatch
 
 
@@ -25,6 +34,12 @@ class Limits:
     attribute_chars: int = 1 << 16
     properties: int = 1000
 
+
+PYTEST = "pytest tests"
+"""The name that pytest gives its root, whatever its suite is called."""
+
+PRODUCER = "producer"
+"""Property in which the merge keeps the root's name of a file that it was not alone in."""
 
 LIMITS = Limits()
 """Generous for real reports (the largest seen have a million cases), small enough for a runner with 2 GB."""
@@ -53,9 +68,15 @@ class RawSuite:
     tag: str
     depth: int
     attributes: Mapping[str, str]
+    root_name: str = ""
     properties: dict[str, str] = field(default_factory=dict)
     cases: int = 0
     bad: int = 0
+
+    @property
+    def is_pytests(self) -> bool:
+        """Whether one session of pytest wrote it: pytest has a way of its own to write one test twice."""
+        return self.name == "pytest" or PYTEST in {self.root_name, self.properties.get(PRODUCER)}
 
 
 @dataclass(slots=True)
@@ -88,30 +109,57 @@ class Scan:
     suites: int = 0
 
 
-def says_bad(attributes: Mapping[str, str]) -> bool:
-    """Whether ``status`` or ``result`` says that the case did not pass."""
-    if "status" not in attributes and "result" not in attributes:
-        return False
-    return any(attributes.get(name, "").strip().lower() in BAD_WORDS for name in ("status", "result"))
+def says_bad(attributes: Mapping[str, str]) -> str:
+    """What attributes say that means *did not pass* (``status='failed'``, ``success='false'``); empty when none does."""
+    said = _said(attributes)
+    if not said:
+        return ""
+    for name, word in said.items():
+        if word in BAD_WORDS and name in _WORDS:
+            return f"{name}={attributes[name][:80]!r}"
+    # A skipped test is no success either, and some runners say so.
+    is_idle = any(word in IDLE_WORDS for word in said.values())
+    return next((f"{name}={word!r}" for name, word in said.items() if name in _TRUTHS and word == "false" and not is_idle), "")
 
 
-def says_idle(attributes: Mapping[str, str]) -> bool:
-    """Whether ``status`` or ``result`` says that the case was not run on purpose."""
-    return any(attributes.get(name, "").strip().lower() in IDLE_WORDS for name in ("status", "result"))
+def says_idle(attributes: Mapping[str, str]) -> str:
+    """What attributes say that means *not run, on purpose*; empty when none does."""
+    return next((f"{name}={attributes[name][:80]!r}" for name, word in _said(attributes).items() if word in IDLE_WORDS), "")
 
 
 def unknown_words(attributes: Mapping[str, str]) -> tuple[str, ...]:
-    """Values of ``status`` and ``result`` that nobody has a meaning for."""
-    words = (attributes.get(name, "").strip().lower() for name in ("status", "result"))
-    return tuple(word for word in words if word and word not in BAD_WORDS | IDLE_WORDS | _GOOD_WORDS)
+    """Values of such attributes that nobody has a meaning for."""
+    said = _said(attributes)
+    return tuple(
+        word for name, word in said.items() if name in _WORDS and word and word not in BAD_WORDS | IDLE_WORDS | _GOOD_WORDS
+    )
+
+
+def _said(attributes: Mapping[str, str]) -> dict[str, str]:
+    if attributes.keys().isdisjoint(_SPEAKING):
+        return {}
+    return {name: attributes[name].strip().lower() for name in _SPEAKING if name in attributes}
 
 
 def parse_count(text: str | None) -> int | None:
-    """A count as producers write it (``3``, ``3.0``); None for everything else, and for negative ones."""
+    """A count as producers write it (``3``, ``3.0``, ``1,000``); None for everything else, and for negative ones."""
     if text is None:
         return None
-    match = re.fullmatch(r"\s*([0-9]{1,15})(?:\.0*)?\s*", text)
-    return int(match[1]) if match else None
+    match = re.fullmatch(r"\s*\+?([0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.0*)?\s*", text)
+    return int(match[1].replace(",", "")) if match else None
+
+
+def declared_bad(attributes: Mapping[str, str]) -> tuple[int, str]:
+    """How many failures and errors a suite declares, and the first declaration that is no count (empty: all are)."""
+    given = {name.rpartition("}")[2].lower(): value for name, value in attributes.items()}
+    strange = next(
+        (f"{name}={given[name][:40]!r}" for names in _BAD_COUNTS for name in names if _is_strange(given.get(name, ""))), ""
+    )
+    return max(sum(parse_count(given.get(name)) or 0 for name in names) for names in _BAD_COUNTS), strange
+
+
+def _is_strange(text: str) -> bool:
+    return bool(text.strip()) and parse_count(text) is None
 
 
 def parse_seconds(text: str | None) -> float | None:

@@ -41,7 +41,7 @@ def read_junit(path: Path, *, label: str = "", limits: Limits = LIMITS) -> Shard
     """
     raw: list[RawCase] = []
     found = scan(path, raw.append, limits=limits)
-    reader = _Reader(f"file:{label or path.name}", is_pytest=found.root_name == "pytest tests" or _is_pytest(raw))
+    reader = _Reader(f"file:{label or path.name}")
     facts = _own_facts(raw) if found.suites == 1 else {}
     if facts:
         reader.shard = facts.get("shard", reader.shard)
@@ -74,10 +74,6 @@ def read_junit(path: Path, *, label: str = "", limits: Limits = LIMITS) -> Shard
     )
 
 
-def _is_pytest(raw: Iterable[RawCase]) -> bool:
-    return any(case.suite.name == "pytest" for case in raw)
-
-
 def _own_facts(raw: Iterable[RawCase]) -> Mapping[str, str]:
     return next((facts for case in raw if (facts := facts_of(case.suite.properties))), {})
 
@@ -97,14 +93,13 @@ def _moment(suite: RawSuite) -> float | None:
 class _Reader:
     """Collects the cases of one file and gives each an identity."""
 
-    def __init__(self, shard: str, *, is_pytest: bool) -> None:
+    def __init__(self, shard: str) -> None:
         self.shard = shard
-        self.is_pytest = is_pytest
         self.run_attempt = 1
         self.configuration = DEFAULT_CONFIGURATION
         self.corrupt: list[str] = []
         self.broken: list[CollectionError] = []
-        self._found: dict[str, list[tuple[Attempt, ...]]] = {}
+        self._found: dict[str, list[tuple[RawSuite, tuple[Attempt, ...]]]] = {}
         self._strange_times = 0
         self._strange_words: set[str] = set()
 
@@ -116,22 +111,24 @@ class _Reader:
         self._strange_words.update(unknown_words(raw.attributes))
         if self._add_broken_file(raw):
             return
-        self._found.setdefault(self._test_id(raw), []).append(self._attempts(raw))
+        self._found.setdefault(self._test_id(raw), []).append((raw.suite, self._attempts(raw)))
 
     def cases(self) -> tuple[Case, ...]:
         """Every case, in the order of the file."""
         cases: list[Case] = []
         for test_id, found in self._found.items():
-            if len(found) == 1:
-                cases.append(self._case(test_id, found[0]))
-            elif self.is_pytest:
-                cases.append(self._case(test_id, _fold_repeats(found)))
-            else:
-                # Other producers give one name to several tests: each counts, none can hide another.
-                cases.extend(
-                    self._case(test_id if number == 1 else f"{test_id}#{number}", attempts)
-                    for number, attempts in enumerate(found, start=1)
-                )
+            # One name several times is several tests, also in several suites of pytest (a matrix in one file): each
+            # counts, none can hide another. Only within one session of pytest it is the same test again.
+            several = [attempts for _, attempts in found]
+            if len(found) > 1:
+                sessions: dict[int, list[tuple[Attempt, ...]]] = {}
+                for number, (suite, attempts) in enumerate(found):
+                    sessions.setdefault(id(suite) if suite.is_pytests else -number, []).append(attempts)
+                several = [_fold_repeats(same) if len(same) > 1 else same[0] for same in sessions.values()]
+            cases.extend(
+                self._case(test_id if number == 1 else f"{test_id}#{number}", attempts)
+                for number, attempts in enumerate(several, start=1)
+            )
         return tuple(cases)
 
     def warnings(self) -> list[str]:
@@ -151,7 +148,7 @@ class _Reader:
             return raw.properties["test_id"]
         name, classname = clean(raw.name), clean(raw.classname)
         file = clean(raw.attributes.get("file", ""))
-        if self.is_pytest:
+        if raw.suite.is_pytests:
             return _pytest_id(classname, name, file)
         head = classname or clean(raw.suite.name)
         return f"{head}::{name}" if head and head != name else name
@@ -160,7 +157,7 @@ class _Reader:
         error = next((result for result in raw.results if result.kind == "error"), None)
         is_broken = error is not None and (
             raw.properties.get("kind") == "collection"
-            or (self.is_pytest and not raw.classname and error.message == "collection failure")
+            or (raw.suite.is_pytests and not raw.classname and error.message == "collection failure")
         )
         if not is_broken or error is None:
             return False
@@ -232,15 +229,14 @@ def _outcome(  # noqa: PLR0911 - one line for each thing a case can say, the wor
         return _final_outcome(final), clean(final[0].message)
     if raw.is_cut:
         return Outcome.LOST, "the file ends in the middle of this case"
-    if says_bad(raw.attributes):
-        word = raw.attributes.get("result") if raw.attributes.get("status", "") in {"run", "completed", ""} else ""
-        return Outcome.FAILED, f"its status is {word or raw.attributes.get('status', '')!r}, without a word why"
+    if said := says_bad(raw.attributes):
+        return Outcome.FAILED, f"it says {said}, without a word why"
     if any(result.kind.startswith("rerun") for result in interim):
         return Outcome.FAILED, "it was run again and never passed"
     if skip is not None:
         return (Outcome.XFAILED if skip.type_name == "pytest.xfail" else Outcome.SKIPPED), clean(skip.message or skip.text)
-    if says_idle(raw.attributes):
-        return Outcome.SKIPPED, f"its status is {raw.attributes.get('status') or raw.attributes.get('result')!r}"
+    if said := says_idle(raw.attributes):
+        return Outcome.SKIPPED, f"it says {said}"
     return Outcome.PASSED, ""
 
 

@@ -10,7 +10,17 @@ from pathlib import Path
 
 from lxml import etree
 
-from ci_tools.reports.elements import LIMITS, Limits, RawCase, RawSuite, Result, Scan, parse_count, says_bad
+from ci_tools.reports.elements import (
+    LIMITS,
+    Limits,
+    RawCase,
+    RawSuite,
+    Result,
+    Scan,
+    declared_bad,
+    parse_count,
+    says_bad,
+)
 
 CHUNK_BYTES = 1 << 16
 
@@ -26,7 +36,10 @@ _FEW = 3
 
 _OUTPUTS = {"system-out", "system-err"}
 _CONTAINERS = {"testsuites", "testsuite"}
-_FAILURE_LIKE = re.compile(r"(?i)(failure|error|failed)$")
+_FAILURE_LIKE = re.compile(
+    r"(?i)(failure|error|failed|fatal|exception|abort(ed)?|crash(ed)?|time(d)?-?out|incomplete|broken|panic)$"
+)
+_HARMLESS = {"properties", "property", "system-out", "system-err"}
 _ENCODINGS = re.compile(rb"(?i)^(utf-?8|utf-?16(le|be)?|us-ascii|ascii|iso-?8859-?\d+|latin-?\d|windows-125\d|cp125\d)$")
 _DECLARATION = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
 _SURROGATE = re.compile(
@@ -85,11 +98,17 @@ def _feed(parser: etree.XMLParser, chunk: bytes, found: Scan, limits: Limits) ->
     try:
         _check(chunk, found, limits)
         # A reference to half a character would end lxml itself; as a control character it is recovered from, and said.
-        parser.feed(_SURROGATE.sub(b"&#0;", chunk) if b"&#" in chunk else chunk)
+        mark = _mark_of(chunk) if found.size == len(chunk) else b""
+        parser.feed(mark + (_SURROGATE.sub(b"&#0;", chunk) if b"&#" in chunk else chunk))
     except _RefusalError as refusal:
         found.corrupt.append(str(refusal))
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         found.corrupt.append(f"is not XML: {_first_line(error)}")
+
+
+def _mark_of(head: bytes) -> bytes:
+    """The byte order mark that a UTF-16 file lacks: some editors and shells write none, and then XML has to be told."""
+    return {b"<\0": b"\xff\xfe", b"\0<": b"\xfe\xff"}.get(head[:2], b"") if head[2:4] != b"\0\0" else b""
 
 
 def _check(chunk: bytes, found: Scan, limits: Limits) -> None:
@@ -235,9 +254,10 @@ class _Target:
             self._start_case(plain, self.depth - 1)
         if tag == "testcase":
             self._start_case(attributes, self.depth)
-        elif self.result is not None:
+        elif self.result is not None and not (tag in FINAL and self.result.kind in _OUTPUTS):
             pass
         elif self.case is not None:
+            self.result = None
             self._start_in_case(tag, attributes)
         else:
             self._start_outside(tag, attributes)
@@ -270,6 +290,8 @@ class _Target:
             self._property(case.properties, attributes)
         elif self.keeps_output and tag in _OUTPUTS:
             case.outputs.append(self._begin(Result(tag)))
+        elif depth == self.case_depth + 1 and tag not in _HARMLESS:
+            self._warn(f"holds <{tag[:80]}> in a case, which means nothing here")
 
     def _start_outside(self, tag: str, attributes: Mapping[str, str]) -> None:
         depth = self.depth
@@ -278,7 +300,7 @@ class _Target:
                 self.found.root, self.found.root_name = tag, attributes.get("name") or ""
             self.found.suites += tag == "testsuite"
             values = self._cut(attributes)
-            self.suite = RawSuite(values.get("name", ""), tag, depth, values)
+            self.suite = RawSuite(values.get("name", ""), tag, depth, values, self.found.root_name)
             self.suites.append(self.suite)
         elif not self.found.root and depth == 1:
             raise _RefusalError(f"has the root <{tag[:80]}>, expected <testsuites> or <testsuite>")
@@ -315,7 +337,7 @@ class _Target:
         suite = case.suite
         suite.cases += not case.is_made
         if case.results:
-            suite.bad += sum(result.kind in {"failure", "error"} for result in case.results) or says_bad(case.attributes)
+            suite.bad += sum(result.kind in {"failure", "error"} for result in case.results) or bool(says_bad(case.attributes))
         elif says_bad(case.attributes):
             suite.bad += 1
         if self.is_at_end:
@@ -330,10 +352,14 @@ class _Target:
             self.suites[-1].cases += suite.cases
             self.suites[-1].bad += suite.bad
         declared_tests = parse_count(suite.attributes.get("tests"))
-        declared_bad = sum(parse_count(suite.attributes.get(name)) or 0 for name in ("failures", "errors"))
+        bad, strange = declared_bad(suite.attributes)
         where = f"<{suite.tag}> {suite.name!r}" if suite.name else f"<{suite.tag}>"
-        if declared_bad > suite.bad:
-            self.found.corrupt.append(f"{where} declares {declared_bad} failures and errors, {suite.bad} are in it")
+        if strange:
+            self.found.corrupt.append(f"{where} declares {strange}, which is no count: what it means nobody knows")
+        if bad > suite.bad:
+            self.found.corrupt.append(f"{where} declares {bad} failures and errors, {suite.bad} are in it")
+        elif not suite.bad and says_bad(suite.attributes):
+            self.found.corrupt.append(f"{where} says that it did not pass, and nothing in it says so")
         if not self.suites or (len(self.suites) == 1 and self.suites[0].tag == "testsuites"):
             if declared_tests is not None and suite.tag == "testsuite":
                 self.top_tests += declared_tests

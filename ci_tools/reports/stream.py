@@ -12,7 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ci_tools.reports.elements import LIMITS, Limits, RawCase, RawSuite, Result, Scan, parse_seconds, says_bad, says_idle
+from ci_tools.reports.elements import (
+    LIMITS,
+    PRODUCER,
+    PYTEST,
+    Limits,
+    RawCase,
+    RawSuite,
+    Result,
+    Scan,
+    parse_seconds,
+    says_bad,
+    says_idle,
+)
 from ci_tools.reports.junit import clean
 from ci_tools.reports.scan import scan
 
@@ -216,8 +228,9 @@ class _Writer:
         self._put(f"<testsuite{_rendered({'name': suite.name, **kept})} ")
         self._room_at = self._room()
         self._put(">\n")
-        if suite.properties:
-            self._put(_properties(suite.properties) + "\n")
+        is_unnamed = suite.is_pytests and suite.name != "pytest"
+        if suite.properties or is_unnamed:
+            self._put(_properties({PRODUCER: PYTEST, **suite.properties} if is_unnamed else suite.properties) + "\n")
 
     def _close(self) -> None:
         if self._suite is None:
@@ -258,7 +271,7 @@ def _shape_of(names: tuple[str, ...]) -> str | None:
 
 
 def _says_something(attributes: Mapping[str, str]) -> bool:
-    return says_bad(attributes) or says_idle(attributes)
+    return bool(says_bad(attributes) or says_idle(attributes))
 
 
 def _final(case: RawCase) -> Result | None:

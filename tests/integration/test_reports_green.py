@@ -16,9 +16,11 @@ from ci_tools.model.shard import Plan, Shard, ShardRef, Unit, digest_of
 from ci_tools.model.verdict import Decision, Verdict
 from ci_tools.policy.judge import judge
 from ci_tools.reports.causes import find_causes
+from ci_tools.reports.ctrf import read_ctrf
 from ci_tools.reports.foreign import read_junit
 from ci_tools.reports.junit import write_junit
 from ci_tools.reports.merge import merge
+from ci_tools.reports.stream import merge_junit
 
 PRODUCERS = Path(__file__).parents[1] / "golden" / "reports" / "producers"
 NOW = 1_795_000_000.0
@@ -73,6 +75,41 @@ NOT_GREEN = {
         "</testcase></testsuite></testsuites>"
     ),
     "a failure element nobody knows": f"<testsuite>{CASE}{U}<Failure>no</Failure>{Z}",
+    "outcome only in an attribute": f'<testsuite>{CASE}<testcase classname="c" name="u" outcome="Failed"/></testsuite>',
+    "state only in an attribute": f'<testsuite>{CASE}<testcase classname="c" name="u" state="error"/></testsuite>',
+    "success only in an attribute": f'<testsuite>{CASE}<testcase name="u" executed="True" success="False"/></testsuite>',
+    "only the suite says that it failed": f'<testsuite name="s" status="failed">{CASE}</testsuite>',
+    "a fatal element": f"<testsuite>{CASE}{U}<fatal>out of memory</fatal>{Z}",
+    "an aborted element": f"<testsuite>{CASE}{U}<aborted/>{Z}",
+    "a failure in what was printed": f"<testsuite>{CASE}{U}<system-out><failure/></system-out>{Z}",
+    "a failure among the properties": f"<testsuite>{CASE}{U}<properties><failure/></properties>{Z}",
+    "a suite that did not compile": (
+        f'<testsuites><testsuite name="a" tests="0" errors="1"/><testsuite name="s">{CASE}</testsuite></testsuites>'
+    ),
+    "declares failures under another name": f'<testsuite tests="2" failed="1">{CASE}</testsuite>',
+    "declares failures in capitals": f'<testsuite tests="2" Failures="1">{CASE}</testsuite>',
+    "declares failures with a separator": f'<testsuite tests="2" failures="1,000">{CASE}</testsuite>',
+    "declares a negative number of failures": f'<testsuite tests="2" failures="-1">{CASE}</testsuite>',
+    "declares failures in words": f'<testsuite tests="2" failures="many">{CASE}</testsuite>',
+    "declares more failures than there are numbers": f'<testsuite tests="2" failures="{"9" * 400}">{CASE}</testsuite>',
+    "one ID twice, failed and passed": (
+        f'<testsuite name="s"><testcase classname="c" name="t"><failure/></testcase>{CASE}</testsuite>'
+    ),
+    "one ID of pytest twice, failed and passed": (
+        '<testsuites name="pytest tests"><testsuite name="pytest"><testcase classname="tests.test_a" name="test_x"><failure/>'
+        f"</testcase>{BARE}</testsuite></testsuites>"
+    ),
+    "TAP": "1..2\nok 1 - a\nnot ok 2 - b\n",
+    "xunit.net": (
+        '<assemblies><assembly name="a.dll" total="2" passed="1" failed="1"><collection><test name="x" result="Pass"/>'
+        '<test name="y" result="Fail"/></collection></assembly></assemblies>'
+    ),
+    "NUnit 3": '<test-run result="Failed" failed="1"><test-suite><test-case name="b" result="Failed"/></test-suite></test-run>',
+    "NUnit 2": '<test-results total="1"><test-suite><results><test-case success="True"/></results></test-suite></test-results>',
+    "TRX": '<TestRun xmlns="http://x/2010"><Results><UnitTestResult testName="a" outcome="Passed"/></Results></TestRun>',
+    "TestNG": '<testng-results failed="0" passed="1"><suite name="s"/></testng-results>',
+    "CTest's own": '<Site><Testing><Test Status="passed"><Name>a</Name></Test></Testing></Site>',
+    "a report inside a page": f"<html><body><testsuites><testsuite>{CASE}</testsuite></testsuites></body></html>",
     "xdist lost its worker": f"""<testsuite>{CASE}{U}<error message="worker 'gw1' crashed"/>{Z}""",
 }
 
@@ -92,6 +129,79 @@ def test_one_bad_file_among_good_ones_never_passes(tmp_path: Path, name: str) ->
     says_nothing = {"all tests skipped"}
     verdict = verdict_of(PRODUCERS / "pytest.xml", file_of(tmp_path, NOT_GREEN[name]))
     assert (verdict.decision is Decision.PASSED) == (name in says_nothing)
+
+
+CTRF_NOT_GREEN = {
+    "no test": '{"results": {"summary": {"tests": 0}, "tests": []}}',
+    "counts and no test": '{"results": {"summary": {"tests": 3, "passed": 3}}}',
+    "all skipped": '{"results": {"tests": [{"name": "a", "status": "skipped"}]}}',
+    "a summary that hides a failure": (
+        '{"results": {"summary": {"tests": 2, "passed": 2, "failed": 0}, "tests": [{"name": "a", "status": "passed"},'
+        ' {"name": "b", "status": "failed"}]}}'
+    ),
+    "a failure in the summary alone": (
+        '{"results": {"summary": {"tests": 2, "failed": 1}, "tests": [{"name": "a", "status": "passed"}]}}'
+    ),
+    "a failure in the summary alone, as text": (
+        '{"results": {"summary": {"tests": 2, "failed": "1"}, "tests": [{"name": "a", "status": "passed"}]}}'
+    ),
+    "a failure in the summary alone, as a fraction": (
+        '{"results": {"summary": {"tests": 2, "failed": 1.0}, "tests": [{"name": "a", "status": "passed"}]}}'
+    ),
+    "failures that are no count": '{"results": {"summary": {"failed": [1]}, "tests": [{"name": "a", "status": "passed"}]}}',
+    "others in the summary alone": '{"results": {"summary": {"other": 1}, "tests": [{"name": "a", "status": "passed"}]}}',
+    "a flake in the summary alone": '{"results": {"summary": {"flaky": 1}, "tests": [{"name": "a", "status": "passed"}]}}',
+    "a status nobody knows": '{"results": {"tests": [{"name": "a", "status": "PASSED"}]}}',
+    "a status said twice": '{"results": {"tests": [{"name": "a", "status": "failed", "status": "passed"}]}}',
+    "tests said twice": (
+        '{"results": {"tests": [{"name": "a", "status": "failed"}], "tests": [{"name": "a", "status": "passed"}]}}'
+    ),
+    "one ID twice": '{"results": {"tests": [{"name": "a", "status": "passed"}, {"name": "a", "status": "failed"}]}}',
+    "cut": '{"results": {"tests": [{"name": "a", "status": "passed"}]}',
+    "deeper than anybody reads": "[" * 200_000,
+    "more values than anybody holds": '{"results": {"tests": [' + "[]," * 1_000_001 + "[]]}}",
+    "another tool's JSON": '{"stats": {"unexpected": 0}, "suites": []}',
+    "half characters": '{"results": {"tests": [{"name": "a\\ud800", "status": "failed", "message": "\\udfff"}]}}',
+}
+
+
+@pytest.mark.parametrize("name", CTRF_NOT_GREEN)
+def test_no_lying_ctrf_passes(tmp_path: Path, name: str) -> None:
+    """A CTRF file whose summary, keys or statuses contradict its tests is an answer of no, never a pass or a crash."""
+    path = tmp_path / "ctrf.json"
+    path.write_text(CTRF_NOT_GREEN[name], encoding="utf-8")
+    report = merge((), [read_ctrf(path)])
+    assert judge(report, PROFILES["default"], now=NOW, causes=find_causes(report)).exit_code in {10, 11}
+
+
+@pytest.mark.parametrize("name", NOT_GREEN)
+def test_no_merge_makes_anything_green(tmp_path: Path, name: str) -> None:
+    """What proves nothing still proves nothing after being merged as a stream, alone and twice."""
+    merge_junit([file_of(tmp_path, NOT_GREEN[name])], tmp_path / "once.xml")
+    merge_junit([tmp_path / "once.xml"], tmp_path / "twice.xml")
+    assert [verdict_of(tmp_path / file).exit_code in {10, 11} for file in ("once.xml", "twice.xml")] == [True, True]
+
+
+def test_a_flake_stays_one_when_its_file_is_merged(tmp_path: Path) -> None:
+    """pytest-rerunfailures' bare passes are known for what they are in a merged file too, whatever its suite is called."""
+    named = f'<testsuites name="pytest tests"><testsuite name="mine">{BARE}{BARE}</testsuite></testsuites>'
+    merge_junit([PRODUCERS / "surefire.xml", file_of(tmp_path, named)], tmp_path / "merged.xml")
+    assert verdict_of(tmp_path / "merged.xml").counts["flaky"] == verdict_of(file_of(tmp_path, named)).counts["flaky"] == 1
+
+
+def test_a_matrix_in_one_file_is_not_flaky(tmp_path: Path) -> None:
+    """Two sessions of pytest in one file that ran the same test are two passes, no rerun."""
+    session = f'<testsuite name="pytest">{BARE}</testsuite>'
+    verdict = verdict_of(file_of(tmp_path, f'<testsuites name="pytest tests">{session}{session}</testsuites>'))
+    assert (verdict.decision, verdict.counts["passed"], verdict.counts["flaky"]) == (Decision.PASSED, 2, 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    """A shell's UTF-16 without a byte order mark and without a declaration says what it says: one good, one bad."""
+    (tmp_path / "good.xml").write_bytes(f'<testsuite name="s">{CASE}</testsuite>'.encode(encoding))
+    (tmp_path / "bad.xml").write_bytes(f'<testsuite name="s">{CASE}{U}<failure/>{Z}'.encode(encoding))
+    assert [verdict_of(tmp_path / name).exit_code for name in ("good.xml", "bad.xml")] == [0, 10]
 
 
 EXPECTED = {
@@ -140,22 +250,17 @@ def test_a_flaky_file_is_no_plain_pass(name: str) -> None:
     assert ("1 flaky" in verdict_of(path).headline, "flaky-within-limit" in broken) == (True, True)
 
 
-def test_a_file_cut_by_a_kill_is_not_whole() -> None:
-    """Every producer's file loses its verdict when its last bytes are missing."""
-    for path in sorted(PRODUCERS.glob("*.xml")):
-        data = path.read_bytes().rstrip()
-        cut = path.parent / "does-not-exist.xml"
-        assert not cut.exists()
-        assert _verdict_of_bytes(data[: len(data) - 3], path.name).decision is not Decision.PASSED, path.name
-
-
-def _verdict_of_bytes(data: bytes, name: str) -> Verdict:
-    import tempfile  # noqa: PLC0415 - only here
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(data)
-        return verdict_of(path)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_file_cut_by_a_kill_is_not_whole(tmp_path: Path, name: str) -> None:
+    """Every producer's file loses its verdict when it is cut, at any twentieth of it and just before its end."""
+    data = (PRODUCERS / f"{name}.xml").read_bytes().rstrip()
+    path = tmp_path / f"{name}.xml"
+    passed = []
+    for length in (*(len(data) * part // 20 for part in range(20)), len(data) - 3):
+        path.write_bytes(data[:length])
+        if verdict_of(path).decision is Decision.PASSED:
+            passed.append(length)
+    assert passed == []
 
 
 # The origin report: 1 passed, 4 failed, 20 errors, called a major success.

@@ -396,7 +396,36 @@ def test_declared_failures_must_be_there(tmp_path: Path) -> None:
     case_ = '<testcase name="a" classname="c"/>'
     assert not whole(read(tmp_path, suite(case_, 'tests="5" failures="2" errors="1"')))
     assert not whole(read(tmp_path, f'<testsuites errors="1"><testsuite name="s">{case_}</testsuite></testsuites>'))
-    assert whole(read(tmp_path, suite(case_, 'tests="5" failures="0" errors="abc"')))
+    assert whole(read(tmp_path, suite(case_, 'tests="5" failures="0" errors=""')))
+    assert whole(read(tmp_path, suite(case_, 'tests="5" failures="0.0" failed="0" error="0"')))
+
+
+@pytest.mark.parametrize("count", ["abc", "-1", "0x1", "9" * 16])
+def test_what_declares_no_count_hides_something(tmp_path: Path, count: str) -> None:
+    """Failures declared in anything but figures are failures nobody can count: the file is not whole."""
+    assert not whole(read(tmp_path, suite('<testcase name="a" classname="c"/>', f'tests="1" failures="{count}"')))
+
+
+def test_a_failure_declared_twice_is_one(tmp_path: Path) -> None:
+    """A producer that says the same number under two names is not taken at their sum."""
+    bad = '<testcase name="a" classname="c"><failure/></testcase>'
+    assert whole(read(tmp_path, suite(bad, 'tests="1" failures="1" errors="0" failed="1"')))
+
+
+def test_an_unknown_child_is_said(tmp_path: Path) -> None:
+    """A child of a case that nobody knows decides nothing and is in a warning; what is usual is not."""
+    report = read(tmp_path, suite('<testcase name="a" classname="c"><risky/><properties/><system-err/></testcase>'))
+    assert (outcomes(report), report.warnings) == (
+        {"c::a": "passed"},
+        ("junit.xml holds <risky> in a case, which means nothing here",),
+    )
+
+
+def test_a_skipped_test_is_no_success(tmp_path: Path) -> None:
+    """``success="false"`` beside a word for not run is a skip, as the .NET runners mean it."""
+    assert outcomes(read(tmp_path, suite('<testcase name="a" classname="c" result="ignored" success="False"/>'))) == {
+        "c::a": "skipped"
+    }
 
 
 def test_another_count_of_tests_is_only_said(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ci_tools.model.codec import dumps, loads
-from ci_tools.model.guard import GuardMode, GuardPolicy
+from ci_tools.model.guard import LEAK_KINDS, GuardMode, GuardPolicy
 from ci_tools.model.journal import TestFinished, parse_journal
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.worker import Collected, WorkerOrder
@@ -364,8 +364,9 @@ def overhead(python: Path, folder: Path) -> None:
     for number in range(100):
         source = "\n".join(f"def test_{index}():\n    pass" for index in range(200))
         (suite / f"test_{number}.py").write_text(source, encoding="utf-8")
+    leaks = ", ".join(f"{kind} = 'off'" for kind in LEAK_KINDS)
     (suite / "pyproject.toml").write_text(
-        "[tool.pytest.ini_options]\n[tool.ci-tools.guards]\ntimeout = 0\nevidence = 'off'\nleaks = {task = 'off'}\n",
+        f"[tool.pytest.ini_options]\n[tool.ci-tools.guards]\ntimeout = 0\nevidence = 'off'\nleaks = {{{leaks}}}\n",
         encoding="utf-8",
     )
     kinds = {

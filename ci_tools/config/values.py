@@ -1,7 +1,5 @@
 """Values of the configuration table: each function takes what TOML gave and gives what is meant, or says what was expected."""
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from ci_tools.model.guard import GuardMode
 from ci_tools.model.service import Isolation, Provider, ServiceKind
 
@@ -121,6 +119,11 @@ def parse_services(value: object) -> tuple[ServiceKind, ...]:
 
 def parse_version(value: object) -> str:
     """A PEP 440 version range."""
+    from packaging.specifiers import (  # noqa: PLC0415 - 25 ms in every pytest of a project with a table, and few name a version
+        InvalidSpecifier,
+        SpecifierSet,
+    )
+
     try:
         return str(SpecifierSet(parse_text(value)))
     except InvalidSpecifier as error:

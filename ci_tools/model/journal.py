@@ -180,27 +180,35 @@ _KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 
 # ASCII only: lone surrogates in test output must not make the line unwritable.
 _ENCODE = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_QUOTE = json.encoder.encode_basestring_ascii
 _NO_DEFAULT = object()
 
 
 @cache
-def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
-    return tuple((one.name, _NO_DEFAULT if one.default is MISSING else one.default) for one in fields(kind))
+def _keys(kind: type) -> tuple[tuple[str, str, object], ...]:
+    """Of each field its name, its key as it stands in a line, and its default."""
+    return tuple((one.name, f',"{one.name}":', _NO_DEFAULT if one.default is MISSING else one.default) for one in fields(kind))
 
 
 def render_event(event: Event) -> str:
     """One line without its newline: the event's name under ``event`` and its fields; what is as by default is left out.
 
-    A worker renders five of them for each test: this is on the way of the fastest suite.
+    A worker renders five of them for each test: this is on the way of the fastest suite, so what nearly every field is, a text
+    or a finite number, is put down directly (a quarter of the encoder's time).
     """
     kind = type(event)
-    data: dict[str, object] = {"event": kind.__name__}
-    for name, default in _defaults(kind):  # type: ignore[arg-type] # a class is hashable; mypy sees a union of them
+    line = f'{{"event":"{kind.__name__}"'
+    for name, key, default in _keys(kind):  # type: ignore[arg-type] # a class is hashable; mypy sees a union of them
         value = getattr(event, name)
-        if value is not default and value != default:
-            data[name] = value if type(value) in _SCALARS else to_json(value)
-    return _ENCODE(data)
+        if value is default or value == default:
+            continue
+        if isinstance(value, str):  # an enum's member too
+            line += key + _QUOTE(value)
+        elif type(value) is int or (type(value) is float and value - value == 0):
+            line += key + repr(value)
+        else:
+            line += key + _ENCODE(to_json(value))
+    return line + "}"
 
 
 def parse_event(line: str | bytes, *, where: str = "journal") -> Event | None:

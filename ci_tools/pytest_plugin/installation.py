@@ -1,6 +1,5 @@
 """The installation: everything of ours in one pytest process, put together and taken apart in one place."""
 
-import atexit
 import contextlib
 import os
 import sys
@@ -11,40 +10,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ci_tools import __version__
-from ci_tools.model.guard import GuardMode
-from ci_tools.model.journal import SessionFinished, WorkerStarted
-from ci_tools.model.shard import ShardRef
+from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.worker import ORDER_VARIABLE
 from ci_tools.pytest_plugin import fixtures
 from ci_tools.pytest_plugin.assignment import CONTROLLER, Assignment, is_debugging
-from ci_tools.pytest_plugin.evidence import Evidence
 from ci_tools.pytest_plugin.exits import ExitGuard
-from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.fixtures import PROVISIONING
-from ci_tools.pytest_plugin.hollow import HollowGuard
-from ci_tools.pytest_plugin.journal import Journal, journal_name
-from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.leaks.kinds import leak_guards
-from ci_tools.pytest_plugin.ownership import Ownership
-from ci_tools.pytest_plugin.phases import Phases
-from ci_tools.pytest_plugin.position import Position
-from ci_tools.pytest_plugin.provisioning import Provisioning
-from ci_tools.pytest_plugin.recording import Recording
-from ci_tools.pytest_plugin.selection import Listing, Selection
-from ci_tools.pytest_plugin.slots import Claim
-from ci_tools.pytest_plugin.timeout import Timeouts
+from ci_tools.pytest_plugin.standby import StandBy
 
 if TYPE_CHECKING:
-    from ci_tools.pytest_plugin.guard import Guard
+    from ci_tools.model.journal import WorkerStarted
+    from ci_tools.pytest_plugin.journal import Journal
+    from ci_tools.pytest_plugin.slots import Claim
+    from ci_tools.pytest_plugin.watch import Watch
 
 _XDIST_EXIT_S = 7.0
 
 
 class Installation:
-    """What this process got, by its assignment."""
+    """What this process got, by its assignment. What it does not need is not even imported: every pytest comes here."""
 
-    def __init__(self, config: pytest.Config, assignment: Assignment, claim: Claim | None = None) -> None:
+    def __init__(self, config: pytest.Config, assignment: Assignment, claim: "Claim | None" = None) -> None:
         self.assignment = assignment
         self._config = config
         self._claim = claim
@@ -52,17 +38,9 @@ class Installation:
         self._is_xdist_worker = hasattr(config, "workerinput")
         self._terminal = os.dup(2)  # pytest captures later; what a guard says at the end must be seen
         self._exit_status: int | None = None
-        self._recording: Recording | None = None
+        self._watch: Watch | None = None
         self._exits: ExitGuard | None = None
-        self._guards: tuple[Guard, ...] = ()
-        self._timeouts: Timeouts | None = None
-        order = assignment.order
-        self._journal: Journal | None = None
-        if order.guard.is_journal_on and not order.collect_to and order.journal_dir != os.devnull:
-            slug = ShardRef.parse(order.shard).slug
-            name = journal_name(shard_slug=slug, worker=assignment.worker, pid=self._pid)
-            self._journal = Journal(Path(order.journal_dir) / name)
-            self._journal.write(_started(config, assignment))
+        self._journal = _open_journal(config, assignment)
 
     def register(self) -> None:
         """Register what this process needs with pytest."""
@@ -70,6 +48,8 @@ class Installation:
         plugins = self._config.pluginmanager
         plugins.register(self, "ci_tools_installation")
         if order.collect_to:
+            from ci_tools.pytest_plugin.selection import Listing  # noqa: PLC0415 - of this mode only
+
             plugins.register(Listing(Path(order.collect_to)), "ci_tools_listing")
             return
         if not self.assignment.runs_tests:
@@ -80,14 +60,20 @@ class Installation:
         # A test may start pytest itself: that one has no part in this order.
         os.environ.pop(ORDER_VARIABLE, None)
         if order.files is not None:
+            from ci_tools.pytest_plugin.selection import Selection  # noqa: PLC0415 - of shards only
+
             plugins.register(Selection(order, self._journal), "ci_tools_selection")
-        self._watch()
+        plugins.register(fixtures, "ci_tools_fixtures")
+        if self._journal is None and self._claim is None and _is_off(order.guard):
+            self._stand_by()
+        else:
+            self._begin_watch()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Note pytest's exit status, after every other plugin has had its say."""
-        if self._timeouts is not None:
-            self._timeouts.begin_finish()
+        if self._watch is not None:
+            self._watch.begin_finish()
         try:
             return (yield)
         finally:
@@ -99,18 +85,15 @@ class Installation:
             return
         if self._exits is not None:
             self._exits.remove()
-        for guard in reversed(self._guards):
-            guard.remove()
-        if self._exit_status is not None:
-            if self._recording is not None:
-                self._recording.end_session(self._exit_status)
-            elif self._journal is not None:
-                self._journal.write(SessionFinished(at=time.time(), exit_status=self._exit_status, finished=0))
-        if self._timeouts is not None:
+        if self._watch is not None:
+            self._watch.end(self._exit_status)
             # pytest-xdist's controller kills a worker that does not exit in 10 s and says nothing: be first.
             exit_s = self.assignment.order.guard.exit_s
-            self._timeouts.begin_exit(min(exit_s, _XDIST_EXIT_S) if self._is_xdist_worker else exit_s)
-            atexit.register(self._timeouts.tidy)
+            self._watch.begin_exit(min(exit_s, _XDIST_EXIT_S) if self._is_xdist_worker else exit_s)
+        elif self._journal is not None and self._exit_status is not None:
+            from ci_tools.model.journal import SessionFinished  # noqa: PLC0415 - loaded with the journal
+
+            self._journal.write(SessionFinished(at=time.time(), exit_status=self._exit_status, finished=0))
 
     def say(self, text: str) -> None:
         """Write to the real standard error, past pytest's capture; a closed one takes nothing.
@@ -122,43 +105,47 @@ class Installation:
         with contextlib.suppress(OSError):
             os.write(self._terminal, (text.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"))
 
-    def _watch(self) -> None:
-        plugins = self._config.pluginmanager
-        policy = self.assignment.order.guard
-        position = Position()
-        project = Project(self._config.rootpath)
-        self._recording = recording = Recording(self._journal, position, project, lists_tests=not self._is_xdist_worker)
-        provisioning = Provisioning(self._config.rootpath, self._claim)
-        self._config.stash[PROVISIONING] = provisioning
-        plugins.register(fixtures, "ci_tools_fixtures")
-        self._guards = (provisioning,)
+    def _begin_watch(self) -> None:
+        """Everything that follows a test from phase to phase."""
+        from ci_tools.pytest_plugin.watch import Watch  # noqa: PLC0415 - its imports take 50 ms
+
+        self._watch = watch = Watch(
+            self._config, self.assignment.order.guard, self._journal, self._claim, self.say, lists_tests=not self._is_xdist_worker
+        )
+        self._config.stash[PROVISIONING] = watch.provisioning
+        watch.register()
+
+    def _stand_by(self) -> None:
+        """Everything is off: no hook of ours runs for any test, unless one declares a service."""
+        self._config.pluginmanager.register(StandBy(self._config), "ci_tools_stand_by")
         if not is_debugging(self._config):
-            self._exits = exits = ExitGuard(recording, position, self.say)
-            ownership = Ownership(project)
-            self._timeouts = timeouts = Timeouts(
-                policy,
-                position=position,
-                recording=recording,
-                ownership=ownership,
-                exits=exits,
-                journal=self._journal,
-                say=self.say,
-            )
-            findings = Findings(recording, policy.leaks)
-            # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
-            guards: tuple[Guard, ...] = (provisioning, ownership, timeouts, findings)
-            guards += leak_guards(ownership, findings, project)
-            if policy.evidence is not GuardMode.OFF:
-                guards += (Evidence(provisioning, recording, policy.evidence), HollowGuard(policy.evidence))
-            self._guards = guards
-            exits.install()
-            timeouts.start()
-            plugins.register(timeouts, "ci_tools_timeouts")
-        plugins.register(recording, "ci_tools_recording")
-        plugins.register(Phases(position, recording, project, self._guards), "ci_tools_phases")
+            self._exits = ExitGuard(self.say)
+            self._exits.install()
 
 
-def _started(config: pytest.Config, assignment: Assignment) -> WorkerStarted:
+def _is_off(policy: GuardPolicy) -> bool:
+    """Whether no guard has anything to do."""
+    leaks = policy.leaks.values()
+    return not policy.timeout_s and policy.evidence is GuardMode.OFF and all(mode is GuardMode.OFF for mode in leaks)
+
+
+def _open_journal(config: pytest.Config, assignment: Assignment) -> "Journal | None":
+    order = assignment.order
+    if not order.guard.is_journal_on or order.collect_to or order.journal_dir == os.devnull:
+        return None
+    from ci_tools.model.shard import ShardRef  # noqa: PLC0415 - only where there is a journal
+    from ci_tools.pytest_plugin.journal import Journal, journal_name  # noqa: PLC0415 - as above
+
+    name = journal_name(shard_slug=ShardRef.parse(order.shard).slug, worker=assignment.worker, pid=os.getpid())
+    journal = Journal(Path(order.journal_dir) / name)
+    journal.write(_started(config, assignment))
+    return journal
+
+
+def _started(config: pytest.Config, assignment: Assignment) -> "WorkerStarted":
+    from ci_tools import __version__  # noqa: PLC0415 - as above
+    from ci_tools.model.journal import WorkerStarted  # noqa: PLC0415 - as above
+
     order = assignment.order
     return WorkerStarted(
         at=time.time(),

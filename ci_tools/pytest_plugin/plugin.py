@@ -1,15 +1,23 @@
 """The pytest plugin: options, configure, registers the guards; hooks only."""
 
 import os
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ci_tools.pytest_plugin.assignment import assign, is_listing, may_run_tests, ordered, share
-from ci_tools.pytest_plugin.installation import Installation
-from ci_tools.pytest_plugin.slots import Claim, claim, empty
+from ci_tools.pytest_plugin.finder import OwnModules
+
+sys.meta_path.insert(0, OwnModules)  # before the first of our modules that costs anything
+
+from ci_tools.pytest_plugin.assignment import assign, is_listing, may_run_tests, ordered, share  # noqa: E402 - see above
+from ci_tools.pytest_plugin.installation import Installation  # noqa: E402 - see above
+
+if TYPE_CHECKING:
+    from ci_tools.pytest_plugin.slots import Claim
 
 _INSTALLATION = pytest.StashKey[Installation]()
-_CLAIM = pytest.StashKey[Claim]()
+_CLAIM: "pytest.StashKey[Claim]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +36,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Claim this process's services and put them into the environment: a conftest.py may read it when it is imported."""
     order = ordered()
     if order is not None and order.slots_path and not order.collect_to and may_run_tests(early_config):
+        from ci_tools.pytest_plugin.slots import claim, empty  # noqa: PLC0415 - of ordered workers only
+
         early_config.stash[_CLAIM] = claimed = claim(order.slots_path)
         os.environ.update(claimed.slot.environment)
         if claimed.was_used:

@@ -39,7 +39,7 @@ def discover_redis(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list
             case Provider.DOWNLOADED:
                 found = _downloaded_redis(spec, environ, tried, places)
             case Provider.CONTAINER:
-                found = _container_redis(spec, environ, tried)
+                found = contained(spec, environ, tried)
             case Provider.ADOPTED:
                 found = None  # decided before anything is looked for
         if found is not None:
@@ -104,13 +104,14 @@ def _downloaded_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list
     return Binary(path=program, provider=Provider.DOWNLOADED, reason=reason, version=entry.version)
 
 
-def _container_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str]) -> Binary | None:
+def contained(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str]) -> Binary | None:
+    """The engine that would run the spec's image, as the program to start; None when none answers."""
     from ci_tools.services import container  # noqa: PLC0415 - only where the spec names it
 
     engine = container.find_engine(environ, tried)
     if engine is None:
         return None
-    image = spec.image or container.REDIS_IMAGE
+    image = spec.image or container.IMAGES[spec.kind]
     return Binary(path=engine.program, provider=Provider.CONTAINER, reason=f"{image} on {engine.program.name} {engine.version}")
 
 

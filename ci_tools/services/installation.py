@@ -15,7 +15,7 @@ from ci_tools.model.service import Provider, ServiceSpec
 from ci_tools.services import download
 from ci_tools.services.account import Account
 from ci_tools.services.binaries import places_of
-from ci_tools.services.discovery import DEFAULT_CHAIN, wheel_package, wheel_program
+from ci_tools.services.discovery import DEFAULT_CHAIN, contained, wheel_package, wheel_program
 from ci_tools.services.launch import sha256_of
 from ci_tools.services.places import Places
 from ci_tools.services.versions import fits, program_version
@@ -28,13 +28,17 @@ _FILE_MODE = 0o644
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """A folder with ``postgres`` and ``initdb`` in it. ``pieces`` are the folders that must be copied to move it elsewhere."""
+    """A folder with ``postgres`` and ``initdb`` in it. ``pieces`` are the folders that must be copied to move it elsewhere.
+
+    ``engine`` is the program that runs both out of an image; the folder is its own then.
+    """
 
     folder: Path
     pieces: tuple[Path, ...]
     provider: Provider
     version: str
     reason: str
+    engine: Path | None = None
 
     @property
     def postgres(self) -> Path:
@@ -55,11 +59,14 @@ def discover_postgres(
                 found = _first_fitting(_embedded(places), spec, tried)
             case Provider.DOWNLOADED:
                 found = _first_fitting(_downloaded(spec, environ, places, tried), spec, tried)
-            case _:
-                continue
+            case Provider.CONTAINER:
+                found = _contained(spec, environ, tried)
+            case Provider.ADOPTED:
+                continue  # decided before anything is looked for
         if found is not None:
             return found
-        tried.append(f"{provider}: no postgres beside an initdb that fits")
+        if provider is not Provider.CONTAINER:
+            tried.append(f"{provider}: no postgres beside an initdb that fits")
     raise ServiceError(
         "no PostgreSQL to start: neither an installation nor a wheel fits",
         details=[f"tried: {line}" for line in tried],
@@ -69,7 +76,7 @@ def discover_postgres(
 
 def runnable(installation: Installation, account: Account | None) -> Installation:
     """The installation, or a copy of it in a folder that the account can enter; permissions of others' folders stay."""
-    if account is None or account.may_run(installation.postgres):
+    if account is None or installation.engine is not None or account.may_run(installation.postgres):
         return installation
     base = installation.pieces[0].parent
     # The same program may lie in trees of other names: a copy serves only its own.
@@ -144,6 +151,15 @@ def _downloaded(spec: ServiceSpec, environ: Mapping[str, str], places: Places, t
         if program is not None:
             reason = f"postgres {entry.version} downloaded from {entry.url}{'' if entry.is_proven else ' (unproven entry)'}"
             yield Installation(folder=program.parent, pieces=(root,), provider=Provider.DOWNLOADED, version="", reason=reason)
+
+
+def _contained(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str]) -> Installation | None:
+    found = contained(spec, environ, tried)
+    if found is None:
+        return None
+    return Installation(
+        folder=found.path.parent, pieces=(), provider=found.provider, version="", reason=found.reason, engine=found.path
+    )
 
 
 def _at(folder: Path, reason: str) -> Installation:

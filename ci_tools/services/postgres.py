@@ -7,14 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ci_tools.errors import ConfigError, ServiceError
 from ci_tools.host import ports
 from ci_tools.model.service import Endpoint, Provenance, ServiceKind, ServiceSpec
-from ci_tools.services import account, databases, pgwire
-from ci_tools.services.cluster import SUPERUSER, prepare
+from ci_tools.services import account, container, databases, lifeline, pgwire
+from ci_tools.services.cluster import SUPERUSER, counting, prepare
 from ci_tools.services.home import new_home
 from ci_tools.services.installation import Installation, discover_postgres, runnable
 from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
@@ -150,9 +151,12 @@ class PostgresServer:
     def _start_on(self, reservation: ports.Reservation) -> Endpoint:
         began = time.perf_counter()
         port = reservation.port
-        home = self._new_home(port)
         installation = self._installation
-        launched = launch(self._plan(home, port), lambda: self._probe(home, port), stopping=self._stopping, began=began)
+        home = self._new_home(port)
+        if installation.engine is not None:
+            reservation.release()  # the engine binds as programs do that share no address
+        plan = self._plan(home, port) if installation.engine is None else self._contained_plan(home, port, installation.engine)
+        launched = launch(plan, lambda: self._probe(home, port), stopping=self._stopping, began=began)
         version = launched.answer
         if not fits(version, self._spec.version):
             launched.process.end(STOP_GRACE_S)
@@ -166,8 +170,8 @@ class PostgresServer:
             provider=installation.provider,
             version=version,
             reason="; ".join((installation.reason, *self._tried)),
-            path=str(installation.postgres),
-            sha256=launched.sha256,
+            path=str(installation.engine or installation.postgres),
+            sha256=launched.sha256 if installation.engine is None else "",
             host=ports.LOOPBACK,
             port=port,
             pid=launched.process.pid,
@@ -178,15 +182,19 @@ class PostgresServer:
             user=SUPERUSER,
             password=self._password,
             database=MAINTENANCE_DATABASE,
-            socket_path=_socket_path(home, port),
+            socket_path=self._socket_path(home, port),
             url_variable=self._spec.url_variable,
         )
         return self._endpoint
 
     def _new_home(self, port: int) -> Path:
-        """A home with a fresh cluster in it, configured for this start."""
+        """A home with a fresh cluster in it, configured for this start; a container has its own cluster inside."""
+        if self._installation.engine is not None:
+            container.demand_image(self._installation.engine, self._image, os.environ)
         home: Path | None = None
         try:
+            if self._installation.engine is not None:
+                return new_home()
             home = new_home(in_memory_with_bytes=_MEMORY_BYTES)
             if self._account is not None:
                 os.chown(home, self._account.user, self._account.group)
@@ -204,6 +212,7 @@ class PostgresServer:
     def _configure(self, data: Path, home: Path, port: int) -> None:
         settings = {
             **_SETTINGS,
+            **counting(self._installation.folder),
             **self._spec.options,
             "port": str(port),
             "listen_addresses": ports.LOOPBACK,
@@ -230,6 +239,26 @@ class PostgresServer:
             account=self._account,
         )
 
+    def _contained_plan(self, home: Path, port: int, engine: Path) -> Launch:
+        """The server's log is the client's output."""
+        settings = {**_SETTINGS, "dynamic_shared_memory_type": "posix", **self._spec.options}
+        arguments = container.run_arguments(ServiceKind.POSTGRES, self._image, port=port, name=home.name, settings=settings)
+        return replace(
+            self._plan(home, port),
+            argv=lifeline.command(engine, arguments),
+            env={**os.environ, **container.postgres_environment(self._password)},
+            end_signal="TERM",
+            taken_port=container.TAKEN_PORT,
+            account=None,
+        )
+
+    @property
+    def _image(self) -> str:
+        return self._spec.image or container.IMAGES[ServiceKind.POSTGRES]
+
+    def _socket_path(self, home: Path, port: int) -> str:
+        return str(home / f".s.PGSQL.{port}") if _HAS_UNIX_SOCKETS and self._installation.engine is None else ""
+
     def _probe(self, home: Path, port: int) -> str:
         """The server's version, once it is ready and its password is set.
 
@@ -240,12 +269,14 @@ class PostgresServer:
             host=ports.LOOPBACK,
             port=port,
             user=SUPERUSER,
-            password="",
+            password="" if self._installation.engine is None else self._password,
             database=MAINTENANCE_DATABASE,
-            socket_path=_socket_path(home, port),
+            socket_path=self._socket_path(home, port),
         )
         try:
             with pgwire.connect(target) as connection:
+                if self._installation.engine is not None:  # it knew the password of this start
+                    return connection.parameters["server_version"].split()[0]
                 if connection.value("SHOW cluster_name") != home.name:
                     raise OSError(f"somebody else's server answers on port {port}")  # ours is about to say so in its log
                 verifier = pgwire.quote_text(pgwire.scram_verifier(self._password))
@@ -277,10 +308,6 @@ def start_postgres(
 def find_installation(spec: ServiceSpec, *, environ: Mapping[str, str], tried: list[str]) -> Installation:
     """The installation to start from, where the account it runs as may run it."""
     return runnable(discover_postgres(spec, environ=environ, tried=tried), account.unprivileged())
-
-
-def _socket_path(home: Path, port: int) -> str:
-    return str(home / f".s.PGSQL.{port}") if _HAS_UNIX_SOCKETS else ""
 
 
 def _check_options(spec: ServiceSpec) -> None:

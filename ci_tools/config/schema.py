@@ -172,6 +172,46 @@ KEYS = (
         meaning="what a declared service without measured use does",
         parse=values.parse_mode,
     ),
+    Key(
+        table="guards",
+        name="services",
+        takes="table of folders",
+        default=_GUARD.services,
+        meaning="services that every test below a folder declares, as `@pytest.mark.service` does",
+        parse=values.parse_folders,
+    ),
+    Key(
+        table="guards",
+        name="phases",
+        takes="table of seconds",
+        default=_GUARD.phases,
+        meaning="time for `setup`, `call` and `teardown` each, within the test's own",
+        parse=values.parse_phases,
+    ),
+    Key(
+        table="guards",
+        name="file",
+        takes="seconds",
+        default=_GUARD.file_s,
+        meaning="time for all tests of one file in one worker; 0 is none",
+        parse=values.parse_seconds,
+    ),
+    Key(
+        table="guards",
+        name="collection",
+        takes="seconds",
+        default=_GUARD.collection_s,
+        meaning="time to import and collect one file; 0 is none",
+        parse=values.parse_seconds,
+    ),
+    Key(
+        table="guards",
+        name="slow",
+        takes="seconds",
+        default=_GUARD.slow_s,
+        meaning="a test that takes longer is said to be slow, and nothing else; 0 says it of none",
+        parse=values.parse_seconds,
+    ),
 )
 
 SERVICE_KEYS = (
@@ -278,6 +318,11 @@ def parse_config(table: Mapping[str, object], *, source: str) -> Config:
         exit_s=guards["exit"],  # type: ignore[arg-type] # as above
         leaks={**_GUARD.leaks, **guards["leaks"]},  # type: ignore[dict-item] # as above
         evidence=guards["evidence"],  # type: ignore[arg-type] # as above
+        services=guards["services"],  # type: ignore[arg-type] # as above
+        phases=guards["phases"],  # type: ignore[arg-type] # as above
+        file_s=guards["file"],  # type: ignore[arg-type] # as above
+        collection_s=guards["collection"],  # type: ignore[arg-type] # as above
+        slow_s=guards["slow"],  # type: ignore[arg-type] # as above
     )
     return Config(guard=guard, services=services, configurations=configurations, profiles=profiles, **given)  # type: ignore[arg-type] # as above
 

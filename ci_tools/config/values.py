@@ -93,6 +93,20 @@ def parse_modes(value: object) -> dict[str, GuardMode]:
     return {kind: parse_mode(mode) for kind, mode in value.items()}
 
 
+def parse_phases(value: object) -> dict[str, float]:
+    """A budget for each phase of a test."""
+    if not isinstance(value, dict) or not value.keys() <= {"setup", "call", "teardown"}:
+        raise MistakeError("a table of seconds, like { setup = 20, call = 5, teardown = 10 }")
+    return {phase: parse_seconds(seconds) for phase, seconds in value.items()}
+
+
+def parse_folders(value: object) -> dict[str, tuple[str, ...]]:
+    """The services that the tests of a folder declare."""
+    if not isinstance(value, dict):
+        raise MistakeError('a table of folders, like { "tests/integration" = ["redis"] }')
+    return {folder.strip("/"): parse_texts(names) for folder, names in value.items()}
+
+
 def parse_isolation(value: object) -> Isolation:
     """What each worker gets of a service."""
     try:

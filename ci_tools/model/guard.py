@@ -25,6 +25,10 @@ class GuardPolicy:
     ``grace_s`` is how long a test that was asked to end gets before its worker is ended.
     ``teardown_s`` is the budget of tear-down after its test timed out.
     ``silence_s`` is how long a worker may say nothing before the supervisor ends it (0: derived from ``timeout_s``).
+    ``phases`` maps a phase of a test (``setup``, ``call``, ``teardown``) to a budget of its own, within the test's.
+    ``file_s`` is the budget of all tests of one file in one worker, ``collection_s`` that of one file's import and collection;
+    0 means none. A test that takes longer than ``slow_s`` is said to be slow and nothing else.
+    ``services`` maps a folder to the services that every test below it declares, as the mark does.
     """
 
     timeout_s: float = 60.0
@@ -32,6 +36,11 @@ class GuardPolicy:
     teardown_s: float = 10.0
     silence_s: float = 0.0
     exit_s: float = 10.0
+    phases: Mapping[str, float] = field(default_factory=dict)
+    file_s: float = 0.0
+    collection_s: float = 300.0
+    slow_s: float = 30.0
+    services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     leaks: Mapping[str, GuardMode] = field(default_factory=lambda: dict.fromkeys(LEAK_KINDS, GuardMode.ERROR))
     evidence: GuardMode = GuardMode.ERROR
     is_journal_on: bool = True

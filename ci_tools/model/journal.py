@@ -85,7 +85,10 @@ class TestStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseFinished:
-    """One phase ended: ``result`` is pytest's word (passed, failed, skipped)."""
+    """One phase ended: ``result`` is pytest's word (passed, failed, skipped).
+
+    ``counts`` is what was measured of the services that the test declares, like ``{"redis_commands": 3}``.
+    """
 
     at: float
     test_id: str
@@ -94,6 +97,7 @@ class PhaseFinished:
     duration_s: float
     failure: Failure | None = None
     reason: str = ""
+    counts: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

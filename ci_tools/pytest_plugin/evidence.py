@@ -1,24 +1,27 @@
-"""Evidence: how often a test really spoke to the services that it declares, as their servers counted it."""
+"""Evidence: what a test really did with the services that it declares, as their servers and the kernel counted it."""
 
-import contextlib
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from ci_tools.model.case import Phase
 from ci_tools.model.guard import GuardMode
-from ci_tools.model.service import Endpoint, ServiceKind
+from ci_tools.model.service import ServiceKind
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.meters import UNITS, Meter, meter_of
+from ci_tools.pytest_plugin.ownership import unowned
 from ci_tools.pytest_plugin.provisioning import Provisioning
 from ci_tools.pytest_plugin.recording import Recording
 from ci_tools.pytest_plugin.selection import services_of
+from ci_tools.pytest_plugin.standins import stand_in_of
+from ci_tools.pytest_plugin.traffic import Traffic
 
-if TYPE_CHECKING:
-    from ci_tools.services.resp import RespConnection
-
-REDIS = ServiceKind.REDIS.value
-PROPERTY = "redis_commands"
-_TIMEOUT_S = 2.0
+_SETTLE_S = 0.5
+"""A session that ends tells its server what it did a moment later; waited for only before a test is accused."""
+_PAUSE_S = 0.02
+_TRAFFIC = frozenset({"http", "websocket"})
+_KINDS = {kind.value: kind for kind in ServiceKind}
 
 
 class NoEvidenceError(pytest.fail.Exception):  # type: ignore[misc,name-defined] # public, but only an attribute
@@ -30,82 +33,147 @@ class NoEvidenceWarning(pytest.PytestWarning):
 
 
 class Evidence(Guard):
-    """Counts the commands of a test that declares ``redis``, from its set-up to the end of its call."""
+    """Measures each phase of the tests that declare a service; set-up and call together must have touched it."""
 
     def __init__(self, provisioning: Provisioning, recording: Recording, mode: GuardMode) -> None:
         self._provisioning = provisioning
         self._recording = recording
         self._mode = mode
-        self._connection: RespConnection | None = None
-        self._asked = 0
-        self._before: int | None = None
+        self._meters: dict[str, Meter] = {}
+        self._running: set[str] = set()
+        """The services whose meter has read on without a pause: the end of one test is the beginning of the next."""
+        self._traffic: Traffic | None = None
+        self._passed_by: dict[str, int] = {}
+        self._blind: set[str] = set()
+        self._declared: tuple[str, ...] = ()
+        self._counts: dict[str, dict[Phase, Mapping[str, int]]] = {}
         self._own_servers = 0
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
-        """Remember where the server's counter stands."""
-        if phase is Phase.SETUP and REDIS in services_of(item):
-            self._own_servers = self._provisioning.own_servers
-            self._before = self._count()
+        """Remember where the counters stand."""
+        if phase is Phase.SETUP:
+            self._declared = services_of(item)
+            if self._declared:
+                self._begin()
+            elif self._running:
+                self._running.clear()
+        elif self._traffic is not None and self._declared:
+            self._traffic.look()
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
-        """A call that passed must have been noticed by the server."""
-        if phase is not Phase.CALL or REDIS not in services_of(item):
+        """Measure; a call that passed must have been noticed by every service that the test declares."""
+        if not self._declared:
             return error
-        before, self._before = self._before, None
-        after = self._count() if before is not None else None
-        if before is None or after is None:
-            return error
-        commands = after - before if after >= before else after  # a server that was restarted counts from zero
-        item.user_properties.append((PROPERTY, str(commands)))
-        if self._recording.execution is not None:
-            self._recording.execution.properties[PROPERTY] = str(commands)
-        spoke_elsewhere = self._provisioning.own_servers > self._own_servers
-        if commands > 0 or error is not None or spoke_elsewhere or self._mode is GuardMode.OFF:
-            return error
-        message = "declared redis, 0 commands: the test passed, and its Redis server was never asked anything by it"
+        self._measure(phase)
+        if phase is Phase.CALL:
+            missing = [name for name in self._counts if not self._is_touched(name)] if error is None else []
+            if missing:
+                self._settle(missing)
+            for name in self._counts:
+                for unit, total in self._totals(name).items():
+                    self._note(item, f"{name}_{unit}", str(total))
+            missing = [name for name in missing if not self._is_touched(name)]
+            if missing:
+                error = self._accuse(item, missing)
+        elif phase is Phase.TEARDOWN:
+            for name, phases in self._counts.items():
+                told = (f"{one} {counts[UNITS[name]]}" for one, counts in phases.items())
+                self._note(item, f"{name}_{UNITS[name]}_by_phase", ", ".join(told))
+        return error
+
+    def remove(self) -> None:
+        """Close our connections, and put back what was patched."""
+        for meter in self._meters.values():
+            meter.close()
+        self._meters.clear()
+        if self._traffic is not None:
+            self._traffic.remove()
+
+    @unowned()
+    def _begin(self) -> None:
+        self._counts = {}
+        self._blind = set()
+        self._own_servers = self._provisioning.own_servers
+        for name in self._declared:
+            if name in _TRAFFIC:
+                self._traffic = self._traffic or Traffic()
+                self._traffic.look()
+                self._passed_by = dict(self._traffic.counts)
+                self._counts[name] = {}
+            elif (meter := self._meter(name)) is not None and (name in self._running or meter.begin()):
+                self._running.add(name)
+                self._counts[name] = {}
+        self._running.intersection_update(self._declared)
+
+    def _meter(self, name: str) -> Meter | None:
+        known = self._meters.get(name)
+        if known is None and name in _KINDS:
+            endpoint = self._provisioning.counted(_KINDS[name])
+            if endpoint is not None:
+                known = self._meters[name] = meter_of(endpoint)
+        return known
+
+    @unowned()
+    def _measure(self, phase: Phase) -> None:
+        for name in list(self._counts):
+            if name in _TRAFFIC and self._traffic is not None:
+                if self._traffic.is_blind(name):
+                    self._blind.add(name)
+                count = self._traffic.counts[name]
+                measured: Mapping[str, int] | None = {UNITS[name]: count - self._passed_by[name]}
+                self._passed_by[name] = count
+            else:
+                measured = self._meters[name].measure()
+            if measured is None:  # the server does not answer: nothing is known of the whole test
+                del self._counts[name]
+                self._running.discard(name)
+            else:
+                before = self._counts[name].get(phase, {})
+                self._counts[name][phase] = {unit: count + before.get(unit, 0) for unit, count in measured.items()}
+        execution = self._recording.execution
+        if execution is not None:
+            execution.counts[phase] = {
+                f"{name}_{unit}": count for name, phases in self._counts.items() for unit, count in phases.get(phase, {}).items()
+            }
+
+    def _settle(self, missing: Sequence[str]) -> None:
+        deadline = time.monotonic() + _SETTLE_S
+        while any(name == ServiceKind.POSTGRES and not self._is_touched(name) for name in missing):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_PAUSE_S)
+            self._measure(Phase.CALL)
+
+    def _totals(self, name: str) -> Mapping[str, int]:
+        totals: dict[str, int] = {}
+        for counts in self._counts.get(name, {}).values():
+            for unit, count in counts.items():
+                totals[unit] = totals.get(unit, 0) + count
+        return totals
+
+    def _is_touched(self, name: str) -> bool:
+        if name == ServiceKind.REDIS and self._provisioning.own_servers > self._own_servers:
+            return True  # it spoke to a server of its own
+        return name not in self._counts or name in self._blind or self._totals(name)[UNITS[name]] > 0
+
+    def _accuse(self, item: pytest.Item, missing: Sequence[str]) -> BaseException | None:
+        message = "\n".join(_accusation(item, name) for name in missing)
         if self._mode is GuardMode.ERROR:
             return NoEvidenceError(message, pytrace=False)
         try:
             item.warn(NoEvidenceWarning(message))
         except NoEvidenceWarning as raised:  # the suite's filters turn warnings into errors
             return raised
-        return error
-
-    def remove(self) -> None:
-        """Close our connection."""
-        if self._connection is not None:
-            with contextlib.suppress(OSError):
-                self._connection.__exit__(None, None, None)
-            self._connection = None
-
-    def _count(self) -> int | None:
-        """Commands that the server has answered to others so far; None where no server is this process's alone."""
-        endpoint = self._provisioning.counted(ServiceKind.REDIS)
-        if endpoint is None:
-            return None
-        from ci_tools.services.resp import RespError  # noqa: PLC0415 - only where a test declares redis
-
-        for _ in range(2):  # the test may have killed our connection along with all others
-            try:
-                connection = self._connection or self._connect(endpoint)
-                answered = int(connection.info("stats")["total_commands_processed"])
-            except (OSError, RespError, KeyError, ValueError):
-                self._connection = None
-                continue
-            others = answered - self._asked  # the counter does not hold the question that it answers
-            self._asked += 1
-            return others
         return None
 
-    def _connect(self, endpoint: Endpoint) -> "RespConnection":
-        from ci_tools.services import resp  # noqa: PLC0415 - as above
+    def _note(self, item: pytest.Item, name: str, value: str) -> None:
+        item.user_properties[:] = [one for one in item.user_properties if one[0] != name]  # a rerun's is the one that counts
+        item.user_properties.append((name, value))
+        if self._recording.execution is not None:
+            self._recording.execution.properties[name] = value
 
-        if endpoint.socket_path:
-            connection = resp.connect_unix(endpoint.socket_path, _TIMEOUT_S)
-        else:
-            connection = resp.connect_tcp(endpoint.host, endpoint.port, _TIMEOUT_S)
-        if endpoint.password:
-            connection.ask("AUTH", endpoint.password)
-            self._asked += 1
-        self._connection = connection
-        return connection
+
+def _accusation(item: pytest.Item, name: str) -> str:
+    stand_in = stand_in_of(item, name)
+    why = f"{stand_in} stood in for it" if stand_in else "it was never asked anything by this test"
+    return f"declared {name}, 0 {UNITS[name]}: the test passed, and {why}"

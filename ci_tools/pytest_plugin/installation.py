@@ -47,6 +47,10 @@ class Installation:
         order = self.assignment.order
         plugins = self._config.pluginmanager
         plugins.register(self, "ci_tools_installation")
+        if order.guard.services:
+            from ci_tools.pytest_plugin.declared import Declared  # noqa: PLC0415 - only where a folder declares something
+
+            plugins.register(Declared(self._config.rootpath, order.guard.services), "ci_tools_declared_by_folder")
         if order.collect_to:
             from ci_tools.pytest_plugin.selection import Listing  # noqa: PLC0415 - of this mode only
 

@@ -35,7 +35,8 @@ class Provisioning(Guard):
         if claim is not None:
             for endpoint in claim.slot.endpoints:
                 self._endpoints[endpoint.kind] = endpoint
-                if claim.exclusive(endpoint):
+                # PostgreSQL counts by database, Redis only by server.
+                if claim.owns(endpoint) if endpoint.kind is ServiceKind.POSTGRES else claim.exclusive(endpoint):
                     self._exclusive.add(endpoint.kind)
 
     def endpoint(self, kind: ServiceKind) -> Endpoint:
@@ -60,7 +61,7 @@ class Provisioning(Guard):
         return slot.endpoints[0]
 
     def counted(self, kind: ServiceKind) -> Endpoint | None:
-        """The endpoint whose server only this process talks to: what it counts is ours."""
+        """The endpoint whose server (of PostgreSQL: database) only this process talks to: what it counts is ours."""
         return self._endpoints.get(kind) if kind in self._exclusive else None
 
     def new_redis(self, name: str) -> "RedisServer":

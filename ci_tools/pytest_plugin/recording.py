@@ -1,7 +1,7 @@
 """Recording: turns what pytest reports into the journal's events."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -37,6 +37,7 @@ class Execution:
     subtest_failures: list[Failure] = field(default_factory=list)
     is_timed_out: bool = False
     properties: dict[str, str] = field(default_factory=dict)
+    counts: dict[Phase, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome:
@@ -180,6 +181,7 @@ class Recording:
                 duration_s=report.duration,
                 failure=failure,
                 reason=reason,
+                counts=execution.counts.get(phase),
             ),
         )
 

@@ -50,6 +50,19 @@ def prepare(data: Path, *, folder: Path, account: Account | None) -> bool:
     return False
 
 
+def counting(folder: Path) -> dict[str, str]:
+    """The settings with which a server counts each statement by database, where the program's folder has what it takes."""
+    library = Path("pg_stat_statements").with_suffix({"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
+    root = folder.parent / "lib"
+    if not any((root / part / library).exists() for part in ("", "postgresql")):
+        return {}
+    return {
+        "shared_preload_libraries": library.stem,
+        "pg_stat_statements.track": "top",
+        "pg_stat_statements.save": "off",
+    }
+
+
 def _key(folder: Path) -> str:
     """What a cluster depends on: the program and initdb's arguments."""
     words = (sha256_of(_initdb_in(folder)), sha256_of(_postgres_in(folder)), *INITDB_ARGUMENTS)

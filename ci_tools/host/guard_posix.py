@@ -182,7 +182,7 @@ def wait(launched: Launched, timeout_s: float) -> int | None:
     """The return code, or None when the child still runs after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     if returncode(launched) is None:
-        _wait_for_end(launched.pid, timeout_s)
+        await_end(launched.pid, timeout_s)
     while (code := returncode(launched)) is None and time.monotonic() < deadline:
         time.sleep(_PAUSE_S)  # where no file descriptor tells of a process's end
     return code
@@ -205,26 +205,21 @@ def kill(launched: Launched) -> None:
 
 def reap(launched: Launched) -> int:
     """The return code of the child that was killed or has ended; from here on its pid may become a stranger's."""
-    _wait_for_end(launched.pid, _END_TIMEOUT_S)
+    await_end(launched.pid, _END_TIMEOUT_S)
     return launched.child.wait(_END_TIMEOUT_S)
 
 
 def release(launched: Launched) -> None:
     """End the guard: everything that it would do is done."""
     launched.guard.kill()
-    _wait_for_end(launched.guard_pid, _END_TIMEOUT_S)
+    await_end(launched.guard_pid, _END_TIMEOUT_S)
     launched.guard.wait(_END_TIMEOUT_S)
     _own_ends.close(launched.lifeline)
     _guard_pids.discard(launched.guard_pid)
 
 
-def guard_pids() -> set[int]:
-    """The guards that watch for us now."""
-    return set(_guard_pids)
-
-
-def _wait_for_end(pid: int, timeout_s: float) -> None:
-    """Sleep until a child of ours has ended, where the system can wake us (Linux); it is not reaped."""
+def await_end(pid: int, timeout_s: float) -> bool:
+    """Sleep until a process has ended, where the system can wake us (Linux), without reaping it; False where it cannot."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             descriptor = os.pidfd_open(pid)
@@ -234,6 +229,13 @@ def _wait_for_end(pid: int, timeout_s: float) -> None:
                 poll.poll(timeout_s * 1000)
             finally:
                 os.close(descriptor)
+            return True
+    return False
+
+
+def guard_pids() -> set[int]:
+    """The guards that watch for us now."""
+    return set(_guard_pids)
 
 
 def _gated(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:

@@ -31,7 +31,7 @@ GUARD_GRACE_S = 1.0
 """What the guard allows between the first signal and KILL once this process is gone."""
 
 PARENT_POLL_S = 0.2
-"""How often ``watch_parent`` looks: a dead parent is noticed within 0.5 s also on a busy machine."""
+"""How often ``watch_parent`` looks where the system does not wake it (Linux does): a dead parent is noticed within 0.5 s."""
 
 _PAUSE_S = 0.01
 _DETACH_TIMEOUT_S = 10.0
@@ -214,13 +214,20 @@ def watch_parent(callback: Callable[[], None], *, parent_pid: int | None = None)
     stopped = threading.Event()
 
     def watch() -> None:
-        while not stopped.wait(PARENT_POLL_S):
+        while not stopped.is_set():
             if os.getppid() != expected or born is None or _born(expected) != born:
                 callback()
                 return
+            if not _is_woken_by_end(expected):
+                stopped.wait(PARENT_POLL_S)
 
     threading.Thread(target=watch, name="ci-tools-parent-watch", daemon=True).start()
     return stopped
+
+
+def _is_woken_by_end(pid: int) -> bool:
+    """Wait a while for another process to end; False where the system cannot wake us."""
+    return sys.platform == "linux" and guard.await_end(pid, PARENT_POLL_S)
 
 
 def _born(pid: int) -> float | None:

@@ -57,10 +57,16 @@ class Installation:
             plugins.register(Listing(Path(order.collect_to)), "ci_tools_listing")
             return
         if not self.assignment.runs_tests:
-            from ci_tools.pytest_plugin.crashes import Crashes  # noqa: PLC0415 - the controller's alone
+            from ci_tools.pytest_plugin.controller import Controlling  # noqa: PLC0415 - the controller's alone
+            from ci_tools.pytest_plugin.crashes import Crashes  # noqa: PLC0415 - as above
 
             plugins.register(Crashes(self._journal, Path(order.journal_dir)), "ci_tools_crashes")
+            plugins.register(Controlling(), "ci_tools_controlling")
             return
+        if self._is_xdist_worker:
+            from ci_tools.pytest_plugin.controller import Controlled  # noqa: PLC0415 - a pytest-xdist worker's alone
+
+            self._config.add_cleanup(Controlled.start(plugins).stop)
         # A test may start pytest itself: that one has no part in this order.
         os.environ.pop(ORDER_VARIABLE, None)
         if order.files is not None:

@@ -74,7 +74,11 @@ def platform_of(app: Starlette) -> Platform:
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    return _refusal(error if isinstance(error, PlatformError) else UnavailableError("the database did not do its part"))
+    return _refusal(
+        error
+        if isinstance(error, PlatformError)
+        else UnavailableError("the database did not do its part", hint="try again in a moment")
+    )
 
 
 def _refusal(error: PlatformError) -> JSONResponse:
@@ -118,7 +122,7 @@ async def _start_run(request: Request) -> JSONResponse:
     principal = await _principal(request)
     body = await _body(request)
     if "agents:run" not in principal.permissions:
-        raise ForbiddenError("permission 'agents:run' is missing")
+        raise ForbiddenError("permission 'agents:run' is missing", hint="sign in with a token that holds it")
     agent_input = body.get("input", {})
     if not isinstance(agent_input, dict):
         raise BadRequestError("input is no object", hint='{"agent": "research", "input": {…}}')
@@ -154,7 +158,7 @@ async def _own_run(request: Request) -> RunRecord:
     async with platform_of(request.app).database.session() as session:
         record = await find_run(session, user_id=principal.user_id, run_id=run_id)
     if record is None:
-        raise NotFoundError(f"run {run_id!r} does not exist")
+        raise NotFoundError(f"run {run_id!r} does not exist", hint="name a run that this user started")
     return record
 
 
@@ -170,7 +174,7 @@ async def _body(request: Request) -> Mapping[str, object]:
 
 def _texts(value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise BadRequestError("permissions is no list of strings")
+        raise BadRequestError("permissions is no list of strings", hint='["agents:run"]')
     return value
 
 
@@ -189,7 +193,7 @@ async def _serve_socket(websocket: WebSocket) -> None:
     platform = platform_of(websocket.app)
     try:
         if not platform.ready:
-            raise UnavailableError("the platform is not ready")
+            raise UnavailableError("the platform is not ready", hint="try again in a moment; /health/ready says when")
         _check_origin(websocket, platform.settings)
         principal = await _principal(websocket)
         limit = platform.settings.limits.connections_per_user

@@ -225,7 +225,7 @@ class ClientConnection:
             case {"type": "resume", "run_id": str(run_id), "after_seq": int(after)}:
                 async with self._platform.database.session() as session:
                     if await find_run(session, user_id=self.user_id, run_id=run_id) is None:
-                        raise NotFoundError(f"run {run_id!r} does not exist")
+                        raise NotFoundError(f"run {run_id!r} does not exist", hint="name a run that this user started")
                 self._offer(_Replay(run_id=run_id, after=after))
             case _:
                 raise BadRequestError(
@@ -235,6 +235,6 @@ class ClientConnection:
 
     def _context(self, message: Mapping[str, object]) -> UserExecutionContext:
         if "agents:run" not in self._principal.permissions:
-            raise ForbiddenError("permission 'agents:run' is missing")
+            raise ForbiddenError("permission 'agents:run' is missing", hint="sign in with a token that holds it")
         thread_id = message.get("thread_id", None) or new_id()
         return UserExecutionContext(user_id=self.user_id, thread_id=str(thread_id), permissions=self._principal.permissions)

@@ -9,13 +9,13 @@ class PlatformError(Exception):
     code = "internal"
     status = 500
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} [fix: {self.hint}]" if self.hint else self.message
+        return f"{self.message} [fix: {self.hint}]"
 
     def body(self) -> dict[str, str]:
         """What a client is told."""

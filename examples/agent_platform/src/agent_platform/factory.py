@@ -136,7 +136,7 @@ class ExecutionEngineFactory:
         async with self._database.session() as session:
             record = await find_run(session, user_id=user_id, run_id=run_id)
         if record is None:
-            raise NotFoundError(f"run {run_id!r} does not exist")
+            raise NotFoundError(f"run {run_id!r} does not exist", hint="name a run that this user started")
         run = self.live_runs.get(run_id)
         if run is not None:
             run.cancel(reason)

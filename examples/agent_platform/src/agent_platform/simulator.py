@@ -38,7 +38,7 @@ class OAuthSimulator:
     async def sign_in(self, *, key: str, email: str, permissions: Iterable[str] | None = None) -> SignedIn:
         """Exchange the simulation key for a token; the user's row is there afterwards."""
         if self._settings.environment is Environment.PRODUCTION:
-            raise ForbiddenError("simulated sign-in does not exist in production")
+            raise ForbiddenError("simulated sign-in does not exist in production", hint="sign in as users do")
         if not self._settings.simulation_key:
             raise UnavailableError("simulated sign-in is off", hint="set E2E_OAUTH_SIMULATION_KEY")
         if not hmac.compare_digest(key.encode(), self._settings.simulation_key.encode()):

@@ -116,9 +116,11 @@ class ToolDispatcher:
             raise
         except TimeoutError as error:
             what = f"took longer than {timeout_s:g} s" if limit.expired() else "raised TimeoutError"
-            raise ToolFailedError(f"tool {name!r} {what}") from error
+            raise ToolFailedError(f"tool {name!r} {what}", hint="give it more time, or less to do at once") from error
         except Exception as error:
-            raise ToolFailedError(f"tool {name!r} raised {type(error).__name__}: {error}") from error
+            raise ToolFailedError(
+                f"tool {name!r} raised {type(error).__name__}: {error}", hint="mend the tool, or its input"
+            ) from error
 
     async def _count_runs(self) -> int:
         async with self._database.session() as session:
@@ -133,7 +135,10 @@ def _check_parameters(tool: Tool, parameters: Mapping[str, object]) -> None:
     ]
     wrong += [f"{name} is not a parameter" for name in parameters if name not in tool.parameters]
     if wrong:
-        raise ToolFailedError(f"tool {tool.name!r} got bad parameters: {'; '.join(wrong)}")
+        raise ToolFailedError(
+            f"tool {tool.name!r} got bad parameters: {'; '.join(wrong)}",
+            hint=f"it takes: {', '.join(tool.parameters) or 'nothing'}",
+        )
 
 
 def _milliseconds_since(began: float) -> float:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def add_services(verbs: "Verbs") -> None:
     """Add ``services ACTION [NAME…]``."""
     parser = add_verb(verbs, "services", _services, "services that stand between commands: start, look, stop")
-    parser.add_argument("action", choices=["up", "down", "status", "env", "logs", "reap"], help="what to do")
+    parser.add_argument("action", choices=["up", "down", "status", "env", "logs", "doctor", "reap"], help="what to do")
     parser.add_argument(
         "kinds", nargs="*", type=ServiceKind, metavar="NAME", help="redis, postgres (default: what the project declares)"
     )
@@ -59,6 +59,8 @@ def _services(arguments: argparse.Namespace) -> int:
             told = standing.env(request, arguments.shell)
         case "logs":
             told = standing.logs(request)
+        case "doctor":
+            told, is_good = standing.diagnose(request)
         case _:
             told = standing.reap()
     sys.stdout.write(f"{told}\n")

@@ -41,7 +41,7 @@ def provide_each(specs: Sequence[ServiceSpec], environ: Mapping[str, str], stack
     notes: list[str] = []
     environment: dict[str, str] = {}
     for spec in specs:
-        stranger = "" if environ.get(adopted_variable(spec.kind)) else _stranger(spec)
+        stranger = "" if environ.get(adopted_variable(spec.kind)) else stranger_on_port(spec)
         try:
             provision = stack.enter_context(provide([spec], environ=environ, folder=folder))
         except CIToolsError as error:
@@ -58,14 +58,19 @@ def provide_each(specs: Sequence[ServiceSpec], environ: Mapping[str, str], stack
     return Servers(examined=Examined(link=Link.SERVICES, findings=tuple(findings), note=note), environment=environment)
 
 
+def preferred_port(spec: ServiceSpec) -> int:
+    """The port that a server of ours asks for first."""
+    return spec.port or _PORTS[spec.kind]
+
+
 def _answered(endpoint: Endpoint) -> str:
     came = endpoint.provenance
     return f"{endpoint.kind} {came.version} answers on {endpoint.host}:{endpoint.port} ({came.provider}, {came.start_ms:.0f} ms)"
 
 
-def _stranger(spec: ServiceSpec) -> str:
+def stranger_on_port(spec: ServiceSpec) -> str:
     """Who holds the port that the service would get; empty when it is free. Nobody is connected to in order to learn it."""
-    port = spec.port or _PORTS[spec.kind]
+    port = preferred_port(spec)
     reservation = ports.reserve(port)
     if reservation is not None:
         reservation.release()

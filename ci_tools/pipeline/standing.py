@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci_tools.doctor.chain import ask_chains, render_chains
 from ci_tools.errors import CIToolsError, ExitCode, UsageError
 from ci_tools.host import github
 from ci_tools.host.runs import prepare_artifacts
@@ -102,6 +103,13 @@ def logs(request: ServicesRequest) -> str:
     project = open_project(request.root, request.environ)
     kinds = request.kinds or tuple(spec.kind for spec in project.config.services)
     return "\n".join(line for kind in kinds for line in standing.logs(_folder(project), kind))
+
+
+def diagnose(request: ServicesRequest) -> tuple[str, bool]:
+    """What every provider of each service's chain says when it is asked for real, and whether each service is served."""
+    project = open_project(request.root, request.environ)
+    chains = ask_chains(_specs(project, request.kinds), project.environ)
+    return render_chains(chains), all(one.chosen is not None for one in chains)
 
 
 def reap() -> str:

@@ -1,5 +1,6 @@
 """The container provider on a stand-in for an engine, with real servers: what is said to it, and what is left of it."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -162,3 +163,15 @@ def test_no_secret_is_seen_among_the_processes(engine: Path, tmp_path: Path) -> 
                 continue
         assert any(str(engine) in line for line in seen)
         assert [line for line in seen if password in line] == []
+
+
+def test_the_doctor_asks_an_engine_that_the_project_names(engine: Path, tmp_path: Path) -> None:
+    """`services doctor` starts a container and says where it came from; nothing of it is left."""
+    (tmp_path / "pyproject.toml").write_text('[tool.ci-tools.services.redis]\nproviders = ["container"]\n', encoding="utf-8")
+    argv = [sys.executable, "-m", "ci_tools", "services", "doctor"]
+    ran = subprocess.run(
+        argv, cwd=tmp_path, env={**os.environ, **on(engine)}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout.splitlines()[0]) == (ExitCode.PASSED, "redis: served by container"), ran.stderr
+    assert "docker.io/valkey/valkey:9.1-alpine on docker 27.0-stand-in" in ran.stdout
+    assert left_of(engine) == []

@@ -13,7 +13,7 @@ class GuardMode(StrEnum):
     OFF = "off"
 
 
-LEAK_KINDS = ("task", "thread", "process", "environment")
+LEAK_KINDS = ("task", "thread", "process", "connection", "file", "descriptor", "environment")
 """What the guards look for after each test."""
 
 

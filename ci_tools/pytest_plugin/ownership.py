@@ -23,7 +23,7 @@ from ci_tools.pytest_plugin.guard import Guard
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 Site = tuple[tuple[CodeType, int], ...]
 """Where something was made: (code, instruction) pairs, innermost first."""
@@ -147,8 +147,10 @@ class Ownership(Guard):
         self._running: list[Owner] = []
         self._threads: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
         self._main_thread = threading.main_thread()
-        self._original: Any = None
+        self._restore: list[Callable[[], None]] = []
+        self._before_close: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self._is_asyncio = False
+        self._is_uvloop = False
 
     @property
     def is_installed(self) -> bool:
@@ -164,9 +166,12 @@ class Ownership(Guard):
         _OWNER.set(self.test)
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
-        """Patch asyncio as soon as somebody has loaded it."""
+        """Patch asyncio and uvloop as soon as somebody has loaded them."""
         if not self._is_asyncio and "asyncio" in sys.modules:
             self.install()
+        if not self._is_uvloop and "uvloop" in sys.modules:
+            self._is_uvloop = True
+            self._patch_loop(sys.modules["uvloop"].Loop)
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nobody runs; the leak guards have looked by then."""
@@ -215,14 +220,29 @@ class Ownership(Guard):
 
     # Making other things
 
-    def making(self) -> tuple[Owner | None, Site]:
+    def making(self, depth: int = 3) -> tuple[Owner | None, Site]:
         """Who makes something right now, and where; for a function that stands in the maker's place."""
+        owner = self.maker()
+        return (None, NO_SITE) if owner is None else (owner, self.site(depth))
+
+    def maker(self) -> Owner | None:
+        """Who makes something right now; None for the toolkit itself and for what no test is behind."""
         owner = _OWNER.get()
         if owner is NOBODY:
-            return None, NO_SITE
+            return None
         if owner is None or owner.is_over or owner is FLOATING:
-            owner = self._threads.get(threading.current_thread()) or self._current()
-        return (None, NO_SITE) if owner is None else (owner, self.site(3))
+            return self._threads.get(threading.current_thread()) or self._current()
+        return owner
+
+    def site_of_task(self, owner: Owner) -> Site:
+        """Where the running task was made: a library that connects in a task of its own shows no frame of the project."""
+        import asyncio  # noqa: PLC0415 - asked about what asyncio's code has made
+
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            return NO_SITE
+        return next((record.site for record in reversed(owner.tasks) if record.ref() is task), NO_SITE) if task else NO_SITE
 
     def adopt_thread(self, thread: threading.Thread, owner: Owner) -> None:
         """What this thread makes belongs to this owner: a new thread starts without context."""
@@ -231,15 +251,43 @@ class Ownership(Guard):
     # Making tasks
 
     def install(self) -> None:
-        """Record tasks from now on."""
+        """Record tasks from now on, and look before every closing of a loop."""
         import asyncio  # noqa: PLC0415 - loaded already: otherwise there is nothing to patch
 
         self._is_asyncio = True
-        original: Any = asyncio.BaseEventLoop.create_task
-        self._original = original  # any loop of the standard library
+        self._patch_loop(asyncio.BaseEventLoop)  # any loop of the standard library
+        original, observers = asyncio.Runner.close, self._before_close
+
+        def close(runner: asyncio.Runner) -> None:
+            loop = getattr(runner, "_loop", None)  # get_loop() would make one
+            if loop is not None and not loop.is_closed() and not loop.is_running():
+                for look in observers:
+                    look(loop)
+            original(runner)
+
+        asyncio.Runner.close = close  # type: ignore[method-assign,assignment] # the moment before all is cancelled silently
+        self._restore.append(lambda: setattr(asyncio.Runner, "close", original))
+
+    def before_close(self, look: "Callable[[asyncio.AbstractEventLoop], None]") -> None:
+        """Call this for every loop that is about to be closed by its runner: closing tidies up without a word."""
+        self._before_close.append(look)
+
+    def ending_here(self) -> list[Owner]:
+        """Whose life ends with a loop that is being closed now: a living fixture's is not over because its loop's is."""
+        return [*self.ended, *([self.test] if self.test is not None and not self.test.is_over else [])]
+
+    def remove(self) -> None:
+        """Put asyncio and uvloop back as they were."""
+        while self._restore:
+            self._restore.pop()()
+        self._is_asyncio = self._is_uvloop = False
+        _OWNER.set(None)
+
+    def _patch_loop(self, kind: Any) -> None:  # noqa: ANN401 - a class of loops
+        original: Any = kind.create_task
         note, adopt = self._note, self._adopt
 
-        def create_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature grows with each version
+        def create_task(loop: "asyncio.AbstractEventLoop", coro: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature grows with each version
             if options.get("context") is None:
                 adopted = adopt(coro)
                 if adopted is not None:
@@ -248,16 +296,9 @@ class Ownership(Guard):
             note(loop, task, coro, options.get("context"))
             return task
 
-        asyncio.BaseEventLoop.create_task = create_task  # type: ignore[method-assign,assignment] # the place where every loop makes its tasks
-
-    def remove(self) -> None:
-        """Put asyncio back as it was."""
-        if self._is_asyncio:
-            import asyncio  # noqa: PLC0415 - as above
-
-            asyncio.BaseEventLoop.create_task = self._original  # type: ignore[method-assign] # as above
-            self._is_asyncio = False
-        _OWNER.set(None)
+        is_inherited = "create_task" not in vars(kind)  # uvloop's class has it from one that cannot be changed
+        kind.create_task = create_task  # the place where every loop of the class makes its tasks
+        self._restore.append(lambda: delattr(kind, "create_task") if is_inherited else setattr(kind, "create_task", original))
 
     def _adopt(self, coro: object) -> contextvars.Context | None:
         """Another context for a task whose inherited owner says nothing."""

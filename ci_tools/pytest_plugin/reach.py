@@ -1,11 +1,16 @@
-"""Reach: whether an object hangs on a living fixture's value. Asked only about what already looks like a leak."""
+"""Reach: who still holds an object, a living fixture or a module. Asked only about what already looks like a leak."""
 
 import gc
-from collections.abc import Sequence
-from types import FunctionType, ModuleType
+import sys
+from collections import deque
+from collections.abc import Container, Sequence
+from pathlib import Path
+from types import FrameType, FunctionType, ModuleType
 
 MOST_OBJECTS = 20_000
 """Objects looked at before the answer is no: a bound on time, not on truth."""
+_FURTHEST = 10
+_WIDEST = 500
 
 
 def holder_of(target: object, values: Sequence[object]) -> str:
@@ -23,6 +28,64 @@ def holder_of(target: object, values: Sequence[object]) -> str:
                     found.append((referent, (*way, type(referent).__name__)))
         front = found
     return ""
+
+
+def keeper_of(target: object, test_path: Path | None) -> str:
+    """The module whose global leads to ``target``; empty when there is none.
+
+    In the test's own module a plain container does not count: that is where a test puts what it forgets.
+    """
+    modules = {id(vars(module)): name for name, module in tuple(sys.modules.items()) if isinstance(module, ModuleType)}
+    front: list[object] = [target]
+    seen = {id(target), id(front)}
+    for _ in range(_FURTHEST):
+        found: list[object] = []
+        for referrer in gc.get_referrers(*front):
+            if id(referrer) in seen or referrer is front or referrer is found:
+                continue
+            seen.add(id(referrer))
+            name = modules.get(id(referrer))
+            if name is not None:
+                if _counts(name, front, referrer, test_path):
+                    return name
+            elif not isinstance(referrer, (FrameType, ModuleType)) and not _is_crossroads(referrer):
+                found.append(referrer)
+        if not found or len(found) > _WIDEST:
+            return ""
+        seen.add(id(found))
+        front = found
+    return ""
+
+
+def kin_of(target: object, packages: Container[str]) -> str:
+    """The package, of these, whose object holds ``target`` most closely; empty when none does."""
+    front: list[object] = [target]
+    seen = {id(target), id(front)}
+    for _ in range(_FURTHEST):
+        found: list[object] = []
+        for referrer in gc.get_referrers(*front):
+            if id(referrer) in seen or referrer is found or isinstance(referrer, (FrameType, ModuleType, type)):
+                continue
+            seen.add(id(referrer))
+            package = type(referrer).__module__.partition(".")[0]
+            if package in packages:
+                return package
+            if not _is_crossroads(referrer):
+                found.append(referrer)
+        if not found or len(found) > _WIDEST:
+            return ""
+        seen.add(id(found))
+        front = found
+    return ""
+
+
+def _counts(name: str, front: Sequence[object], contents: object, test_path: Path | None) -> bool:
+    module = sys.modules.get(name)
+    if test_path is None or module is None or getattr(module, "__file__", None) != str(test_path):
+        return True
+    held = {id(thing) for thing in front}
+    values = [value for value in vars(module).values() if id(value) in held]
+    return contents is vars(module) and any(not isinstance(value, (list, dict, set, deque, tuple)) for value in values)
 
 
 def _referents(thing: object) -> Sequence[object]:

@@ -34,51 +34,19 @@ class TaskGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._original: Any = None
-
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
-        """Look before every closing of a loop."""
-        if self._original is None and self._ownership.is_installed:
-            self._install()
+        ownership.before_close(self._before_close)
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nothing of the test may be left, nor of the fixtures that ended with it."""
-        if phase is Phase.TEARDOWN and self._original is not None:
+        if phase is Phase.TEARDOWN and self._ownership.is_installed:
             owners = [owner for owner in (self._ownership.test, *self._ownership.ended) if owner is not None and owner.tasks]
             if owners:
                 self._look(owners, loop=None)
                 self._look_for_destroyed(owners)
         return error
 
-    def remove(self) -> None:
-        """Put asyncio back as it was."""
-        if self._original is not None:
-            import asyncio  # noqa: PLC0415 - loaded already
-
-            asyncio.Runner.close = self._original  # type: ignore[method-assign] # put back what was there
-            self._original = None
-
-    def _install(self) -> None:
-        import asyncio  # noqa: PLC0415 - loaded already
-
-        self._original = original = asyncio.Runner.close
-        before = self._before_close
-
-        def close(runner: asyncio.Runner) -> None:
-            loop = getattr(runner, "_loop", None)  # get_loop() would make one
-            if loop is not None:
-                before(loop)
-            original(runner)
-
-        asyncio.Runner.close = close  # type: ignore[method-assign,assignment] # the moment before its tasks are cancelled silently
-
     def _before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
-        if loop.is_closed() or loop.is_running():
-            return
-        test = self._ownership.test
-        owners = [*self._ownership.ended, *([test] if test is not None and not test.is_over else [])]
-        # A fixture that is still up may have tasks here: closing the loop under them is not their fault.
-        self._look([owner for owner in owners if owner.tasks], loop=loop)
+        self._look([owner for owner in self._ownership.ending_here() if owner.tasks], loop=loop)
 
     def _look(self, owners: Sequence[Owner], loop: "asyncio.AbstractEventLoop | None") -> None:
         found = self._pending(owners, loop)

@@ -1,0 +1,307 @@
+"""Sockets, servers, connections, files and raw descriptors that outlive the test or fixture that opened them.
+
+Nothing is listed: whatever opens one from Python is noted with its owner, and only what an owner that is over has opened
+is asked whether it is still open. What C code opens by itself (sqlite3, gRPC, uvloop's own handles) is not seen.
+"""
+
+import builtins
+import gc
+import io
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.leaks.opened import (
+    CONNECTION,
+    DESCRIPTOR,
+    FILE,
+    Opened,
+    client_of,
+    identity_of,
+    reference_to,
+)
+from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, frames_of_site
+from ci_tools.pytest_plugin.reach import holder_of, keeper_of
+
+if TYPE_CHECKING:
+    import asyncio
+
+KINDS = (CONNECTION, FILE, DESCRIPTOR)
+SETTLE_S = 0.02
+"""A connection that was told to close gets this long, once per loop and only where one is open."""
+
+_Found = tuple[Made, Owner]
+
+
+class _Noting:
+    """Stands in a built-in's place. Not a function: kept in a class's body it must not turn into a method."""
+
+    __slots__ = ("_note", "_original")
+
+    def __init__(self, original: Callable[..., Any], note: Callable[[Any], None]) -> None:
+        self._original = original
+        self._note = note
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+        result = self._original(*arguments, **options)
+        self._note(result)
+        return result
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._original, name)
+
+
+class DescriptorGuard(Guard):
+    """Notes who opens what, and looks when the owner's life is over or its loop is about to be closed."""
+
+    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
+        self._ownership = ownership
+        self._findings = findings
+        self._project = project
+        self._restore: list[Callable[[], None]] = []
+        self._knows_psycopg = False
+        ownership.before_close(self._look_before_close)
+
+    def install(self) -> None:
+        """Note every opening from now on."""
+        if self._findings.is_on(CONNECTION):
+            self._install_sockets()
+        if self._findings.is_on(FILE):
+            opening = _Noting(builtins.open, self._note_file)
+            self._replace(builtins, "open", opening)
+            self._replace(io, "open", opening)
+        if self._findings.is_on(DESCRIPTOR):
+            for name in ("open", "dup", "pipe", "openpty", "memfd_create", "eventfd"):
+                if hasattr(os, name):
+                    self._install_raw(name)
+
+    def remove(self) -> None:
+        """Put everything back."""
+        while self._restore:
+            self._restore.pop()()
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Note psycopg's connections, which C code opens, as soon as somebody has loaded it."""
+        if not self._knows_psycopg and "psycopg" in sys.modules and self._findings.is_on(CONNECTION):
+            self._knows_psycopg = True
+            self._install_psycopg(sys.modules["psycopg"].BaseConnection)
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down nothing of the test may be open, nor of the fixtures that ended with it."""
+        if phase is Phase.TEARDOWN:
+            found = self._open()
+            if found:
+                self._report([one for one in found if not self._is_kept(one[0], item)])
+        return error
+
+    def look_at_loops(self, item: pytest.Item) -> None:
+        """Look at what open loops work for. Before tasks are looked at: many a task ends with its connection."""
+        owners = [owner for owner in self._ownership.over() if owner.made]
+        if self._open():
+            for loop in tuple(self._ownership.loops):
+                if not loop.is_closed() and not loop.is_running():
+                    self._look_at_loop(loop, owners, item)
+
+    # Noting
+
+    def _install_sockets(self) -> None:
+        original: Any = socket.socket.__init__
+        ownership, holds = self._ownership, self._project.holds
+        get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
+
+        def start(opened: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - socket's own signature
+            original(opened, *arguments, **options)
+            caller = get_frame(1)
+            above = caller.f_back
+            if above is not None and above.f_code.co_name == "_make_self_pipe":  # a loop's own, two for each function's loop
+                return
+            owner, site = ownership.making()
+            if owner is None:
+                return
+            if not any(holds(code.co_filename) for code, _ in site):
+                site = ownership.site_of_task(owner) or site
+            owner.keep(Made(CONNECTION, Opened(CONNECTION, opened.fileno(), reference_to(opened), client_of(caller)), site))
+
+        socket.socket.__init__ = start  # type: ignore[method-assign,assignment] # accepted sockets come past here too
+        self._restore.append(lambda: setattr(socket.socket, "__init__", original))
+
+    def _install_raw(self, name: str) -> None:
+        original = getattr(os, name)
+        opening = _Noting(original, self._note_raw)
+        self._replace(os, name, opening)
+        for supporters in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
+            if original in supporters:  # "os.open in os.supports_dir_fd" is asked by the standard library
+                supporters.add(opening)
+                self._restore.append(lambda known=supporters: known.discard(opening))  # type: ignore[misc] # the loop's value
+
+    def _install_psycopg(self, kind: Any) -> None:  # noqa: ANN401 - a class of an optional library
+        original = kind.__init__
+        ownership = self._ownership
+
+        def start(opened: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - psycopg's own signature
+            original(opened, *arguments, **options)
+            owner, site = ownership.making()
+            if owner is not None:
+                owner.keep(Made(CONNECTION, Opened(CONNECTION, -1, reference_to(opened), "psycopg"), site))
+
+        kind.__init__ = start
+        self._restore.append(lambda: setattr(kind, "__init__", original))
+
+    def _replace(self, module: Any, name: str, value: object) -> None:  # noqa: ANN401 - a module
+        original = getattr(module, name)
+        setattr(module, name, value)
+        self._restore.append(lambda: setattr(module, name, original))
+
+    def _note_file(self, opened: Any) -> None:  # noqa: ANN401 - whatever open() gives
+        owner, site = self._ownership.making(depth=4)
+        if owner is not None:
+            owner.keep(Made(FILE, Opened(FILE, -1, reference_to(opened)), site))
+
+    def _note_raw(self, result: int | tuple[int, ...]) -> None:
+        owner, site = self._ownership.making(depth=4)
+        if owner is None or not site or not self._project.holds(site[0][0].co_filename):
+            return  # a library keeps its numbers where nobody can find them: only the project's own can be judged
+        for number in result if isinstance(result, tuple) else (result,):
+            owner.keep(Made(DESCRIPTOR, Opened(DESCRIPTOR, number, None, identity=identity_of(number)), site))
+
+    # Looking
+
+    def _open(self) -> list[_Found]:
+        return [(made, owner) for owner in self._ownership.over() if owner.made for made in owner.made if _is_open(made)]
+
+    def _look_before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
+        """What the loop works for dies with it, unsaid: no fixture of that loop is left to close it."""
+        owners = [owner for owner in self._ownership.ending_here() if owner.made]
+        if owners:
+            self._look_at_loop(loop, owners, None)
+
+    def _look_at_loop(self, loop: "asyncio.AbstractEventLoop", owners: Sequence[Owner], item: pytest.Item | None) -> None:
+        if not _open_of(owners, loop):
+            return
+        import asyncio  # noqa: PLC0415 - loaded already
+
+        for pause_s in (0, 0, SETTLE_S):  # one that has been closed is gone after a turn or two
+            loop.run_until_complete(asyncio.sleep(pause_s))
+            found = _open_of(owners, loop)
+            if not found:
+                return
+        leaks = [one for one in found if not self._is_kept(one[0], item)]
+        if leaks:
+            self._report(leaks, loop)
+            loop.run_until_complete(asyncio.sleep(0))
+
+    def _is_kept(self, made: Made, item: pytest.Item | None) -> bool:
+        """Whether somebody who lives longer keeps it on purpose: a fixture, a library, a module's own client."""
+        thing = made.thing.ref() if made.thing.ref is not None else None
+        if thing is None:
+            return False
+        if holder_of(thing, self._ownership.living_values()):
+            return True
+        # A module's client may serve the next test; not when its loop is closed now.
+        return item is not None and bool(keeper_of(thing, item.path))
+
+    def _is_made_by_project(self, made: Made) -> bool:
+        return any(self._project.holds(code.co_filename) for code, _ in made.site)
+
+    def _report(self, found: Sequence[_Found], loop: "asyncio.AbstractEventLoop | None" = None) -> None:
+        ends = {id(made): made.thing.ends() for made, _ in found}
+        dialled = {here for here, _ in ends.values() if here}
+        for made, owner in found:
+            owner.made.remove(made)
+            here, there = ends[id(made)]
+            # The other end of a connection that is named already; of the two, the one that was accepted.
+            if there in dialled and here in {peer for _, peer in ends.values()} and not self._is_made_by_project(made):
+                _close(made, loop)
+                continue
+            if not made.thing.is_open:  # closed together with another one, as a file is with its descriptor
+                continue
+            created, stack = frames_of_site(made.site, self._project)
+            leak = Leak(
+                kind=made.kind,
+                what=made.thing.describe(self._project.relative),
+                created=created,
+                created_stack=stack,
+                owner=owner.label,
+                hint=made.thing.hint,
+            )
+            self._findings.add(leak, _close(made, loop))
+
+
+class LoopGuard(Guard):
+    """Asks for what open loops work for, before all other leaks."""
+
+    def __init__(self, descriptors: DescriptorGuard) -> None:
+        self._descriptors = descriptors
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down."""
+        if phase is Phase.TEARDOWN:
+            self._descriptors.look_at_loops(item)
+        return error
+
+
+def _is_open(made: Made) -> bool:
+    return made.kind in KINDS and made.thing.is_open
+
+
+def _open_of(owners: Sequence[Owner], loop: "asyncio.AbstractEventLoop") -> list[_Found]:
+    """What these owners have opened and this loop works for."""
+    watched = _watched(loop)
+    return [
+        (made, owner)
+        for owner in owners
+        for made in owner.made
+        if made.kind == CONNECTION and made.thing.is_open and (made.thing.descriptor in watched or _works_for(made, loop))
+    ]
+
+
+def _watched(loop: "asyncio.AbstractEventLoop") -> frozenset[int]:
+    """The descriptors that the loop waits for; none where it does not say (Windows' proactor, uvloop)."""
+    selector = getattr(loop, "_selector", None)
+    books = selector.get_map() if selector is not None and hasattr(selector, "get_map") else None
+    return frozenset(books or ())
+
+
+def _works_for(made: Made, loop: "asyncio.AbstractEventLoop") -> bool:
+    """Whether it hangs on one of the loop's transports, which is not reading just now."""
+    thing = made.thing.ref()
+    if not isinstance(thing, socket.socket) or thing.gettimeout() != 0:
+        return False
+    return getattr(_transport_of(thing), "_loop", None) is loop
+
+
+def _transport_of(thing: socket.socket) -> Any:  # noqa: ANN401 - a transport of any loop
+    return next((one for one in gc.get_referrers(thing) if hasattr(one, "abort") and hasattr(one, "get_extra_info")), None)
+
+
+def _close(made: Made, loop: "asyncio.AbstractEventLoop | None") -> str:
+    """End it the way its loop does, so that the loop's books are right; else close it."""
+    thing = made.thing.ref() if made.thing.ref is not None else None
+    if loop is None or not isinstance(thing, socket.socket):
+        return str(made.thing.close())
+    transport = _transport_of(thing)
+    if transport is not None:
+        transport.abort()
+        return ""
+    server = _server_of(loop, made.thing.descriptor)
+    if server is not None:
+        server.close()
+        return ""
+    loop.remove_reader(made.thing.descriptor)
+    loop.remove_writer(made.thing.descriptor)
+    return str(made.thing.close())
+
+
+def _server_of(loop: "asyncio.AbstractEventLoop", descriptor: int) -> Any:  # noqa: ANN401 - asyncio.Server
+    books = loop._selector.get_map()  # type: ignore[attr-defined] # noqa: SLF001 - nothing public leads from a socket to its server
+    key = books.get(descriptor)
+    arguments = [argument for handle in (key.data if key else ()) for argument in getattr(handle, "_args", None) or ()]
+    return next((one for one in arguments if hasattr(one, "sockets") and hasattr(one, "is_serving")), None)

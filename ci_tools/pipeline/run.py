@@ -23,7 +23,7 @@ from ci_tools.model.codec import dumps
 from ci_tools.model.policy import Policy
 from ci_tools.model.report import WorkerExit
 from ci_tools.model.service import Provenance, ServiceSpec
-from ci_tools.model.shard import Plan, ShardRef
+from ci_tools.model.shard import Plan, Shard, ShardRef
 from ci_tools.model.verdict import Verdict
 from ci_tools.model.worker import WorkerOrder
 from ci_tools.pipeline.console import introduce
@@ -252,7 +252,7 @@ def _run_configuration(state: _Run, configuration: Configuration, plan: Plan) ->
         state.console.stage("services")
         provision = stack.enter_context(
             provide(
-                _specs(state.project, configuration),
+                _specs(state, configuration, plan, filled),
                 environ=state.project.environ,
                 folder=private,
                 slots=slots,
@@ -268,8 +268,18 @@ def _run_configuration(state: _Run, configuration: Configuration, plan: Plan) ->
             _run_shard(state, configuration, plan, shard.ref, slots_path, provision.provenances)
 
 
-def _specs(project: Project, configuration: Configuration) -> tuple[ServiceSpec, ...]:
-    return tuple(spec for spec in project.config.services if spec.kind in configuration.services)
+def _specs(state: _Run, configuration: Configuration, plan: Plan, shards: Sequence[Shard]) -> tuple[ServiceSpec, ...]:
+    """The configuration's services, without those that tests of other shards declare and none of these.
+
+    A service that no test of the whole plan declares may be used by any of them: it is started everywhere.
+    """
+    declared = {name for shard in plan.shards for name in shard.services}
+    needed = {name for shard in shards for name in shard.services}
+    specs = tuple(spec for spec in state.project.config.services if spec.kind in configuration.services)
+    idle = [spec for spec in specs if spec.kind in declared - needed]
+    for spec in idle:
+        state.console.say(f"{spec.kind}: declared by tests of other shards only, not started here")
+    return tuple(spec for spec in specs if spec not in idle)
 
 
 def _run_shard(

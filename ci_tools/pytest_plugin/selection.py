@@ -18,6 +18,14 @@ REFUSED_KEY = "ci_tools_refused"
 """In a pytest-xdist worker's ``workeroutput``: why it refused."""
 
 _SHOWN = 10
+_OF_FIXTURES = {
+    "redis_endpoint": "redis",
+    "redis_url": "redis",
+    "redis_server": "redis",
+    "postgres_endpoint": "postgres",
+    "postgres_url": "postgres",
+}
+"""The service of each of the plugin's own fixtures."""
 
 
 class Selection:
@@ -127,7 +135,7 @@ class Listing:
             names = groups_of(item)
             if names:
                 groups[test_id] = "_".join(sorted(names))
-            needed = services_of(item)
+            needed = needs_of(item)
             if needed:
                 services[test_id] = needed
         self._collected = Collected(
@@ -144,6 +152,18 @@ class Listing:
 def services_of(item: pytest.Item) -> tuple[str, ...]:
     """The services that the test's ``service`` marks declare, sorted."""
     return tuple(sorted({str(name) for mark in item.iter_markers("service") for name in mark.args}))
+
+
+def needs_of(item: pytest.Item) -> tuple[str, ...]:
+    """What must run for the test: the services that it declares, and those whose fixtures it asks for, itself or through others.
+
+    A ``database`` may be PostgreSQL, so where a configuration has that service it is needed.
+    """
+    names = set(services_of(item))
+    if "database" in names:
+        names.add("postgres")
+    names |= {_OF_FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in _OF_FIXTURES}
+    return tuple(sorted(names))
 
 
 def _path_of(test_id: str) -> str:

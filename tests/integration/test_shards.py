@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from ci_tools.model.case import Outcome
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.journal import parse_journal
-from ci_tools.model.report import ShardReport
+from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.worker import Collected, WorkerOrder
 from ci_tools.reports.journals import read_shard
@@ -309,3 +309,87 @@ def test_the_test_that_breaks_another_is_found(root: Path, artifacts: Path) -> N
 
     found = find_culprits(before, fails_after)
     assert (found.culprits, found.is_minimal) == (("test_a.py::test_6",), True)
+
+
+SERVICES = {
+    "test_redis.py": """
+        import os
+
+        import pytest
+        import redis
+
+        @pytest.mark.service("redis")
+        def test_redis():
+            with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+                assert client.ping()
+            assert "DATABASE_URL" not in os.environ
+    """,
+    "test_database.py": """
+        import socket
+
+        def test_database(postgres_endpoint):
+            socket.create_connection((postgres_endpoint.host, postgres_endpoint.port), 5).close()
+    """,
+    "test_sum.py": """
+        import os
+
+        def test_sum():
+            assert {"DATABASE_URL", "REDIS_URL"} & os.environ.keys() == set()
+    """,
+}
+SERVICES_TABLE = """
+[tool.ci-tools]
+[tool.ci-tools.services.redis]
+[tool.ci-tools.services.postgres]
+[tool.pytest.ini_options]
+asyncio_default_fixture_loop_scope = "function"
+"""
+
+
+def ci_tools(root: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """One verb in the project, with an environment that names no CI and no other run."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "GITHUB_", "PYTEST_"))}
+    argv = [sys.executable, "-m", "ci_tools", *arguments]
+    return subprocess.run(
+        argv, cwd=root, env={**env, **(environ or {})}, capture_output=True, text=True, check=False, timeout=150
+    )
+
+
+def latest(root: Path) -> RunReport:
+    """What the latest run reported."""
+    return loads(RunReport, (root / "ci-artifacts/latest/report.json").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("path", "services"),
+    [
+        ("test_sum.py", []),
+        ("test_redis.py", ["redis"]),
+        pytest.param("test_database.py", ["postgres"], marks=pytest.mark.slow),
+    ],
+)
+def test_a_shard_starts_the_services_that_its_tests_need(root: Path, path: str, services: list[str]) -> None:
+    """Of two declared services a shard starts what its tests' marks and fixtures ask for: two, one or none."""
+    write_suite(root, SERVICES)
+    (root / "pytest.ini").unlink()
+    (root / "pyproject.toml").write_text(SERVICES_TABLE, encoding="utf-8")
+    made = ci_tools(root, "plan", "--shards", "3", "--output", "plan.json")
+    assert made.returncode == 0, made.stderr
+    plan = loads(Plan, (root / "plan.json").read_bytes())
+    ref = next(shard.ref for shard in plan.shards if shard.units[0].path == path)
+    done = ci_tools(root, "run", "--plan", "plan.json", "--shard", str(ref), "--workers", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = latest(root)
+    assert ([case.outcome for case in report.cases], services) == (
+        [Outcome.PASSED],
+        sorted(str(one.kind) for one in report.services),
+    )
+
+
+def test_a_service_that_nobody_declares_is_started_everywhere(root: Path) -> None:
+    """Where no test of the plan declares Redis any of them may use it: its URL is there."""
+    write_suite(root, {"test_a.py": "import os\ndef test_a():\n    assert os.environ['REDIS_URL']\n"})
+    (root / "pytest.ini").unlink()
+    (root / "pyproject.toml").write_text(SERVICES_TABLE.replace("[tool.ci-tools.services.postgres]\n", ""), encoding="utf-8")
+    done = ci_tools(root, "run", "--workers", "1")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,5 +1,4 @@
 import importlib.util
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +40,7 @@ FAULTS = {
         ("workflows/ci.yml", "    timeout-minutes: 30\n", ""),
         ("workflows/ci.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-latest"),
         ("workflows/ci.yml", "macos-15, windows-2025]", "macos-latest, windows-2025]"),
-        ("workflows/ci.yml", '"ubuntu-24.04", "macos-15"]', '"ubuntu-latest"]'),
+        ("workflows/ci.yml", '"ubuntu-24.04", "macos-15", ', '"ubuntu-latest", '),
         ("workflows/ci.yml", "    permissions:\n      contents: read # check out the code\n    steps", "    steps"),
     ],
     "no_permission_by_default": [
@@ -83,7 +82,28 @@ FAULTS = {
         ),
         ("actions/gate/action.yml", "    description: The needs context of the job as JSON, that is toJSON(needs).\n", ""),
     ],
+    "guide_lists_every_input": [
+        ("workflows/integration.yml", 'default: "4"', 'default: "5"'),
+        ("workflows/integration.yml", "      retention-days:\n        description", "      kept-days:\n        description"),
+        ("actions/setup/action.yml", "  version:\n", "  tool-version:\n"),
+        (workflow_rules.GUIDE, "| `use-cache` |", "| `no-cache` |"),
+    ],
+    "examples_fit_the_inputs": [
+        (workflow_rules.GUIDE, '      shards: "4"\n', '      shard-count: "4"\n'),
+        (workflow_rules.GUIDE, "    permissions:\n      contents: read\n", "    permissions:\n      contents: write\n"),
+        ("workflows/nightly.yml", "      redis-image:", "      redis:"),
+    ],
+    "every_system_has_a_redis": [(workflow_rules.DOWNLOADS, '"os": "win32"', '"os": "cygwin"')],
+    "command_lines_are_ours": [
+        ("workflows/integration.yml", "--github-output", "--github-outputs"),
+        ("workflows/release.yml", "--max-age 24h", "--max-age tomorrow"),
+        ("workflows/ci.yml", "run: ci-tools services down", "run: ci-tools services drop"),
+    ],
 }
+
+
+EVERYWHERE = ("services_run_on_linux_only", "every_system_has_a_redis")
+"""Rules that one hole alone does not break."""
 
 
 @pytest.mark.parametrize(
@@ -95,9 +115,10 @@ def test_a_planted_fault_is_found(rule: str, path: str, old: str, new: str, file
     """Each rule does find its fault, planted into the real files."""
     text = files.texts[path]
     assert old in text, "the fault no longer fits the file: plant it anew"
-    planted = text.replace(old, new, 1) if rule != "services_run_on_linux_only" else text.replace(old, new)
+    planted = text.replace(old, new) if rule in EVERYWHERE else text.replace(old, new, 1)
     files.texts[path] = planted
-    (files.workflows if path.startswith("workflows/") else files.actions)[path] = yaml.safe_load(planted)
+    if path.endswith(".yml"):
+        (files.workflows if path.startswith("workflows/") else files.actions)[path] = yaml.safe_load(planted)
     assert getattr(workflow_rules, rule)(files) != []
 
 
@@ -106,15 +127,10 @@ def test_every_rule_has_a_planted_fault() -> None:
     assert sorted(FAULTS) == sorted(rule.__name__ for rule in workflow_rules.RULES)
 
 
-def test_every_command_line_is_one_of_ours(files: Files) -> None:
-    """Each ``ci-tools`` line of a workflow or action parses with today's command line."""
-    calls = workflow_rules.tool_calls(files)
-    assert {words[0] for _, words in calls} >= {"plan", "run", "gate"}
-    for where, words in calls:
-        try:
-            parse(words)
-        except SystemExit:
-            pytest.fail(f"{where}: ci-tools {' '.join(words)} does not parse")
+def test_our_verbs_are_called(files: Files) -> None:
+    """The rule on command lines finds something to look at: the verbs that CI rests on are among the lines."""
+    called = {words[0] for _, words in workflow_rules.tool_calls(files)}
+    assert called >= {"plan", "run", "gate", "baseline", "release", "services"}
 
 
 def test_the_gate_action_builds_a_command_line_of_ours() -> None:
@@ -136,34 +152,6 @@ def test_setup_installs_nothing_without_a_hash_but_what_was_asked_for() -> None:
     commands = install.commands("locks/all.txt", "\n-e\n .[tests] \n")
     assert commands[0][-1] == "locks/all.txt"
     assert commands[1][-2:] == ["-e", ".[tests]"]
-
-
-def test_the_guide_lists_every_input(files: Files) -> None:
-    """The tables of docs/guide/github.md hold the inputs and outputs of the workflow and the actions, with their defaults."""
-    guide = (ROOT / "docs" / "guide" / "github.md").read_text(encoding="utf-8")
-    declared = {
-        "workflows/integration.yml": workflow_rules.triggers(files.workflows["workflows/integration.yml"])["workflow_call"],
-        **files.actions,
-    }
-    for path, item in declared.items():
-        section = guide.split(f"`.github/{path}`", 1)[1].split("\n## ", 1)[0]
-        rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", section, re.MULTILINE))
-        expected = {
-            name: f"`{spec['default']}`" if str(spec.get("default", "")) else "" for name, spec in item.get("inputs", {}).items()
-        }
-        expected |= dict.fromkeys(item.get("outputs", {}), "output")
-        required = {name for name, spec in item.get("inputs", {}).items() if spec.get("required")}
-        assert rows == expected | dict.fromkeys(required, "required"), path
-
-
-def test_the_guides_example_fits_the_inputs(files: Files) -> None:
-    """The example of the guide gives inputs that there are, and no permission but the one that is needed."""
-    guide = (ROOT / "docs" / "guide" / "github.md").read_text(encoding="utf-8")
-    example = yaml.safe_load(guide.split("```yaml\n", 1)[1].split("```", 1)[0])
-    inputs = workflow_rules.triggers(files.workflows["workflows/integration.yml"])["workflow_call"]["inputs"]
-    (job,) = example["jobs"].values()
-    assert set(job["with"]) <= set(inputs)
-    assert (example["permissions"], job["permissions"]) == ({}, {"contents": "read"})
 
 
 def test_dependabot_watches_every_folder_of_actions() -> None:

@@ -1,6 +1,7 @@
 """What this project demands of its own workflows, as functions: a set of parsed files in, sentences about breaches out."""
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -10,22 +11,31 @@ from typing import Any
 
 import yaml
 
+from ci_tools.cli import parse
+from ci_tools.scaffold.project import WORKFLOW
+
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / ".github"
 PINNED_LABELS = {"ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "windows-2025"}
 ENVIRONMENT = {"PROJECT": ".", "SHARD": "1/2", "SHARDS": "auto", "TARGET": "5m", "PROFILE": "default", "KIND": "redis"}
 """What the variables of our `run:` lines stand for when they are parsed."""
 
+GUIDE, DOWNLOADS = "docs/guide/github.md", "ci_tools/services/downloads.json"
+
 Tree = dict[Any, Any]
 
 
 @dataclass(slots=True)
 class Files:
-    """Workflows and actions by path, parsed and as text."""
+    """Workflows and actions by path, parsed and as text; as text also the guide and the table of downloads."""
 
     workflows: dict[str, Tree] = field(default_factory=dict)
     actions: dict[str, Tree] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+
+    def yaml_texts(self) -> Iterator[tuple[str, str]]:
+        """Every workflow and action as text."""
+        return ((path, text) for path, text in self.texts.items() if path.endswith(".yml"))
 
     def jobs(self) -> Iterator[tuple[str, str, Tree]]:
         """Every job with the path of its workflow and its ID."""
@@ -46,6 +56,7 @@ class Files:
 def load() -> Files:
     """The files of this repository."""
     files = Files()
+    files.texts |= {path: (ROOT / path).read_text(encoding="utf-8") for path in (GUIDE, DOWNLOADS)}
     for path in sorted([*GITHUB.glob("workflows/*.yml"), *GITHUB.glob("actions/*/action.yml")]):
         name = path.relative_to(GITHUB).as_posix()
         text = path.read_text(encoding="utf-8")
@@ -124,7 +135,7 @@ def no_permission_by_default(files: Files) -> list[str]:
         for path, workflow in files.workflows.items()
         if workflow.get("permissions") != {}
     ]
-    for path, text in files.texts.items():
+    for path, text in files.yaml_texts():
         grants = re.findall(r"^ +(?:[a-z]+(?:-[a-z]+)*): (?:read|write)\b(.*)$", text, re.MULTILINE)
         found += [f"{path}: a grant without a reason" for rest in grants if "#" not in rest]
     return found
@@ -149,7 +160,7 @@ def actions_are_pinned(files: Files) -> list[str]:
     """Foreign actions stand at one full commit everywhere, with its version behind; own ones are named by ``$/`` and exist."""
     found = []
     pins: dict[str, set[str]] = {}
-    for path, text in files.texts.items():
+    for path, text in files.yaml_texts():
         for used, comment in re.findall(r"^[ -]+uses: (\S+)(.*)$", text, re.MULTILINE):
             if used.startswith("$/"):
                 target = ROOT / used[2:]
@@ -258,6 +269,77 @@ def inputs_are_used(files: Files) -> list[str]:
     return found
 
 
+def _callable(files: Files) -> dict[str, Tree]:
+    """What others may call, with its inputs and outputs: the reusable workflow and every action."""
+    called = ((path, triggers(workflow).get("workflow_call")) for path, workflow in files.workflows.items())
+    return {path: call for path, call in called if call} | files.actions
+
+
+def guide_lists_every_input(files: Files) -> list[str]:
+    """The guide's tables hold the inputs and outputs of the workflow and of each action, with their defaults, and no other."""
+    found = []
+    for path, item in _callable(files).items():
+        section = files.texts[GUIDE].partition(f"`.github/{path}`")[2].split("\n## ", 1)[0]
+        rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", section, re.MULTILINE))
+        expected = {}
+        for name, spec in item.get("inputs", {}).items():
+            default = str(spec.get("default", ""))
+            expected[name] = "required" if spec.get("required") else f"`{default}`" if default else ""
+        expected |= dict.fromkeys(item.get("outputs", {}), "output")  # the table of outputs is the later one
+        found += [
+            f"{path}: the guide has {rows.get(name)!r} for {name}, expected {row!r}"
+            for name, row in expected.items()
+            if rows.get(name) != row
+        ]
+        found += [f"{path}: the guide has {name}, which there is not" for name in rows if name not in expected]
+    return found
+
+
+def examples_fit_the_inputs(files: Files) -> list[str]:
+    """Callers of our workflow (the guide, what `init` writes, we ourselves) give inputs that there are, and no other right."""
+    texts = {GUIDE: files.texts[GUIDE].split("```yaml\n", 1)[1].split("```", 1)[0], "init --github": WORKFLOW}
+    examples = {where: yaml.safe_load(text) for where, text in texts.items()}
+    inputs = set(_callable(files)["workflows/integration.yml"]["inputs"])
+    found = []
+    for where, workflow in {**examples, **files.workflows}.items():
+        for name, job in workflow["jobs"].items():
+            if "workflows/integration.yml" not in job.get("uses", ""):
+                continue
+            found += [f"{where}:{name} gives {key}, which is no input" for key in job["with"] if key not in inputs]
+            if (workflow["permissions"], job["permissions"]) != ({}, {"contents": "read"}):
+                found.append(
+                    f"{where}:{name} grants {workflow['permissions']} and {job['permissions']}, expected contents: read alone"
+                )
+    return found
+
+
+def every_system_has_a_redis(files: Files) -> list[str]:
+    """Where a job needs a Redis, ci-tools has a download for that system: without a container it is not red from the start."""
+    known = {entry["os"] for entry in json.loads(files.texts[DOWNLOADS]) if entry["distribution"] in {"redis", "valkey"}}
+    found = []
+    for path, name, job in files.jobs():
+        if "workflows/integration.yml" in job.get("uses", ""):
+            labels = yaml.safe_load(job["with"].get("systems", "[]"))
+        elif any("actions/services" in str(step.get("uses", "")) for step in job.get("steps", [])):
+            labels = _labels(files, path, job)
+        else:
+            continue
+        wanted = {label: {"u": "linux", "m": "darwin", "w": "win32"}[label[0]] for label in labels}
+        found += [f"{path}:{name}: no Redis for {label}" for label, system in wanted.items() if system not in known]
+    return found
+
+
+def command_lines_are_ours(files: Files) -> list[str]:
+    """Every ``ci-tools`` line of a ``run:`` parses with today's command line."""
+    found = []
+    for where, words in tool_calls(files):
+        try:
+            parse(words)
+        except SystemExit:
+            found.append(f"{where}: ci-tools {' '.join(words)} does not parse")
+    return found
+
+
 def tool_calls(files: Files) -> list[tuple[str, list[str]]]:
     """Every ``ci-tools`` command line of a ``run:``, its variables replaced by what they stand for, without the program."""
     found = []
@@ -284,4 +366,8 @@ RULES: tuple[Callable[[Files], list[str]], ...] = (
     followed_workflows_exist,
     nox_sessions_exist,
     inputs_are_used,
+    guide_lists_every_input,
+    examples_fit_the_inputs,
+    every_system_has_a_redis,
+    command_lines_are_ours,
 )

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 FEWER = (
-    """systems: '["ubuntu-24.04", "macos-15"]'\n      shards: "4"\n""",
+    """systems: '["ubuntu-24.04", "macos-15", "windows-2025"]'\n      shards: "4"\n""",
     """systems: '["ubuntu-24.04"]'\n      shards: "2"\n""",
 )
 """The matrix of ci.yml, cut down to what one machine runs in minutes."""

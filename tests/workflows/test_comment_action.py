@@ -1,14 +1,19 @@
 """The privileged half of a pull request's report: its script against a GitHub on this machine, with planted artifacts."""
 
+import io
 import json
 import os
 import re
+import stat
+import struct
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -94,11 +99,10 @@ def bodies(server: GitHubServer) -> dict[int, list[str]]:
     return {number: [one["body"] for one in comments] for number, comments in server.state.comments.items()}
 
 
-def replant(server: GitHubServer, name: str, files: Mapping[str, bytes]) -> None:
-    """Put other files under the name of an artifact."""
-    server.state.artifacts = [
-        (id_, known, zipped(files) if known == name else data) for id_, known, data in server.state.artifacts
-    ]
+def replant(server: GitHubServer, name: str, planted: Mapping[str, bytes] | bytes) -> None:
+    """Put other files, or other bytes instead of a zip, under the name of an artifact."""
+    content = planted if isinstance(planted, bytes) else zipped(planted)
+    server.state.artifacts = [(id_, known, content if known == name else data) for id_, known, data in server.state.artifacts]
 
 
 def test_the_pull_request_with_this_head_gets_one_comment(server: GitHubServer, tmp_path: Path) -> None:
@@ -148,6 +152,62 @@ def test_a_forged_verdict_is_not_read(server: GitHubServer, tmp_path: Path, run:
     assert "# ❌ FAIL 2/3 passed" in bodies(server)[7][0]
 
 
+def test_a_forged_number_is_nobodys(server: GitHubServer, tmp_path: Path, run: dict[str, dict[str, bytes]]) -> None:
+    """Numbers of pull requests in artifacts, in their names and in reports are not read: only the head decides."""
+    server.state.pulls = {1: "b" * 40, 7: HEAD}
+    name = "integration-shard-ubuntu-24.04-py3.13-2-of-2"
+    planted = {"pr_number": b"1", "event.json": b'{"number": 1, "pull_request": {"number": 1}}', "NR": b"1"}
+    facts = {path: data.replace(b'"facts":{', b'"facts":{"pull_request":"1",') for path, data in run[name].items()}
+    assert facts != run[name]
+    replant(server, name, facts | planted)
+    server.state.artifacts.append((51, "pr-1", zipped(planted)))
+    comment(server, tmp_path)
+    assert list(bodies(server)) == [7]
+
+
+INJECTIONS = {
+    "a mention": "@everyone",
+    "a reference": "org/repo#1",
+    "an image": "![x](https://evil.example/pixel.png)",
+    "a link": "[passed](https://evil.example)",
+    "a bare address": "https://evil.example/x",
+    "HTML": '<img src="https://evil.example/x"><script>1</script>',
+    "the end of a comment": "--> <!-- ci-tools:summary key=ci -->",
+    "the end of a fence": "````\n~~~\n```\n# PASS",
+    "the end of details": "</code></pre></details># PASS",
+    "a table's border": "| a | b |\n|---|---|",
+    "a workflow command": "\n::error::evil\n::set-output name=verdict::passed\n::add-mask::a",
+    "an escape of the terminal": "\x1b[2J\x1b]8;;https://evil.example\x07",
+    "a reversed text": "\u202egnp.exe",
+}
+
+
+@pytest.mark.parametrize("text", INJECTIONS.values(), ids=INJECTIONS)
+def test_an_injection_is_inert(server: GitHubServer, tmp_path: Path, run: dict[str, dict[str, bytes]], text: str) -> None:
+    """Planted as message and fact of a failing run, it is mere text in the comment, and no line of the job's log is a command."""
+    name = "integration-shard-ubuntu-24.04-py3.13-2-of-2"
+    files = dict(run[name])
+    (path,) = (path for path in files if "/shard-" in path)
+    report = files[path].decode().replace("@everyone see #1", json.dumps(f"@everyone see #1 {text}")[1:-1])
+    report = report.replace('"facts":{', f'"facts":{{{json.dumps(text)}:{json.dumps(text)},')
+    assert report != files[path].decode()
+    replant(server, name, files | {path: report.encode()})
+    done = comment(server, tmp_path)
+    (body,) = bodies(server)[7]
+    assert body.startswith("<!-- ci-tools:summary key=ci -->\n# ❌ FAIL 2/3 passed")
+    assert "everyone see #1 " in body
+    tokens = MarkdownIt("gfm-like").parse(body)
+    inline = [token for block in tokens for token in (block, *(block.children or ()))]
+    told = [token for token in inline if token.type in {"text", "link_open", "image", "html_inline", "html_block"}]
+    shown = " ".join(f"{token.content} {token.attrs}" for token in told).replace("<!-- ci-tools:summary key=ci -->", "", 1)
+    shown = re.sub(r"<code>.*?</code>|<pre>.*?</pre>", "", shown, flags=re.DOTALL)
+    assert not re.search(r"@everyone|evil|org/repo#1|ci-tools:summary|<img|<script", shown), shown
+    headings = [inline[place + 1].content for place, token in enumerate(inline) if token.type == "heading_open"]
+    assert not any(heading.startswith("PASS") for heading in headings)
+    assert not re.search("[\x1b\x07\u202e]", body)
+    assert not re.search(r"^::", done.stdout + done.stderr, re.MULTILINE)
+
+
 def test_a_missing_shard_is_not_green(server: GitHubServer, tmp_path: Path) -> None:
     """With the red shard left out the verdict is incomplete: the plan knows what was promised."""
     server.state.artifacts = [one for one in server.state.artifacts if not one[1].endswith("2-of-2")]
@@ -155,18 +215,51 @@ def test_a_missing_shard_is_not_green(server: GitHubServer, tmp_path: Path) -> N
     assert "1 of 2 shards missing" in bodies(server)[7][0].splitlines()[1]
 
 
+def linked(name: str, target: str, then: str = "") -> bytes:
+    """A zip with a symbolic link, and with a file that would be written through it."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        link = zipfile.ZipInfo(name)
+        link.create_system = 3  # made on Unix: the mode counts
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, target)
+        if then:
+            archive.writestr(then, "x")
+    return stream.getvalue()
+
+
+def crowded() -> bytes:
+    """A zip whose directory names files without end and without bytes: small enough to be sent, made to fill the memory."""
+    entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"x"
+    directory = entry * 400_000  # what a download may weigh; the count at its end lies about the rest
+    return directory + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
+
+
+def many_for_real() -> bytes:
+    """A true zip of 60 000 empty files."""
+    return zipped({f"{number:x}": b"" for number in range(60_000)})
+
+
 PLANTED = {
-    "a climbing name": {"../../../evil.py": b"x"},
-    "an absolute name": {"/tmp/evil.py": b"x"},  # noqa: S108 - it must not be written
-    "too many files": {f"{number}": b"" for number in range(6_000)},
-    "a bomb": {"shard-1-of-2.json": b"\0" * 60_000_000},
+    "a climbing name": zipped({"../../../evil.py": b"x"}),
+    "a climbing name of Windows": zipped({"..\\..\\evil.py": b"x"}),
+    "an absolute name": zipped({"/tmp/evil.py": b"x"}),  # noqa: S108 - it must not be written
+    "a name with an escape in it": zipped({"r/\x1b]0;evil\x07.json": b"x"}),
+    "a name twice": zipped({"r/shard-2-of-2.json": b"{}", "r/SHARD-2-of-2.json": b"{}"}),
+    "a link to a secret": linked("r/shard-2-of-2.json", "/proc/self/environ"),
+    "a link to write through": linked("r", "/tmp", then="r/evil.py"),  # noqa: S108 - as above
+    "too many files": zipped({f"{number}": b"" for number in range(6_000)}),
+    "a directory without end": crowded(),
+    "sixty thousand files": many_for_real(),
+    "a bomb": zipped({"shard-1-of-2.json": b"\0" * 60_000_000}),
+    "no archive at all": b"PK\x05\x06",
 }
 
 
-@pytest.mark.parametrize("files", PLANTED.values(), ids=PLANTED)
-def test_a_hostile_archive_is_refused_and_said(server: GitHubServer, tmp_path: Path, files: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("data", PLANTED.values(), ids=PLANTED)
+def test_a_hostile_archive_is_refused_and_said(server: GitHubServer, tmp_path: Path, data: bytes) -> None:
     """The comment says that the artifacts were refused; nothing is written outside, and no verdict is given."""
-    replant(server, "integration-shard-ubuntu-24.04-py3.13-2-of-2", files)
+    replant(server, "integration-shard-ubuntu-24.04-py3.13-2-of-2", data)
     done = comment(server, tmp_path)
     assert done.returncode == 0, done.stderr
     assert bodies(server)[7][0].splitlines()[1] == "# 💥 No verdict: the run's artifacts were refused"

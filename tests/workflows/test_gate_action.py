@@ -11,12 +11,13 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[2] / ".github/actions/gate/gate.py"
 
 
-def judge(folder: Path, needs: object, allowed_skips: str = "") -> tuple[int, dict[str, str], str]:
+def judge(folder: Path, needs: object, allowed_skips: str = "", verdicts: str = "") -> tuple[int, dict[str, str], str]:
     """The exit code, the outputs and the log of the action's script for these needs."""
     output = folder / "output"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "INPUT_"))} | {
         "CI_NEEDS": needs if isinstance(needs, str) else json.dumps(needs),
         "INPUT_ALLOWED_SKIPS": allowed_skips,
+        "INPUT_VERDICTS": verdicts,
         "GITHUB_OUTPUT": str(output),
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
     }
@@ -41,7 +42,7 @@ def needs(**results: str) -> dict[str, object]:
 def test_all_succeeded(tmp_path: Path) -> None:
     """Every job succeeded: passed, exit 0, no annotation."""
     code, outputs, log = judge(tmp_path, needs(lint="success", tests="success"))
-    assert (code, outputs) == (0, {"verdict": "passed", "headline": "PASS 2/2 jobs"})
+    assert (code, outputs) == (0, {"verdict": "passed", "headline": "PASS 2/2 jobs", "counts": "{}"})
     assert "::error" not in log
 
 
@@ -82,3 +83,44 @@ def test_a_skip_of_an_unknown_job_is_an_error(tmp_path: Path) -> None:
     """A misspelt job in allowed-skips is said, not ignored."""
     code, outputs, _ = judge(tmp_path, needs(lint="success"), "dosc")
     assert (code, outputs["headline"]) == (2, "ERROR allowed-skips names dosc, which the gate does not need")
+
+
+def lay_down(folder: Path, **decisions: str) -> str:
+    """A folder with a verdict for each name; the text itself where the decision is no word."""
+    for name, decision in decisions.items():
+        path = folder / "verdicts" / name / "verdict.json"
+        path.parent.mkdir(parents=True)
+        told = json.dumps({"decision": decision, "counts": {"passed": 3, "failed": 1}}) if decision.isalpha() else decision
+        path.write_text(told, encoding="utf-8")
+    return str(folder / "verdicts")
+
+
+def test_counts_are_added_up(tmp_path: Path) -> None:
+    """The counts of all verdicts are one output, also when the answer is no."""
+    verdicts = lay_down(tmp_path, linux="passed", macos="failed")
+    code, outputs, _ = judge(tmp_path, needs(verdict="failure"), verdicts=verdicts)
+    assert (code, json.loads(outputs["counts"])) == (10, {"failed": 2, "passed": 6})
+    assert outputs["headline"] == "FAIL 0/1 jobs – verdict: failure"
+
+
+@pytest.mark.parametrize(
+    ("decisions", "said"),
+    [
+        ({}, "no verdict in "),
+        ({"linux": "passed", "macos": "failed"}, "macos: failed"),
+        ({"linux": "passed", "macos": "[1]"}, "macos: unreadable"),
+        ({"linux": '{"decision": "passed", "counts": {"passed": "many"}}'}, "linux: unreadable"),
+    ],
+)
+def test_green_jobs_without_passed_verdicts_are_not_green(tmp_path: Path, decisions: dict[str, str], said: str) -> None:
+    """Jobs that all succeeded are not believed where a verdict is missing, cannot be read, or says something else."""
+    verdicts = lay_down(tmp_path, **decisions) if decisions else str(tmp_path / "nothing")
+    code, outputs, _ = judge(tmp_path, needs(verdict="success"), verdicts=verdicts)
+    assert (code, outputs["verdict"]) == (11, "incomplete")
+    assert said in outputs["headline"]
+
+
+def test_green_jobs_and_passed_verdicts_are_green(tmp_path: Path) -> None:
+    """Every job succeeded and every verdict is passed: passed."""
+    verdicts = lay_down(tmp_path, linux="passed", macos="passed")
+    assert judge(tmp_path, needs(verdict="success"), verdicts=verdicts)[0] == 0

@@ -3,6 +3,8 @@
 import json
 import re
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,10 @@ jobs:
 """
 
 
+FORK = {"sha": "0" * 40, "ref": "patch", "repo": {"fork": True, "full_name": "someone/stranger"}}
+FORKED = {"action": "opened", "number": 7, "pull_request": {"number": 7, "head": FORK}}
+
+
 @pytest.fixture(name="host")
 def _host(tmp_path: Path) -> Host:
     return Host(tmp_path)
@@ -64,6 +70,13 @@ def run(
     """Run the stranger's workflow for an event."""
     host.write({"pyproject.toml": PROJECT, ".github/workflows/ci.yml": caller(shards=shards, systems=systems), **SUITE})
     return host.run(*event, env=env)
+
+
+def forked(folder: Path) -> tuple[str, ...]:
+    """The event of a fork's pull request, as arguments of ``run``."""
+    event = folder / "event.json"
+    event.write_text(json.dumps(FORKED), encoding="utf-8")
+    return ("pull_request", "-e", str(event))
 
 
 def verdict(result: Result, system: str = "ubuntu-24.04") -> dict[str, Any]:
@@ -94,6 +107,7 @@ def test_six_shards_on_two_systems_each_have_a_verdict(host: Host) -> None:
         "integration-plan",
         *(f"integration-shard-{system}-py3.13-{n}-of-3" for system in ("macos-15", "ubuntu-24.04") for n in (1, 2, 3)),
         *(f"integration-verdict-{system}-py3.13" for system in ("macos-15", "ubuntu-24.04")),
+        "integration-verdicts",
     ]
     assert [verdict(result, system)["counts"]["passed"] for system in ("macos-15", "ubuntu-24.04")] == [6, 6]
 
@@ -142,7 +156,7 @@ def test_a_rerun_replaces_what_failed(host: Host) -> None:
     result = run(host, GITHUB_RUN_ATTEMPT="2")
     assert result.code == 0, result.tail()
     assert verdict(result)["decision"] == "passed"
-    assert len(result.artifact_names()) == 5
+    assert len(result.artifact_names()) == 6
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in result.artifacts.glob("*-shard-*/*/shard-*.json")]
     assert [report["run_attempt"] for report in reports] == [2, 2, 2]
 
@@ -151,57 +165,157 @@ def test_a_rerun_replaces_what_failed(host: Host) -> None:
 def test_a_forks_pull_request_gets_its_verdict(host: Host, tmp_path: Path) -> None:
     """The event of a fork's pull request, without any secret, ends like any other."""
     host.publish()
-    event = tmp_path / "event.json"
-    head = {"sha": "0" * 40, "ref": "patch", "repo": {"fork": True, "full_name": "someone/stranger"}}
-    event.write_text(json.dumps({"action": "opened", "number": 7, "pull_request": {"number": 7, "head": head}}), encoding="utf-8")
-    result = run(host, shards=2, event=("pull_request", "-e", str(event)))
+    result = run(host, shards=2, event=forked(tmp_path))
     assert result.code == 0, result.tail()
     assert verdict(result)["decision"] == "passed"
 
 
 @pytest.mark.slow
-def test_timings_of_main_serve_the_next_plan(host: Host, tmp_path: Path) -> None:
-    """A passed run of the default branch keeps its timings; the next run's plan is made with them, and a branch keeps none."""
+def test_main_leaves_timings_and_baseline_to_branches(host: Host, tmp_path: Path) -> None:
+    """A branch keeps nothing; after a run of the default branch its plan has timings and its verdict a baseline."""
     host.publish()
-    main, branch = tmp_path / "main.json", tmp_path / "branch.json"
-    main.write_text(json.dumps({"ref": "refs/heads/main", "repository": {"default_branch": "main"}}), encoding="utf-8")
-    branch.write_text(json.dumps({"ref": "refs/heads/x", "repository": {"default_branch": "other"}}), encoding="utf-8")
-    digests = []
-    for event in (branch, main, main):
-        assert run(host, shards=1, event=("push", "-e", str(event))).code == 0
+    told = []
+    for name in ("branch", "main", "branch"):
+        event = tmp_path / f"{name}.json"
+        ref = {"ref": f"refs/heads/{name}", "repository": {"default_branch": "main"}}
+        event.write_text(json.dumps(ref), encoding="utf-8")
+        result = run(host, shards=1, event=("push", "-e", str(event)))
+        assert result.code == 0, result.tail()
         plan = json.loads((host.artifacts / "integration-plan" / "plan.json").read_text(encoding="utf-8"))
-        digests.append(plan["timings_digest"])
-    assert digests[0] == digests[1] != digests[2]
-    assert len(list((tmp_path / "cache").iterdir())) >= 1
+        roles = {entry["role"] for entry in verdict(result)["inputs"]}
+        told.append((plan["timings_digest"], "baseline" in roles))
+    before, main, after = told
+    assert before == main
+    assert (after[0] != before[0], before[1], after[1]) == (True, False, True)
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["refs-heads-main"]
 
 
+@pytest.mark.slow
+def test_a_committed_baseline_is_kept(host: Host, tmp_path: Path) -> None:
+    """Where the project commits a baseline, the cache neither gives nor takes one: here it is no baseline, and that is said."""
+    host.publish()
+    host.write({"ci-baseline.json": "{}"})
+    event = tmp_path / "main.json"
+    event.write_text(json.dumps({"ref": "refs/heads/main", "repository": {"default_branch": "main"}}), encoding="utf-8")
+    result = run(host, shards=1, event=("push", "-e", str(event)))
+    assert result.results_of("Judge them") == ["failure"]
+    assert "ci-baseline.json" in result.log
+    assert list((tmp_path / "cache").rglob("*baseline*")) == []
+
+
+@pytest.mark.slow
+def test_outputs_tell_counts_and_the_artifact(host: Host) -> None:
+    """The caller's next job reads verdict, counts, and name and digest of the artifact that holds both systems' verdicts."""
+    host.publish()
+    text = caller(shards=1, systems=("ubuntu-24.04", "macos-15"))
+    names = ("verdict", "tests", "counts", "artifact", "artifact-digest")
+    text += READER + "".join(f"          {name}: ${{{{ needs.integration.outputs.{name} }}}}\n" for name in names)
+    host.write({"pyproject.toml": PROJECT, ".github/workflows/ci.yml": text, **SUITE})
+    result = host.run()
+    assert result.code == 0, result.tail()
+    told = dict(line.split("=", 1) for line in (host.stranger / "told").read_text(encoding="utf-8").splitlines())
+    assert (told["verdict"], told["tests"], told["artifact"]) == ("passed", "6", "integration-verdicts")
+    assert json.loads(told["counts"])["passed"] == 12
+    assert re.fullmatch(r"[0-9a-f]{64}", told["artifact-digest"])
+    assert len(list((result.artifacts / "integration-verdicts").glob("*/verdict.json"))) == 2
+
+
+READER = """
+  read:
+    needs: integration
+    runs-on: ubuntu-24.04
+    steps:
+      - shell: bash
+        run: env | grep -E '^(verdict|tests|counts|artifact)' > "$GITHUB_WORKSPACE/told"
+        env:
+"""
+
+
+@pytest.mark.slow
+def test_arguments_of_pytest_reach_plan_and_shards(host: Host) -> None:
+    """With -k two, quoted as in a shell, three tests are planned, run and judged, and no fourth is missed."""
+    host.publish()
+    text = caller(shards=2) + """      pytest-arguments: '-k "two and not zwei"'\n"""
+    host.write({"pyproject.toml": PROJECT, ".github/workflows/ci.yml": text, **SUITE})
+    result = host.run()
+    assert result.code == 0, result.tail()
+    assert (verdict(result)["expected"], verdict(result)["counts"]["passed"]) == (3, 3)
+
+
+@pytest.mark.slow
+def test_a_suite_that_cannot_be_planned_is_red(host: Host) -> None:
+    """The plan fails, everything after it is skipped, and the gate, which is not, names the jobs."""
+    host.publish()
+    host.write({"pyproject.toml": PROJECT.replace('["tests"]', '["gone"]'), ".github/workflows/ci.yml": caller(shards=2)})
+    result = host.run()
+    assert result.results_of("Cut the suite into shards") == ["failure"]
+    assert result.results_of("Run the shard") == []
+    assert result.results_of("Judge the jobs") == ["failure"]
+    assert "plan: failure, shard: skipped, verdict: skipped" in result.log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """A scenario's defect: in our workflow ``old`` becomes ``new``, or ``env`` brings it; ``red`` is the step that must fail."""
+
+    old: str = ""
+    new: str = ""
+    red: str = "Judge them"
+    shards: int = 2
+    env: Mapping[str, str] = field(default_factory=dict)
+    is_fork: bool = False
+    is_rerun: bool = False
+
+
+OVERWRITE = "          overwrite: true # a re-run of this shard replaces what it said before; the attempt stands in the report\n"
 PLANTED = {
-    "an artifact without its shard": (
-        "-py${{ matrix.python }}-${{ matrix.shard.slug }}",
-        "-py${{ matrix.python }}-all",
-        {},
+    "six shards: an artifact without its shard": Defect(
+        old="-py${{ matrix.python }}-${{ matrix.shard.slug }}", new="-py${{ matrix.python }}-all", shards=6
     ),
-    "a shard that swallows its exit code": (
-        '--profile "$PROFILE"\n        env:\n          PROJECT',
-        '--profile "$PROFILE" || true\n        env:\n          PROJECT',
-        {"BREAK": "b"},
+    "a failing shard: its exit code swallowed": Defect(
+        old="${WHEEL:+--tested wheel/*.whl}\n", new="${WHEEL:+--tested wheel/*.whl} || true\n", env={"BREAK": "b"}
     ),
-    "an upload that only follows success": (
-        "if: ${{ !cancelled() }}\n        uses: actions/upload-artifact",
-        "uses: actions/upload-artifact",
-        {"BREAK": "b"},
+    "a failing shard: uploads follow success only": Defect(
+        old="if: ${{ !cancelled() }}\n        uses: actions/upload-artifact",
+        new="uses: actions/upload-artifact",
+        env={"BREAK": "b"},
     ),
+    "a missing shard: judged by what arrived alone": Defect(
+        old='--project "$PROJECT" --plan plan/plan.json --profile "$PROFILE" --output verdict',
+        new='--project "$PROJECT" --profile "$PROFILE" --output verdict',
+        env={"FAKE_DROP": "*-2-of-2"},
+    ),
+    "a skipped job: shards that never run": Defect(
+        old="    needs: plan\n    runs-on", new="    needs: plan\n    if: ${{ false }}\n    runs-on", red="Judge the jobs"
+    ),
+    "a fork: its shards are left out": Defect(
+        old="    needs: plan\n    runs-on",
+        new="    needs: plan\n    if: ${{ !github.event.pull_request.head.repo.fork }}\n    runs-on",
+        red="Judge the jobs",
+        is_fork=True,
+    ),
+    "a matrix of one: its artifact lost": Defect(shards=1, env={"FAKE_DROP": "*-1-of-1"}),
+    "a re-run: the first attempt's artifact stays": Defect(
+        old=OVERWRITE, new="", red="Keep what the shard said", env={"BREAK": "b"}, is_rerun=True
+    ),
+    "a stranger: our actions looked for in their repository": Defect(
+        old="uses: $/.github/actions/setup", new="uses: ./.github/actions/setup", red="Set up ci-tools"
+    ),
+    "a verdict that never arrives": Defect(red="Keep them together", env={"FAKE_DROP": "*-verdict-*"}),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("old", "new", "env"), PLANTED.values(), ids=PLANTED)
-def test_a_planted_defect_goes_red(host: Host, old: str, new: str, env: dict[str, str]) -> None:
-    """With this defect in our workflow the run is not green: the plan knows what was promised."""
-    host.publish(faults={".github/workflows/integration.yml": (old, new)})
-    result = run(host, **env)
+@pytest.mark.parametrize("defect", PLANTED.values(), ids=PLANTED)
+def test_a_planted_defect_goes_red(host: Host, tmp_path: Path, defect: Defect) -> None:
+    """Each scenario, run with its defect planted into our workflow, is not green, and at the step that is there to see it."""
+    host.publish(faults={".github/workflows/integration.yml": (defect.old, defect.new)} if defect.old else {})
+    event = forked(tmp_path) if defect.is_fork else ("push",)
+    result = run(host, shards=defect.shards, event=event, **defect.env)
+    if defect.is_rerun:
+        result = run(host, shards=defect.shards, event=event, GITHUB_RUN_ATTEMPT="2")
     assert result.code != 0
-    assert result.results_of("Judge them") == ["failure"]
+    assert "failure" in result.results_of(defect.red), result.tail()
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,29 @@ def decide(needs: str, allowed_skips: str = "") -> Answer:
     return Answer(verdict, f"{word} {len(jobs) - len(bad)}/{len(jobs)} jobs – {told}", jobs)
 
 
+def add_up(answer: Answer, folder: Path) -> tuple[Answer, dict[str, int]]:
+    """The answer, held against the verdicts below ``folder`` (one folder each), and their counts of outcomes together.
+
+    Jobs that succeeded prove nothing where no verdict arrived, or where one that did is not passed.
+    """
+    counts: Counter[str] = Counter()
+    bad = []
+    paths = sorted(folder.glob("*/verdict.json"))
+    for path in paths:
+        try:
+            told = json.loads(path.read_bytes())
+            counts.update({str(outcome): int(number) for outcome, number in told["counts"].items()})
+            decision = str(told["decision"])
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            decision = "unreadable"
+        if decision != "passed":
+            bad.append(f"{path.parent.name}: {decision}")
+    if answer.verdict == "passed" and (bad or not paths):
+        said = ", ".join(bad) or f"no verdict in {folder}"
+        answer = Answer("incomplete", f"INCOMPLETE {answer.headline.removeprefix('PASS ')}, but {said}", answer.jobs)
+    return answer, dict(sorted(counts.items()))
+
+
 def command(reports: str, plan: str, profile: str) -> list[str]:
     """The command line that judges reports; inputs that were left empty are left out."""
     return [
@@ -72,13 +96,17 @@ def main(environ: Mapping[str, str]) -> int:
             command(reports, environ.get("INPUT_PLAN", ""), environ.get("INPUT_PROFILE", "")), check=False
         ).returncode
     answer = decide(environ.get("CI_NEEDS", ""), environ.get("INPUT_ALLOWED_SKIPS", ""))
+    counts: dict[str, int] = {}
+    if verdicts := environ.get("INPUT_VERDICTS", ""):
+        answer, counts = add_up(answer, Path(verdicts))
     sys.stdout.write(f"{answer.headline}\n")
     if answer.verdict != "passed":
         sys.stdout.write(f"::error title={answer.verdict}::{answer.headline.replace('%', '%25')}\n")
     rows = "".join(f"| `{job}` | {result} | {'yes' if is_good else '**no**'} |\n" for job, result, is_good in answer.jobs)
     table = f"\n| job | result | good |\n| --- | --- | --- |\n{rows}" if rows else ""
     _append(environ, "GITHUB_STEP_SUMMARY", f"# {answer.headline}\n{table}")
-    _append(environ, "GITHUB_OUTPUT", f"verdict={answer.verdict}\nheadline={answer.headline}\n")
+    told = {"verdict": answer.verdict, "headline": answer.headline, "counts": json.dumps(counts)}
+    _append(environ, "GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in told.items()))
     return EXIT_CODES[answer.verdict]
 
 

@@ -5,6 +5,7 @@
 
 import fnmatch
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -48,6 +49,11 @@ def upload() -> None:
         to = target / file.relative_to(root)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, to)
+    hasher = hashlib.sha256()
+    for file in files:
+        hasher.update(file.read_bytes())
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as stream:
+        stream.write(f"artifact-digest={hasher.hexdigest()}\n")
 
 
 def download() -> None:

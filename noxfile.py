@@ -31,6 +31,13 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session
+def selfcheck(session: nox.Session) -> None:
+    """Whether the reference platform's set-up holds – imports, fixtures, services – without running a test."""
+    nox_sessions.install_locked(session, "requirements/integration.txt", project=".")
+    nox_sessions.run_toolkit(session, "doctor", "--project", PLATFORM, *session.posargs)
+
+
+@nox.session
 def gate(session: nox.Session) -> None:
     """Judge folders of shards that ran elsewhere. Arguments go to `ci-tools gate`."""
     nox_sessions.install_locked(session, "requirements/integration.txt", project=".")

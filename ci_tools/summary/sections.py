@@ -1,6 +1,6 @@
 """The sections of the Markdown summary: each renders whole blocks or nothing, so that leaving one out breaks no fence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Outcome
 from ci_tools.model.report import RunReport
@@ -230,10 +230,9 @@ def render_times(report: RunReport, detail: Detail, left: LeftOut) -> str:
         return ""
     parts = []
     if slow:
-        rows = ["| test | outcome | time |", "| --- | --- | ---: |"]
+        rows = ["| test | outcome | time | set-up | call | tear-down |", "| --- | --- | ---: | ---: | ---: | ---: |"]
         rows += [
-            f"| {cell_code(findings.name_of(case))} | {case.outcome.value} | {render_duration(case.duration_s)} |"
-            for case in slow
+            f"| {cell_code(findings.name_of(case))} | {case.outcome.value} | {' | '.join(_times_of(case))} |" for case in slow
         ]
         parts.append(_folded(f"Slowest {render_count(len(slow), 'test')}", "\n".join(rows)))
     if fast:
@@ -241,6 +240,14 @@ def render_times(report: RunReport, detail: Detail, left: LeftOut) -> str:
         title = f"Suspiciously fast: {render_count(len(fast), 'passed test')} under {render_duration(findings.FAST_S)}"
         parts.append(_folded(title, _bullets(names, detail.tests_per_cause, "suspiciously fast tests", left)))
     return "\n\n".join(parts)
+
+
+def _times_of(case: Case) -> Iterator[str]:
+    """The whole and its phases; a dash where nobody measured them apart (JUnit of others has the whole only)."""
+    last = case.attempts[-1]
+    phases = (last.setup_s, last.call_s, last.teardown_s)
+    yield render_duration(case.duration_s)
+    yield from (render_duration(phase) if any(phases) else "–" for phase in phases)
 
 
 def render_services(verdict: Verdict, report: RunReport) -> str:

@@ -82,6 +82,18 @@ def may_run_tests(early_config: pytest.Config) -> bool:
     return not getattr(known, "numprocesses", None) and not getattr(known, "tx", None)
 
 
+def may_be_configured(root: Path) -> bool:
+    """Whether the project may have a table of ours; nearly none has that only has the plugin installed.
+
+    Asked first because the reader of the table takes 20 ms to import.
+    """
+    path = root / "pyproject.toml"
+    try:
+        return path.is_file() and "ci-tools" in path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False  # pytest itself has more to say about it
+
+
 def is_debugging(config: pytest.Config) -> bool:
     """Whether a person steps through the tests: every guard is off then."""
     return bool(config.getoption("usepdb", default=False) or config.getoption("trace", default=False))
@@ -111,12 +123,7 @@ def _decide(config: pytest.Config) -> WorkerOrder:
 
 def _configured(root: Path) -> tuple[GuardPolicy, str]:
     """The guards' settings and the artifacts folder, from the project's table if it has one."""
-    path = root / "pyproject.toml"
-    try:
-        has_table = path.is_file() and "ci-tools" in path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        has_table = False  # pytest itself has more to say about it
-    if not has_table:  # nearly every project that only has the plugin installed: the reader of the table costs 20 ms
+    if not may_be_configured(root):
         return GuardPolicy(), _ARTIFACTS
     from ci_tools.config.load import load  # noqa: PLC0415 - the plugin stays light where there is nothing to read
 

@@ -10,6 +10,7 @@ import pytest
 from ci_tools.errors import CIToolsError
 from ci_tools.model.case import Phase
 from ci_tools.model.service import Endpoint, ServiceKind, ServiceSpec
+from ci_tools.pytest_plugin.assignment import may_be_configured
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.ownership import unowned
 from ci_tools.pytest_plugin.selection import services_of
@@ -29,6 +30,7 @@ class Provisioning(Guard):
         self._claim = claim
         self._endpoints: dict[ServiceKind, Endpoint] = {}
         self._exclusive: set[ServiceKind] = set()
+        self._specs: tuple[ServiceSpec, ...] | None = None
         self._stack = ExitStack()
         self.own_servers = 0
         """How many servers tests have been given for themselves: their use is not counted."""
@@ -70,7 +72,7 @@ class Provisioning(Guard):
 
         try:
             with unowned():
-                server = start_redis(self._spec(ServiceKind.REDIS), environ=os.environ, folder=self._folder(), name=name)
+                server = start_redis(self._spec(ServiceKind.REDIS), environ=os.environ, folder=None, name=name)
         except CIToolsError as error:
             raise pytest.UsageError(str(error)) from error
         self.own_servers += 1
@@ -98,11 +100,14 @@ class Provisioning(Guard):
         return bool(os.environ.get(spec.url_variable or usual))
 
     def _spec(self, kind: ServiceKind) -> ServiceSpec:
-        from ci_tools.config.load import load  # noqa: PLC0415 - as above
+        if self._specs is None:
+            self._specs = _configured_specs(self._root)
+        return next((spec for spec in self._specs if spec.kind is kind), ServiceSpec(kind=kind))
 
-        return next((spec for spec in load(self._root).services if spec.kind is kind), ServiceSpec(kind=kind))
 
-    def _folder(self) -> Path:
-        import tempfile  # noqa: PLC0415 - as above
+def _configured_specs(root: Path) -> tuple[ServiceSpec, ...]:
+    if not may_be_configured(root):
+        return ()
+    from ci_tools.config.load import load  # noqa: PLC0415 - only where there is a table to read
 
-        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ci-tools-")))
+    return load(root).services

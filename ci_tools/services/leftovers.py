@@ -10,12 +10,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
-import psutil
 
 from ci_tools.errors import DecodeError
 from ci_tools.model import codec
+
+if TYPE_CHECKING:
+    import psutil
 
 _KILL_TIMEOUT_S = 5.0
 
@@ -56,6 +59,8 @@ def new_trace_path() -> Path:
 
 def write_trace(path: Path, *, name: str, pid: int, home: Path) -> None:
     """Write down that this process started a server. A server that is gone already leaves no trace."""
+    import psutil  # noqa: PLC0415 - 10 ms that pass while the server starts
+
     with contextlib.suppress(psutil.NoSuchProcess):
         owner = psutil.Process()
         trace = Trace(
@@ -90,6 +95,8 @@ def _traces() -> Iterator[tuple[Path, Trace]]:
 
 
 def _reap_one(path: Path, trace: Trace) -> Reaped:
+    import psutil  # noqa: PLC0415 - as above
+
     process = _process(trace.pid, trace.created)
     if process is not None:
         with contextlib.suppress(psutil.Error):
@@ -103,7 +110,9 @@ def _reap_one(path: Path, trace: Trace) -> Reaped:
     return Reaped(name=trace.name, pid=trace.pid, home=trace.home, was_running=process is not None)
 
 
-def _process(pid: int, created: float) -> psutil.Process | None:
+def _process(pid: int, created: float) -> "psutil.Process | None":
+    import psutil  # noqa: PLC0415 - as above
+
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:

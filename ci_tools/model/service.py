@@ -86,6 +86,8 @@ class Endpoint:
     username: str = ""
     password: str = field(default="", repr=False)
     database: str = ""
+    prefix: str = ""
+    """How every key and channel must begin, where a part of a database is all that we were given; empty: no such limit."""
     socket_path: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What a test process gets in its environment, e.g. ``{"REDIS_URL": url}``."""

@@ -18,6 +18,9 @@ from ci_tools.errors import DecodeError
 
 T = TypeVar("T")
 
+MOST_SECONDS = 6e10
+"""Every float of the model is a time, a length of time or a rate. What is beyond (no date has it) is a fault of the file."""
+
 
 def to_json(value: object) -> Any:
     """The JSON-able form of a model value. Non-finite floats become null: JSON has no word for them."""
@@ -129,7 +132,7 @@ def _decode_dataclass(kind: type, data: object, where: str) -> object:
 def _decode_scalar(kind: Any, data: object, where: str) -> object:
     if kind in (Any, object):
         return data
-    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
+    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool) and abs(data) <= MOST_SECONDS:
         return float(data)
     if kind is int and isinstance(data, int) and not isinstance(data, bool):
         return data

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ci_tools.errors import CIToolsError, DecodeError, UsageError
+from ci_tools.errors import CIToolsError, DecodeError, ExitCode, UsageError
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.journal import WorkerStarted, parse_event
 from ci_tools.model.policy import Baseline
 from ci_tools.model.report import ShardReport
 from ci_tools.model.shard import Plan, ShardRef
-from ci_tools.model.verdict import Input
+from ci_tools.model.verdict import HouseError, Input
 from ci_tools.pipeline.plan import plan_family
 from ci_tools.reports.ctrf import read_ctrf
 from ci_tools.reports.foreign import read_junit
@@ -26,12 +26,16 @@ _SHARDS, _PLANS, _JOURNALS, _JUNIT = "shard-*.json", "plan*.json", "journal-*.js
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything that was found. ``inputs`` has each file once, with its digest, its path relative to where the verdict goes."""
+    """Everything that was found. ``inputs`` has each file once, with its digest, its path relative to where the verdict goes.
+
+    ``errors`` are folders without anything in them: no file bears witness to those.
+    """
 
     reports: tuple[ShardReport, ...]
     plans: tuple[Plan, ...]
     inputs: tuple[Input, ...]
     baseline: Baseline | None = None
+    errors: tuple[HouseError, ...] = ()
 
 
 def gather(
@@ -45,11 +49,13 @@ def gather(
     """Read every input. UsageError for a path that is not there; what cannot be read whole is a corrupt report.
 
     A folder's shard reports count; journals only where a shard was killed before it wrote one; JUnit files only in a folder
-    without either. ``baseline`` is read where it is there. Inputs are named relative to ``base``.
+    without either. ``baseline`` is read where it is there. Inputs are named relative to ``base``; what lies in ``base`` itself,
+    below a folder, is what an earlier gate wrote and no input.
     """
     paths = [member for path in plans for member in plan_family(path)]
     found_plans = {str(path): _load_plan(path) for path in paths}
     reports: list[ShardReport] = []
+    errors: list[HouseError] = []
     for folder in folders:
         if not folder.exists():
             raise UsageError(f"{str(folder)!r} is not there", hint="give folders of runs; was the artifact downloaded?")
@@ -57,11 +63,15 @@ def gather(
             reports.append(_read_file(folder))
             paths.append(folder)
             continue
+        listing = _Listing(folder, base)
         if not plans:
-            for path in _files(folder, _PLANS):
+            for path in listing.files(_PLANS):
                 found_plans[str(path)] = _load_plan(path)
                 paths.append(path)
-        read, used = _read_folder(folder, tuple(found_plans.values()))
+        read, used = _read_folder(listing, tuple(found_plans.values()))
+        if not (read or used or listing.files(_PLANS)):
+            what = f"folder {folder.name!r} holds no report, journal or JUnit file"
+            errors.append(HouseError(exit_code=int(ExitCode.INCOMPLETE), what=what))
         reports += read
         paths += used
     for path in junit:
@@ -75,7 +85,8 @@ def gather(
     distinct = {path.resolve(): path for path in paths}
     inputs = tuple(sorted((input_of(path, base) for path in distinct.values()), key=lambda item: item.path))
     different = {dumps(plan): plan for plan in found_plans.values()}
-    return Evidence(reports=tuple(reports), plans=tuple(different.values()), inputs=inputs, baseline=known)
+    plans_ = tuple(different.values())
+    return Evidence(reports=tuple(reports), plans=plans_, inputs=inputs, baseline=known, errors=tuple(errors))
 
 
 def gather_again(paths: Sequence[Path], *, base: Path) -> Evidence:
@@ -101,50 +112,71 @@ def load_baseline(path: Path) -> Baseline | None:
         raise DecodeError(f"{path} cannot be read: {error.strerror}", hint="check the file's permissions") from error
 
 
-def _files(folder: Path, pattern: str) -> list[Path]:
-    return sorted(path for path in folder.rglob(pattern) if path.is_file())
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A folder's files, but for those of the gate's own output below it."""
+
+    folder: Path
+    output: Path
+
+    def files(self, pattern: str) -> list[Path]:
+        inner = self.output.resolve()
+        is_inside = inner != self.folder.resolve() and inner.is_relative_to(self.folder.resolve())
+        found = sorted(path for path in self.folder.rglob(pattern) if path.is_file())
+        return [path for path in found if not (is_inside and path.resolve().is_relative_to(inner))]
 
 
-def _read_folder(folder: Path, plans: tuple[Plan, ...]) -> tuple[list[ShardReport], list[Path]]:
-    shards = _files(folder, _SHARDS)
+def _read_folder(listing: _Listing, plans: tuple[Plan, ...]) -> tuple[list[ShardReport], list[Path]]:
+    shards = listing.files(_SHARDS)
     reports = [_load_shard(path) for path in shards]
     told = {(report.configuration, report.shard, report.run_attempt) for report in reports}
-    journals = _files(folder, _JOURNALS)
-    killed = {key: path for path in journals if (key := _key_of(path)) is not None and key[:3] not in told}
-    for (configuration, shard, attempt, run_id), path in killed.items():
-        ref = ShardRef.parse(shard)
-        plan = next((plan for plan in plans if plan.configuration == configuration), None)
-        reports.append(
-            read_shard(
-                path.parent,
-                run_id=run_id,
-                shard=ref,
-                expected=plan.shard(ref).test_ids if plan is not None else None,
-                run_attempt=attempt,
-                configuration=configuration,
-                plan_digest=plan.expected_digest if plan is not None else "",
-            )
-        )
+    journals = listing.files(_JOURNALS)
+    keys = {path: _key_of(path) for path in journals}
+    killed = {key: path for path, key in keys.items() if key is not None and key[:3] not in told}
+    reports += [_read_journals(key, path, plans) for key, path in killed.items()]
+    # Journals of which nobody can say whose they are: beside others of a shard they are read with those.
+    legible = {path.parent for path, key in keys.items() if key is not None}
+    silent = [] if shards else [path for path in journals if path.parent not in legible]
+    reports += [_illegible(path, "does not begin with the start of a worker: whose it is nobody knows") for path in silent]
     if reports:
-        return reports, [*shards, *(journals if killed else ())]
-    if _files(folder, _PLANS):
+        return reports, [*shards, *(journals if killed or silent else ())]
+    if listing.files(_PLANS):
         return [], []  # a run of ours that was planned to be empty, or killed before its first test: the plan knows which
-    files = _files(folder, _JUNIT)
-    if files:
-        return [read_junit(path) for path in files], files
-    empty = ShardReport(
-        run_id="", shard=f"file:{folder.name}", cases=(), corrupt=("the folder holds no report, journal or JUnit file",)
+    files = listing.files(_JUNIT)
+    return [read_junit(path) for path in files], files
+
+
+def _read_journals(key: tuple[str, str, int, str], path: Path, plans: tuple[Plan, ...]) -> ShardReport:
+    configuration, shard, attempt, run_id = key
+    plan = next((plan for plan in plans if plan.configuration == configuration), None)
+    try:
+        ref = ShardRef.parse(shard)
+        expected = plan.shard(ref).test_ids if plan is not None else None
+    except UsageError as error:
+        return _illegible(path, f"is not of this run: {error.what}")
+    return read_shard(
+        path.parent,
+        run_id=run_id,
+        shard=ref,
+        expected=expected,
+        run_attempt=attempt,
+        configuration=configuration,
+        plan_digest=plan.expected_digest if plan is not None else "",
     )
-    return [empty], []
+
+
+def _illegible(path: Path, reason: str) -> ShardReport:
+    return ShardReport(run_id="", shard=f"file:{path.name}", cases=(), corrupt=(f"{path.name} {reason}",))
 
 
 def _read_file(path: Path) -> ShardReport:
-    """A single report: JUnit, a shard report of ours, or CTRF."""
-    if path.suffix == ".xml":
+    """A single report: JUnit, a shard report of ours, or CTRF. What it holds decides, not what it is called."""
+    with path.open("rb") as stream:
+        head = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+    is_json = head.startswith((b"{", b"["))
+    if path.suffix == ".xml" or not is_json:
         return read_junit(path)
-    if path.name.startswith("shard-"):
-        return _load_shard(path)
-    return read_ctrf(path)
+    return _load_shard(path) if path.name.startswith("shard-") else read_ctrf(path)
 
 
 def _key_of(journal: Path) -> tuple[str, str, int, str] | None:
@@ -153,7 +185,7 @@ def _key_of(journal: Path) -> tuple[str, str, int, str] | None:
         line = stream.readline()
     try:
         start = parse_event(line, where=journal.name)
-    except DecodeError:
+    except (DecodeError, RecursionError):
         return None
     if not isinstance(start, WorkerStarted):
         return None

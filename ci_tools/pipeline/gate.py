@@ -50,7 +50,13 @@ def gate(request: GateRequest, console: Console) -> Verdict:
         write_text(needs, request.environ.get(request.needs_variable, ""))
         failed, problems = _needs(needs)
         evidence = replace(evidence, inputs=(*evidence.inputs, input_of(needs, output)))
-    facts = Facts(policy=project.policy(request.profile), profile=request.profile, failed_jobs=failed, problems=problems)
+    facts = Facts(
+        policy=project.policy(request.profile),
+        profile=request.profile,
+        failed_jobs=failed,
+        problems=problems,
+        house_errors=evidence.errors,
+    )
     judgement = judge_evidence(project, evidence, facts)
     publish(project, judgement, Publication(folder=output), console)
     return judgement.verdict
@@ -81,7 +87,8 @@ def update_baseline(request: GateRequest) -> str:
     project = open_project(request.root, request.environ)
     folders = request.inputs or (project.artifacts / "latest",)
     evidence = gather(folders, plans=request.plans, base=project.root)
-    judgement = judge_evidence(project, evidence, Facts(policy=project.policy(request.profile), profile=request.profile))
+    facts = Facts(policy=project.policy(request.profile), profile=request.profile, house_errors=evidence.errors)
+    judgement = judge_evidence(project, evidence, facts)
     baseline = make_baseline(judgement.report, judgement.verdict, judgement.verdict.causes, now=time.time())
     path = request.output or project.root / BASELINE
     write_text(path, dumps(baseline))

@@ -7,7 +7,7 @@ from ci_tools.errors import ExitCode, most_severe
 from ci_tools.model.case import Outcome
 from ci_tools.model.report import EndedBy, RunReport, ShardReport
 from ci_tools.model.verdict import Decision
-from ci_tools.policy.question import DETAILS, Answer, Facts, names_of, none_of, rule, under
+from ci_tools.policy.question import DETAILS, Answer, Facts, names_of, newest_of, none_of, rule, under
 from ci_tools.policy.wording import plural
 
 _CLOCK_SKEW_S = 300.0
@@ -148,7 +148,8 @@ def reports_fresh(facts: Facts) -> Answer:
     """
     limit = facts.policy.max_report_age_s
     ages = {
-        shard.source or shard.shard: facts.now - shard.started_at if shard.started_at else None for shard in facts.report.shards
+        shard.source or shard.shard: facts.now - shard.started_at if shard.started_at else None
+        for shard in newest_of(facts.report)
     }
     known = [age for age in ages.values() if age is not None]
     oldest = f"{max(known):.0f} s" if known else "no report says its time"
@@ -168,14 +169,14 @@ def workers_finished(facts: Facts) -> Answer:
     ended: list[str] = []
     has_losses = False
     tally_of = _tallies(facts.report)
-    for shard in facts.report.shards:
+    for shard in newest_of(facts.report):
         bad = [exit_ for exit_ in shard.exits if not exit_.finished_session]
         ended.extend(
             f"{_of_shard(shard)}worker {exit_.worker}: {_ending(exit_.ended_by, exit_.returncode, exit_.message)}"
             for exit_ in bad
         )
         has_losses = has_losses or (bool(bad) and tally_of(shard).lost > 0)
-    total = sum(len(shard.exits) for shard in facts.report.shards)
+    total = sum(len(shard.exits) for shard in newest_of(facts.report))
     return Answer(
         holds=not ended,
         expected=f"{plural(total, 'worker')} finished" if total else "no worker is known to have vanished",
@@ -195,7 +196,9 @@ def exits_consistent(facts: Facts) -> Answer:
     """
     odd: list[str] = []
     tally_of = _tallies(facts.report)
-    for shard in facts.report.shards:
+    for shard in newest_of(facts.report):
+        if shard.facts and not shard.exits:
+            odd.append(f"{_of_shard(shard)}no worker says how it ended")
         exits = [exit_ for exit_ in shard.exits if exit_.finished_session and exit_.ended_by is EndedBy.ITSELF]
         if not exits or len(exits) != len(shard.exits):
             continue
@@ -255,7 +258,7 @@ def declared_tests(facts: Facts) -> Answer:
     tally_of = _tallies(facts.report)
     off = [
         f"{shard.source or shard.shard} declares {shard.declared_tests}"
-        for shard in facts.report.shards
+        for shard in newest_of(facts.report)
         if shard.declared_tests is not None and shard.declared_tests != tally_of(shard).cases
     ]
     return under(none_of(off, "file with another count", off), facts.policy.declared_tests)

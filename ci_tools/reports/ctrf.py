@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
+from ci_tools.model.codec import MOST_SECONDS
 from ci_tools.model.report import ShardReport
 from ci_tools.reports.elements import BAD_WORDS, LIMITS, Limits, parse_count
 from ci_tools.reports.junit import clean
@@ -65,8 +66,8 @@ def read_ctrf(path: Path, *, label: str = "", limits: Limits = LIMITS) -> ShardR
     )
 
 
-_MOST_MS = 1e15
-"""A time beyond this (30,000 years, infinity, a number of a thousand digits) is none."""
+_MOST_MS = MOST_SECONDS * 1000
+"""A time beyond this (two thousand years, infinity, a number of a thousand digits) is none."""
 
 
 def _load(path: Path, corrupt: list[str]) -> tuple[Mapping[str, object], str]:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ci_tools.model.codec import MOST_SECONDS
+
 # What attribute values say when no child says it. Everything else is left to the children.
 BAD_WORDS = frozenset(
     {"failed", "fail", "failure", "error", "errored", "broken", "undefined", "fatal", "exception", "incomplete"}
@@ -165,7 +167,7 @@ def _is_strange(text: str) -> bool:
 def parse_seconds(text: str | None) -> float | None:
     """A time as producers write it, in seconds: ``1.5``, ``1,234.5``, ``1,5`` (a lone comma is a decimal mark).
 
-    Empty is 0. None for what is no time: negative, not finite, words.
+    Empty is 0. None for what is no time: negative, not finite, words, two thousand years.
     """
     if text is None:
         return 0.0
@@ -177,4 +179,5 @@ def parse_seconds(text: str | None) -> float | None:
     plain = plain.replace(",", "") if "." in plain else plain.replace(",", ".", 1)
     if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?|\.[0-9]+", plain):
         return None
-    return float(plain)
+    seconds = float(plain)
+    return seconds if seconds <= MOST_SECONDS else None

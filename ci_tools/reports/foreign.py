@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Failure, Frame, Outcome, Phase
+from ci_tools.model.codec import MOST_SECONDS
 from ci_tools.model.report import CollectionError, ShardReport
 from ci_tools.reports.elements import (
     LIMITS,
@@ -67,7 +68,7 @@ def read_junit(path: Path, *, label: str = "", limits: Limits = LIMITS) -> Shard
         corrupt=tuple(f"{label or path.name} {reason}" for reason in corrupt),
         warnings=tuple(f"{label or path.name} {reason}" for reason in (*found.warnings, *reader.warnings())),
         started_at=min(started, default=0.0),
-        duration_s=sum(case.duration_s for case in cases),
+        duration_s=sum((case.duration_s for case in cases), 0.0),
         source=label or path.name,
         digest=found.digest,
         declared_tests=found.declared_tests,
@@ -85,7 +86,8 @@ def _whole(text: str, default: int) -> int:
 def _moment(suite: RawSuite) -> float | None:
     try:
         moment = datetime.fromisoformat(suite.attributes.get("timestamp", ""))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return seconds if abs(seconds) <= MOST_SECONDS else None
     except (ValueError, OverflowError):
         return None
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from ci_tools.errors import DecodeError
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Failure, Leak, Outcome, Phase
 from ci_tools.model.journal import (
     JOURNAL_VERSION,
     CollectionFailed,
+    CostsMeasured,
     Event,
     ExitRequested,
     LeakFound,
@@ -23,7 +25,7 @@ from ci_tools.model.journal import (
     WorkerStarted,
     parse_event,
 )
-from ci_tools.model.report import CollectionError, EndedBy, ShardReport, WorkerExit
+from ci_tools.model.report import Costs, CollectionError, EndedBy, ShardReport, WorkerExit
 from ci_tools.model.service import Provenance
 from ci_tools.model.shard import ShardRef, digest_of
 
@@ -71,7 +73,8 @@ def read_shard(  # noqa: PLR0913 - what only the supervisor knows of a shard, ea
         plan_digest=plan_digest,
         expected_digest=digest_of(wanted),
         collection_errors=_collection_errors(journals, str(shard), configuration),
-        exits=exits + tuple(_exit_of(journal) for journal in journals if journal.has_vanished and journal.worker not in known),
+        exits=(exits or _ends(journals))
+        + tuple(_exit_of(journal) for journal in journals if journal.has_vanished and journal.worker not in known),
         services=services,
         corrupt=tuple(corrupt),
         interrupted_by=interrupted_by,
@@ -79,6 +82,7 @@ def read_shard(  # noqa: PLR0913 - what only the supervisor knows of a shard, ea
         duration_s=duration_s or _span_s(journals),
         source=folder.name,
         facts=_facts(journals),
+        costs=_costs(journals),
     )
 
 
@@ -109,6 +113,7 @@ class _Journal:
     executions: list[_Execution] = field(default_factory=list)
     broken: list[CollectionFailed] = field(default_factory=list)
     collected: list[TestsCollected] = field(default_factory=list)
+    costs: list[CostsMeasured] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     crashes: list[WorkerCrashed] = field(default_factory=list)
     latest: dict[str, _Execution] = field(default_factory=dict)
@@ -167,6 +172,8 @@ def _fold(journal: _Journal, event: Event) -> None:
             journal.end = event
         case TestsCollected():
             journal.collected.append(event)
+        case CostsMeasured():
+            journal.costs.append(event)
         case CollectionFailed():
             journal.broken.append(event)
         case SelectionRefused():
@@ -317,12 +324,49 @@ def _next_phase(execution: _Execution) -> Phase:
     return next((phase for phase in (Phase.SETUP, Phase.CALL) if phase not in done), Phase.TEARDOWN)
 
 
+def _costs(journals: Sequence[_Journal]) -> Costs:
+    """What was measured around the tests. Every pytest-xdist worker imports every file and makes its own fixtures: the middle,
+    and the most, that one of them took."""
+    imports: dict[str, list[float]] = {}
+    setups: dict[str, float] = {}
+    fixtures: dict[str, float] = {}
+    for journal in journals:
+        own: dict[str, float] = {}
+        for event in journal.costs:
+            for path, seconds in event.imports.items():
+                imports.setdefault(path, []).append(seconds)
+            for test_id, by_scope in event.fixtures.items():
+                setups[test_id] = sum(by_scope.values())
+                for scope, seconds in by_scope.items():
+                    path = test_id.split("::", 1)[0] if scope in {"class", "module"} else ""
+                    own[path] = own.get(path, 0.0) + seconds
+        for path, seconds in own.items():
+            fixtures[path] = max(fixtures.get(path, 0.0), seconds)
+    return Costs(imports={path: median(found) for path, found in imports.items()}, setups=setups, fixtures=fixtures)
+
+
 def _collection_errors(journals: Iterable[_Journal], shard: str, configuration: str) -> tuple[CollectionError, ...]:
     """One for each file: every pytest-xdist worker collects for itself and says the same."""
     failures = {event.path: event.failure for journal in journals for event in journal.broken}
     return tuple(
         CollectionError(path=path, failure=failure, shard=shard, configuration=configuration)
         for path, failure in sorted(failures.items())
+    )
+
+
+def _ends(journals: Sequence[_Journal]) -> tuple[WorkerExit, ...]:
+    """What processes that nobody watched to their end said of it themselves; pytest-xdist's controller speaks for its workers."""
+    ended = [(journal, journal.start, journal.end) for journal in journals if journal.start and journal.end]
+    leads = [item for item in ended if not item[0].runs_tests] or ended
+    return tuple(
+        WorkerExit(
+            worker=journal.worker,
+            returncode=end.exit_status,
+            ended_by=EndedBy.ITSELF,
+            finished_session=True,
+            duration_s=max(0.0, end.at - start.at),
+        )
+        for journal, start, end in leads
     )
 
 

@@ -14,6 +14,7 @@ from ci_tools import __version__
 from ci_tools.host.files import write_bytes
 from ci_tools.model.case import Attempt, Case, Outcome, Phase
 from ci_tools.model.case import Failure as ModelFailure
+from ci_tools.model.codec import MOST_SECONDS
 from ci_tools.model.report import CollectionError, RunReport, ShardReport
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
@@ -106,7 +107,7 @@ def _suite(
     for name, value in facts.items():
         if value:
             suite.add_property(f"{TOOL}.{name}", clean(value))
-    if shard and shard.started_at:
+    if shard and 0 < shard.started_at <= MOST_SECONDS:
         suite.timestamp = datetime.fromtimestamp(shard.started_at, UTC).isoformat()
     counts = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
     seconds = 0.0

@@ -4,6 +4,7 @@ A pure function of the *set* of inputs: their order, repetition and grouping cha
 makes a test pass: a test counts where it was planned, and results of it from elsewhere are strays that prove nothing.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -80,7 +81,7 @@ def merge(plans: Sequence[Plan], shards: Sequence[ShardReport], *, run_id: str =
         services=tuple(sorted({service for report in kept for service in report.services}, key=dumps)),
         interrupted_by=max((report.interrupted_by for report in _newest(kept).values()), default=""),
         started_at=min(starts, default=0.0),
-        duration_s=max(0.0, max(ends) - min(starts)) if starts else sum(report.duration_s for report in kept),
+        duration_s=_span_s(starts, ends) if starts else sum((report.duration_s for report in kept), 0.0),
     )
 
 
@@ -101,6 +102,11 @@ def split(report: RunReport) -> tuple[ShardReport, ...]:
         )
         for shard in report.shards
     )
+
+
+def _span_s(starts: Sequence[float], ends: Sequence[float]) -> float:
+    span_s = max(ends) - min(starts)
+    return span_s if 0.0 <= span_s < math.inf else 0.0
 
 
 @dataclass(slots=True)
@@ -230,10 +236,13 @@ def _newest(reports: Iterable[ShardReport]) -> dict[tuple[str, str], ShardReport
 
 
 def _identity_problems(
-    reports: Iterable[ShardReport], plans: Mapping[str, Plan], run_ids: set[str], run_id: str
+    reports: Sequence[ShardReport], plans: Mapping[str, Plan], run_ids: set[str], run_id: str
 ) -> Iterable[str]:
     if not run_id and len(run_ids) > 1:
         yield f"the reports are of {len(run_ids)} runs: {', '.join(sorted(run_ids))}"
+    tools = sorted({tool for report in reports if (tool := report.facts.get("tool", ""))})
+    if len(tools) > 1:
+        yield f"the reports were written by {len(tools)} versions of ci-tools: {', '.join(tools)}"
     for report in reports:
         place = _place(report)
         if run_id and report.run_id and report.run_id != run_id:

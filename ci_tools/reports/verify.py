@@ -27,8 +27,9 @@ class Verification:
 
 
 def seal(verdict: Verdict) -> Verdict:
-    """The verdict with a digest over itself: the last thing before it is written, after any masking."""
-    return replace(verdict, digest=_digest_of(verdict))
+    """The verdict with a digest over itself, as it reads back: the last thing before it is written, after any masking."""
+    as_read = loads(Verdict, dumps(verdict))
+    return replace(as_read, digest=_digest_of(as_read))
 
 
 def verify(path: Path, *, rejudge: Rejudge | None = None) -> Verification:
@@ -38,10 +39,11 @@ def verify(path: Path, *, rejudge: Rejudge | None = None) -> Verification:
     that nothing changed by accident or in one place; whoever rewrites verdict *and* inputs is found by nobody offline.
     """
     try:
-        verdict = loads(Verdict, path.read_bytes(), where=str(path))
+        data = path.read_bytes()
+        verdict = loads(Verdict, data, where=str(path))
     except OSError as error:
         raise DecodeError(f"{path} cannot be read: {error.strerror}", hint="give the path of a verdict.json") from error
-    problems = list(_problems_of_text(verdict))
+    problems = list(_problems_of_text(verdict, data))
     problems.extend(problem for entry in verdict.inputs for problem in _problems_of_input(entry, path.parent))
     # Judging other bytes again would only say in many words what is already said.
     if rejudge is not None and not problems:
@@ -55,7 +57,7 @@ def _digest_of(verdict: Verdict) -> str:
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()}"
 
 
-def _problems_of_text(verdict: Verdict) -> Iterator[str]:
+def _problems_of_text(verdict: Verdict, data: bytes) -> Iterator[str]:
     if verdict.version > VERDICT_VERSION:
         yield f"the verdict has version {verdict.version}, this ci-tools reads up to {VERDICT_VERSION}: use the newer one"
     if not verdict.digest:
@@ -63,6 +65,9 @@ def _problems_of_text(verdict: Verdict) -> Iterator[str]:
     elif verdict.digest != _digest_of(verdict):
         now = _digest_of(verdict)
         yield f"the verdict was changed after it was written: its digest is {now[:19]}, it says {verdict.digest[:19]}"
+    elif data != dumps(verdict).encode("utf-8", "backslashreplace"):
+        # A key that is there twice, or that nobody knows, is read over: a person may have read the other one.
+        yield "the verdict's file was rewritten: it holds more, or other bytes, than ci-tools writes for this verdict"
     if not verdict.inputs:
         yield "the verdict names no input: nothing can be checked"
 

@@ -54,6 +54,14 @@ def ten(failed: int, skipped: int = 0) -> RunReport:
     return run(*(case(test_id, end) for test_id, end in zip(TEN, ends, strict=True)))
 
 
+def earlier(report: RunReport, **fields: object) -> RunReport:
+    """The run whose one shard ran a second time; its first attempt has these fields."""
+    (again,) = with_shard(report, run_attempt=2).shards
+    first = with_shard(report, **fields).shards
+    cases = tuple(replace(item, attempts=(replace(item.attempts[0], run_attempt=2),)) for item in report.cases)
+    return replace(report, cases=cases, shards=(*first, again))
+
+
 def hollow(case_: Case, **properties: str) -> Case:
     """The case with these properties on its attempt."""
     return replace(case_, attempts=(replace(case_.attempts[0], properties=properties),))
@@ -76,7 +84,7 @@ HOLDS: dict[str, tuple[Facts, ...]] = {
         facts(with_shard(run(), started_at=NOW + 300), max_report_age_s=1.0),
         facts(with_shard(run(), started_at=NOW + 301)),
     ),
-    "workers-finished": (facts(), facts(with_shard(run(), exits=()))),
+    "workers-finished": (facts(), facts(with_shard(run(), exits=())), facts(earlier(run(), exits=(VANISHED,)))),
     "exits-consistent": (
         facts(),
         facts(run(FAILED)),
@@ -86,6 +94,8 @@ HOLDS: dict[str, tuple[Facts, ...]] = {
         facts(with_shard(run(FAILED), exits=(worker(), worker(returncode=1)))),
         facts(with_shard(run(), exits=(worker(returncode=-15, ended_by=EndedBy.RUN_DEADLINE),))),
         facts(with_shard(run(), exits=(worker(returncode=3, finished=False),))),
+        facts(with_shard(run(), facts={"tool": "1.0"})),
+        facts(earlier(run(), exits=(worker(returncode=1),))),
     ),
     "files-collected": (facts(),),
     "counts-add-up": (facts(), facts(run(case(A), case(B), expected=1, unexpected=(B,)))),
@@ -216,6 +226,7 @@ BREAKS: dict[str, tuple[Facts, ...]] = {
         facts(run(returncode=1)),
         facts(run(collection_errors=(not_collected(),), returncode=0)),
         facts(with_shard(run(), exits=(worker(), worker(returncode=3)))),
+        facts(with_shard(run(), exits=(), facts={"tool": "1.0"})),
     ),
     "files-collected": (facts(run(collection_errors=(not_collected(),))),),
     "counts-add-up": (facts(run(expected=3)), facts(run(case(A), case(A))), facts(run(unexpected=(B,)))),

@@ -53,6 +53,11 @@ def test_all_succeeded(tmp_path: Path) -> None:
         ({"lint": "cancelled", "tests": "failure"}, 10, "FAIL 0/2 jobs – lint: cancelled, tests: failure"),
         ({"lint": "cancelled", "tests": "success"}, 11, "INCOMPLETE 1/2 jobs – lint: cancelled"),
         ({"plan": "success", "shard": "skipped"}, 11, "INCOMPLETE 1/2 jobs – shard: skipped"),
+        (
+            {"plan": "failure", "shard": "skipped", "verdict": "skipped"},
+            10,
+            "FAIL 0/3 jobs – plan: failure, shard: skipped, verdict: skipped",
+        ),
         ({"plan": "success", "shard": "something new"}, 11, "INCOMPLETE 1/2 jobs – shard: something new"),
     ],
 )

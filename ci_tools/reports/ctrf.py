@@ -9,8 +9,7 @@ from pathlib import Path
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
 from ci_tools.model.codec import MOST_SECONDS
 from ci_tools.model.report import ShardReport
-from ci_tools.reports.elements import BAD_WORDS, LIMITS, Limits, parse_count
-from ci_tools.reports.junit import clean
+from ci_tools.reports.elements import BAD_WORDS, LIMITS, Limits, clean, parse_count
 
 _OUTCOMES = {
     "passed": Outcome.PASSED,

@@ -22,6 +22,8 @@ _SPEAKING = (*_WORDS, *_TRUTHS)
 _BAD_COUNTS = (("failures", "errors"), ("failed",), ("failure",), ("error",))
 """How producers declare what is bad: together, or in one figure of their own. The largest counts, never their sum."""
 
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _USUAL_TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}").fullmatch
 
 
@@ -109,6 +111,11 @@ class Scan:
     corrupt: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     suites: int = 0
+
+
+def clean(text: str) -> str:
+    """``text`` without colours and without the characters that XML cannot hold."""
+    return _ILLEGAL.sub("", _ANSI.sub("", text))
 
 
 def says_bad(attributes: Mapping[str, str]) -> str:

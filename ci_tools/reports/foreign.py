@@ -14,12 +14,13 @@ from ci_tools.reports.elements import (
     RawCase,
     RawSuite,
     Result,
+    clean,
     parse_seconds,
     says_bad,
     says_idle,
     unknown_words,
 )
-from ci_tools.reports.junit import clean, facts_of
+from ci_tools.reports.junit import facts_of
 from ci_tools.reports.scan import scan
 
 _WRAPPED = re.compile(r'failed on (setup|call|teardown) with "(.*)"', re.DOTALL)

@@ -25,7 +25,7 @@ from ci_tools.model.journal import (
     WorkerStarted,
     parse_event,
 )
-from ci_tools.model.report import Costs, CollectionError, EndedBy, ShardReport, WorkerExit
+from ci_tools.model.report import CollectionError, Costs, EndedBy, ShardReport, WorkerExit
 from ci_tools.model.service import Provenance
 from ci_tools.model.shard import ShardRef, digest_of
 
@@ -325,8 +325,10 @@ def _next_phase(execution: _Execution) -> Phase:
 
 
 def _costs(journals: Sequence[_Journal]) -> Costs:
-    """What was measured around the tests. Every pytest-xdist worker imports every file and makes its own fixtures: the middle,
-    and the most, that one of them took."""
+    """What was measured around the tests.
+
+    Every pytest-xdist worker imports every file and makes fixtures of its own: the middle, and the most, that one of them took.
+    """
     imports: dict[str, list[float]] = {}
     setups: dict[str, float] = {}
     fixtures: dict[str, float] = {}

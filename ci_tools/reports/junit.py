@@ -1,7 +1,6 @@
 """JUnit XML: written strictly through junitparser's model, read leniently from any producer."""
 
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +15,8 @@ from ci_tools.model.case import Attempt, Case, Outcome, Phase
 from ci_tools.model.case import Failure as ModelFailure
 from ci_tools.model.codec import MOST_SECONDS
 from ci_tools.model.report import CollectionError, RunReport, ShardReport
+from ci_tools.reports.elements import clean
 
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ERRORS = {Outcome.ERROR, Outcome.CRASHED, Outcome.LOST}
 _FAILURES = {Outcome.FAILED, Outcome.TIMED_OUT, Outcome.XPASSED}
 TOOL = "ci_tools"
@@ -43,11 +41,6 @@ def write_junit(report: ShardReport | RunReport, path: Path) -> None:
     buffer = io.BytesIO()
     document.write(buffer, pretty=True)
     write_bytes(path, buffer.getvalue())
-
-
-def clean(text: str) -> str:
-    """``text`` without colours and without the characters that XML cannot hold."""
-    return _ILLEGAL.sub("", _ANSI.sub("", text))
 
 
 def address_of(test_id: str) -> tuple[str, str, str]:

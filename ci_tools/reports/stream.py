@@ -9,6 +9,8 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,11 +23,11 @@ from ci_tools.reports.elements import (
     RawSuite,
     Result,
     Scan,
+    clean,
     parse_seconds,
     says_bad,
     says_idle,
 )
-from ci_tools.reports.junit import clean
 from ci_tools.reports.scan import scan
 
 _ROOM = 96
@@ -33,10 +35,14 @@ _ROOM = 96
 
 _FLUSH_CHARS = 1 << 18
 
-_FLUSH_CASES = 2000
+_PLAIN_TEXT = re.compile('[^&<"\x00-\x1f\ud800-\udfff\ufffe\uffff]*').fullmatch
+"""Most names: nothing in them has to be escaped or taken out."""
 
-_PLAIN_TEXT = re.compile(r"[\w .:/\[\],()=+'>-]*").fullmatch
-"""Most names: nothing in them has to be escaped."""
+_VALUES = itemgetter("classname", "name", "time")
+_SHAPE = '<testcase classname="%s" name="%s" time="%s"/>\n'
+
+_PLAIN_TIMES = re.compile(r"(?:[0-9]{1,9}\.[0-9]{1,9}\n)*[0-9]{1,9}\.[0-9]{1,9}").fullmatch
+"""Figures as most producers write them, one a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +157,6 @@ class _Writer:
     _room_at: int = 0
     _root_at: int = 0
     _fills: list[tuple[int, str]] = field(default_factory=list)
-    _shapes: dict[tuple[str, ...], str | None] = field(default_factory=dict)
-    _plain_times: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._put('<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="ci-tools" ')
@@ -180,28 +184,19 @@ class _Writer:
                 counts.skipped += final.kind == "skipped"
         self._put("".join(parts))
 
-    def plain(self, suite: RawSuite, attributes: Mapping[str, str], texts: str) -> None:
-        """One case that only passed: nothing but a name, a classname and a time. A status among them is no such case."""
-        names = tuple(attributes)
-        shape = self._shapes.get(names)
-        # One look at all values together: most hold nothing that has to be escaped.
-        if shape is None or not _PLAIN_TEXT(texts):
-            self._shapes[names] = _shape_of(names)
-            self.case(RawCase("", "", attributes, suite))
+    def plain(self, suite: RawSuite, batch: Sequence[Mapping[str, str]]) -> None:
+        """Many cases that only passed, each of nothing but a name, a classname and a time."""
+        values = tuple(chain.from_iterable(map(_VALUES, batch)))
+        # One look at all of them together: most hold nothing that has to be escaped.
+        if not _PLAIN_TEXT("".join(values)):
+            for attributes in batch:
+                self.case(RawCase("", "", attributes, suite))
             return
         if suite is not self._suite:
             self._open(suite)
-        self._plain_times.append(attributes["time"])
-        self._parts.append(shape % tuple(attributes.values()))
-        if len(self._plain_times) > _FLUSH_CASES:
-            self._count_plain()
-            self._flush()
-
-    def _count_plain(self) -> None:
-        """Add up what plain cases said, many at a time."""
-        self._counts.tests += len(self._plain_times)
-        self._counts.seconds += sum(parse_seconds(text) or 0.0 for text in self._plain_times)
-        self._plain_times.clear()
+        self._counts.tests += len(batch)
+        self._counts.seconds += _sum_of(values[2::3])
+        self._put((_SHAPE * len(batch)) % values)
 
     def file(self, path: Path, found: Scan) -> None:
         """The end of one file; an error case when it was not whole."""
@@ -236,7 +231,6 @@ class _Writer:
         if self._suite is None:
             return
         self._put("</testsuite>\n")
-        self._count_plain()
         self._fills.append((self._room_at, self._counts.text()))
         self.total.add(self._counts)
         self._counts = _Counts()
@@ -262,12 +256,11 @@ class _Writer:
         self._chars = 0
 
 
-def _shape_of(names: tuple[str, ...]) -> str | None:
-    """The tag of plain cases with these attributes, to be filled with their values; None where one needs a closer look."""
-    if "time" not in names or not {"name", "classname", "time"}.issuperset(names):
-        return None
-    attributes = "".join(f' {name}="%s"' for name in names)
-    return f"<testcase{attributes}/>\n"
+def _sum_of(times: Sequence[str]) -> float:
+    """The sum of times: at once where they are plain figures, else one by one."""
+    if _PLAIN_TIMES("\n".join(times)):
+        return sum(map(float, times))
+    return sum(parse_seconds(text) or 0.0 for text in times)
 
 
 def _says_something(attributes: Mapping[str, str]) -> bool:

@@ -12,9 +12,9 @@ from report_sample import case, failure, plan_of, shard_report
 
 from ci_tools.model.case import Attempt, Case, Failure, Frame, Leak, Outcome, Phase
 from ci_tools.model.report import CollectionError, ShardReport
-from ci_tools.reports.elements import Limits
+from ci_tools.reports.elements import Limits, clean
 from ci_tools.reports.foreign import read_junit
-from ci_tools.reports.junit import address_of, clean, write_junit
+from ci_tools.reports.junit import address_of, write_junit
 from ci_tools.reports.merge import merge
 
 TEST = "tests/unit/test_a.py::TestKind::test_one[a::b]"

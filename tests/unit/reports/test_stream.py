@@ -107,6 +107,31 @@ def test_one_case_has_one_final_result(tmp_path: Path) -> None:
     assert all(word in out.read_text() for word in ("E1", "E2", "F1"))
 
 
+def test_the_order_of_cases_is_kept(tmp_path: Path) -> None:
+    """Plain passes are handed over many at a time, and never past a case that says more."""
+    words = ['status="failed"', *[""] * 6]
+    rows = "".join(f'<testcase classname="c" name="n{number}" time="0.1" {words[number % 7]}/>' for number in range(1200))
+    text = f'<testsuites><testsuite name="a">{rows}</testsuite><testsuite name="b">{rows}</testsuite></testsuites>'
+    source, out = put(tmp_path, "a.xml", text), tmp_path / "out.xml"
+    merged = merge_junit([source], out)
+    assert [(item.test_id, item.outcome) for item in read_junit(out).cases] == [
+        (item.test_id, item.outcome) for item in read_junit(source).cases
+    ]
+    assert (merged.tests, merged.failures) == (2400, 2 * 172)
+
+
+@pytest.mark.parametrize("name", ["a&lt;b", "a&amp;b", "a&quot;b", "caf\u00e9 %s %d", "\U0001f600", "a&#9;b", "x" * 70_000])
+def test_names_come_through(tmp_path: Path, name: str) -> None:
+    """Markup, percent signs, characters beyond the basic plane and long names are the same behind the merge."""
+    rows = "".join(f'<testcase classname="c" name="{name}{number}" time="1,5"/>' for number in range(3))
+    source, out = put(tmp_path, "a.xml", f'<testsuite name="s">{rows}</testsuite>'), tmp_path / "out.xml"
+    merge_junit([source], out)
+    assert [(item.test_id, item.duration_s) for item in read_junit(out).cases] == [
+        (item.test_id, item.duration_s) for item in read_junit(source).cases
+    ]
+    assert JUnitXml.fromfile(str(out)).time == 4.5
+
+
 def test_outputs_and_properties_come_through(tmp_path: Path) -> None:
     """What a test printed and recorded is kept, up to the limit."""
     text = (

@@ -1,5 +1,6 @@
 """Fixtures: the services, for tests that want them by name."""
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from ci_tools.model.service import Endpoint, ServiceKind
 if TYPE_CHECKING:
     from ci_tools.pytest_plugin.provisioning import Provisioning
     from ci_tools.services.redis import RedisServer
+
+_NUMBERS = itertools.count(1)
+"""One for each database of this process; its worker's own database comes before it in the name."""
 
 PROVISIONING = pytest.StashKey["Provisioning"]()
 
@@ -37,6 +41,22 @@ def redis_url(redis_endpoint: Endpoint) -> str:
     return redis_endpoint.url
 
 
+@pytest.fixture(scope="session")
+def redis_prefix(redis_endpoint: Endpoint) -> str:
+    """How every key and channel must begin: empty, but where this worker has a prefix of an adopted Redis and no more."""
+    return redis_endpoint.prefix
+
+
+@pytest.fixture
+def clean_redis_url(pytestconfig: pytest.Config, redis_endpoint: Endpoint) -> str:
+    """The same URL after FLUSHDB: this worker's database is empty when the test begins."""
+    from ci_tools.services.cleaning import empty_redis  # noqa: PLC0415 - most processes empty nothing
+
+    provisioning_of(pytestconfig).demand_own(ServiceKind.REDIS, "clean_redis_url")
+    empty_redis(redis_endpoint)
+    return redis_endpoint.url
+
+
 @pytest.fixture
 def redis_server(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator["RedisServer"]:
     """A Redis for this test alone, which it may ``kill()`` and ``restart()``; ended after the test."""
@@ -55,3 +75,20 @@ def postgres_endpoint(pytestconfig: pytest.Config) -> Endpoint:
 def postgres_url(postgres_endpoint: Endpoint) -> str:
     """The URL of this worker's PostgreSQL database, with its password."""
     return postgres_endpoint.url
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> str:
+    """The database that ``clean_postgres_url`` clones; nobody may be connected to it. Override it to give tests your schema."""
+    return "template1"
+
+
+@pytest.fixture
+def clean_postgres_url(postgres_endpoint: Endpoint, postgres_template: str) -> Iterator[str]:
+    """The URL of a database for this test alone, cloned from ``postgres_template`` and dropped after the test."""
+    from ci_tools.services import databases  # noqa: PLC0415 - most processes clone nothing
+
+    name = f"{postgres_endpoint.database}_{next(_NUMBERS)}"
+    cloned = databases.clone(postgres_endpoint, name, template=postgres_template)
+    yield cloned.url
+    databases.drop(postgres_endpoint, name)

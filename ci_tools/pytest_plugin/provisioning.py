@@ -9,7 +9,7 @@ import pytest
 
 from ci_tools.errors import CIToolsError
 from ci_tools.model.case import Phase
-from ci_tools.model.service import Endpoint, ServiceKind, ServiceSpec
+from ci_tools.model.service import Endpoint, Isolation, ServiceKind, ServiceSpec
 from ci_tools.pytest_plugin.assignment import may_be_configured
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.ownership import unowned
@@ -65,6 +65,14 @@ class Provisioning(Guard):
     def counted(self, kind: ServiceKind) -> Endpoint | None:
         """The endpoint whose server (of PostgreSQL: database) only this process talks to: what it counts is ours."""
         return self._endpoints.get(kind) if kind in self._exclusive else None
+
+    def demand_own(self, kind: ServiceKind, fixture: str) -> None:
+        """UsageError where workers share one database: a fixture that empties it would take it from under another's test."""
+        if self._spec(kind).chosen_isolation is Isolation.SHARED:
+            what = (
+                f"{fixture} needs a database of this worker's own, and [tool.ci-tools.services.{kind}] has isolation = 'shared'"
+            )
+            raise pytest.UsageError(f"{what}; choose 'database' or 'server', or let the test clean up what is its own")
 
     def new_redis(self, name: str) -> "RedisServer":
         """A started server of the caller's own."""

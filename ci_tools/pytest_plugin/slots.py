@@ -22,7 +22,6 @@ from ci_tools.model.worker import Slot
 _CLAIM_TIMEOUT_S = 10.0
 """A dead worker's lock is free at once; this is for one that is just being ended."""
 _POLL_S = 0.05
-_EMPTY_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,16 +93,9 @@ def empty(claimed: Claim) -> None:
 
 def _empty_redis(endpoint: Endpoint, *, is_ours: bool) -> None:
     """All databases of a server that nobody else talks to; of an adopted one, and of a shared one, the slot's alone."""
-    import redis  # noqa: PLC0415 - only a worker that takes over needs it
+    from ci_tools.services import cleaning  # noqa: PLC0415 - only a worker that takes over needs it
 
-    with redis.Redis.from_url(endpoint.url, socket_timeout=_EMPTY_TIMEOUT_S, socket_connect_timeout=_EMPTY_TIMEOUT_S) as client:
-        try:
-            if is_ours and endpoint.provenance.provider is not Provider.ADOPTED:
-                client.flushall()
-            else:
-                client.flushdb()
-        except redis.RedisError as error:
-            raise OSError(str(error)) from error
+    cleaning.empty_redis(endpoint, whole_server=is_ours and endpoint.provenance.provider is not Provider.ADOPTED)
 
 
 def _empty_postgres(endpoint: Endpoint) -> None:

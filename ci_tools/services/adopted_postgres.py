@@ -19,9 +19,9 @@ from ci_tools.services.versions import fits
 _PREFIX = "ci_tools_run_"
 _LEFT_BY_THE_DEAD = """
 SELECT datname FROM pg_database
-WHERE datname ~ '^ci_tools_run_[0-9a-f]+_[0-9]+$'
+WHERE datname ~ '^ci_tools_run_[0-9a-f]+(_[0-9]+)+$'
   AND datdba = (SELECT oid FROM pg_roles WHERE rolname = current_user)
-  AND regexp_replace(datname, '_[0-9]+$', '') NOT IN (SELECT application_name FROM pg_stat_activity)
+  AND substring(datname FROM '^ci_tools_run_[0-9a-f]+') NOT IN (SELECT application_name FROM pg_stat_activity)
 """
 _ADOPT_TIMEOUT_S = 5.0
 _PAUSE_S = 0.05

@@ -1,15 +1,13 @@
 """A PostgreSQL of our own: started from a copied cluster, proved to be ours, with databases cloned from templates."""
 
 import os
-import secrets
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ci_tools.errors import ConfigError, ServiceError
 from ci_tools.host import ports
@@ -18,8 +16,8 @@ from ci_tools.services import account, container, databases, lifeline, pgwire
 from ci_tools.services.cluster import SUPERUSER, counting, prepare
 from ci_tools.services.home import new_home
 from ci_tools.services.installation import Installation, discover_postgres, runnable
-from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
-from ci_tools.services.versions import fits
+from ci_tools.services.launch import Launch, cannot_start, launch
+from ci_tools.services.server import Server
 
 if TYPE_CHECKING:
     from ci_tools.host.process import GuardedProcess
@@ -55,8 +53,8 @@ _OURS = frozenset(
 )
 
 
-class PostgresServer:
-    """A server under a guard. Its password and port stay the same over ``kill`` and ``restart``; its data do not."""
+class PostgresServer(Server):
+    """A PostgreSQL. ``kill`` is its own immediate shutdown: SIGKILL would leave shared memory behind."""
 
     def __init__(
         self,
@@ -68,87 +66,15 @@ class PostgresServer:
         port: int | None = None,
     ) -> None:
         _check_options(spec)
-        self._spec = spec
+        super().__init__(spec, log=log, tried=tried, port=port)
         self._account = account.unprivileged()
         self._installation = installation
-        self._log = log
-        self._tried = tuple(tried)
-        self._preferred_port = port
-        self._password = secrets.token_urlsafe(24)
-        self._process: GuardedProcess | None = None
-        self._held: ports.Reservation | None = None
-        self._endpoint: Endpoint | None = None
-        self._stopping = threading.Event()
-
-    def __enter__(self) -> Self:
-        if self._process is None:
-            self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
-    def endpoint(self) -> Endpoint:
-        """The maintenance database, as of the last start. ServiceError before the first one."""
-        if self._endpoint is None:
-            raise ServiceError("this PostgreSQL was never started", hint="call start() first")
-        return self._endpoint
+    def _grace_s(self) -> float:
+        return STOP_GRACE_S
 
-    @property
-    def url(self) -> str:
-        """The URL of the maintenance database with its password."""
-        return self.endpoint.url
-
-    def start(self) -> Endpoint:
-        """Start on the preferred port, or on another when a stranger has it. ServiceError when it is not ready in time."""
-        self._stopping.clear()
-        for reservation in ports.reservations(self._preferred_port, self._spec.port_range):
-            with reservation:
-                try:
-                    return self._start_on(reservation)
-                except PortTakenError:
-                    continue
-        asked = f"{self._spec.port_range[0]}-{self._spec.port_range[1]}" if self._spec.port_range else "any"
-        raise ServiceError(
-            f"no port for postgres on {ports.LOOPBACK}: all of {asked} are taken",
-            hint="widen `port_range` of the service, or end the programs that hold these ports",
-        )
-
-    def kill(self) -> None:
-        """End the server as a crash would, as far as its clients see: at once. The port stays ours, and refuses.
-
-        It is PostgreSQL's own immediate shutdown: SIGKILL would leave shared memory behind.
-        """
-        if self._process is not None:
-            self._process.end(STOP_GRACE_S)
-            self._process = None
-            self._held = ports.reserve(self.endpoint.port)
-
-    def restart(self) -> Endpoint:
-        """Kill it if it runs, and start it anew, empty, on the same port with the same password."""
-        port = self.endpoint.port
-        self.kill()
-        held, self._held = self._held or ports.reserve(port), None
-        if held is None:
-            raise ServiceError(f"port {port} was taken while postgres was down", hint="restart sooner, or start a new server")
-        with held:
-            try:
-                return self._start_on(held)
-            except PortTakenError as error:
-                raise ServiceError(f"port {port} was taken while postgres was down", hint="start a new server") from error
-
-    def stop(self) -> None:
-        """End the server and remove its folder; twice is the same as once. From another thread it ends a start as well."""
-        self._stopping.set()
-        if self._held is not None:
-            self._held.release()
-            self._held = None
-        if self._process is not None:
-            self._process.end(STOP_GRACE_S)
-            self._process = None
-
-    def _start_on(self, reservation: ports.Reservation) -> Endpoint:
+    def _start_on(self, reservation: ports.Reservation) -> "tuple[GuardedProcess, Endpoint]":
         began = time.perf_counter()
         port = reservation.port
         installation = self._installation
@@ -158,13 +84,7 @@ class PostgresServer:
         plan = self._plan(home, port) if installation.engine is None else self._contained_plan(home, port, installation.engine)
         launched = launch(plan, lambda: self._probe(home, port), stopping=self._stopping, began=began)
         version = launched.answer
-        if not fits(version, self._spec.version):
-            launched.process.end(STOP_GRACE_S)
-            raise ServiceError(
-                f"{installation.postgres} is version {version}, wanted {self._spec.version}",
-                hint="widen `version` of the service, or install one that fits",
-            )
-        self._process = launched.process
+        self._demand_version(launched, installation.engine or installation.postgres, version)
         provenance = Provenance(
             kind=ServiceKind.POSTGRES,
             provider=installation.provider,
@@ -177,7 +97,7 @@ class PostgresServer:
             pid=launched.process.pid,
             start_ms=launched.start_ms,
         )
-        self._endpoint = databases.endpoint_of(
+        endpoint = databases.endpoint_of(
             provenance,
             user=SUPERUSER,
             password=self._password,
@@ -185,7 +105,7 @@ class PostgresServer:
             socket_path=self._socket_path(home, port),
             url_variable=self._spec.url_variable,
         )
-        return self._endpoint
+        return launched.process, endpoint
 
     def _new_home(self, port: int) -> Path:
         """A home with a fresh cluster in it, configured for this start; a container has its own cluster inside."""

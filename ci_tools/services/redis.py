@@ -2,24 +2,22 @@
 
 import functools
 import os
-import secrets
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from ci_tools.errors import ConfigError, ServiceError
+from ci_tools.errors import ConfigError
 from ci_tools.host import ports
 from ci_tools.model.service import Endpoint, Provenance, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import container, lifeline, resp
 from ci_tools.services.discovery import Binary, discover_redis
 from ci_tools.services.home import new_home
-from ci_tools.services.launch import Launch, PortTakenError, cannot_start, launch
-from ci_tools.services.versions import fits
+from ci_tools.services.launch import Launch, cannot_start, launch
+from ci_tools.services.server import Server
 
 if TYPE_CHECKING:
     from ci_tools.host.process import GuardedProcess
@@ -37,93 +35,17 @@ _OURS = frozenset({"port", "bind", "requirepass", "dir", "daemonize", "logfile",
 _TAKEN_PORT = ("Address already in use", "Failed listening on port", "bind: ")
 
 
-class RedisServer:
-    """A server under a guard. Its URL, password and port stay the same over ``kill`` and ``restart``."""
+class RedisServer(Server):
+    """A Redis or Valkey. ``kill`` is a crash without a word to its clients."""
 
     def __init__(
         self, spec: ServiceSpec, binary: Binary, *, log: Path | None, tried: Iterable[str] = (), port: int | None = None
     ) -> None:
         _check_options(spec)
-        self._spec = spec
+        super().__init__(spec, log=log, tried=tried, port=port)
         self._binary = binary
-        self._log = log
-        self._tried = tuple(tried)
-        self._preferred_port = port
-        self._password = secrets.token_urlsafe(24)
-        self._process: GuardedProcess | None = None
-        self._held: ports.Reservation | None = None
-        self._endpoint: Endpoint | None = None
-        self._stopping = threading.Event()
 
-    def __enter__(self) -> Self:
-        if self._process is None:
-            self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where it answers, as of the last start. ServiceError before the first one."""
-        if self._endpoint is None:
-            raise ServiceError("this Redis was never started", hint="call start() first")
-        return self._endpoint
-
-    @property
-    def url(self) -> str:
-        """The URL with its password, database 0."""
-        return self.endpoint.url
-
-    def start(self) -> Endpoint:
-        """Start on the preferred port, or on another when a stranger has it. ServiceError when it is not ready in time."""
-        self._stopping.clear()
-        for reservation in ports.reservations(self._preferred_port, self._spec.port_range):
-            with reservation:
-                try:
-                    return self._start_on(reservation)
-                except PortTakenError:
-                    continue
-        asked = f"{self._spec.port_range[0]}-{self._spec.port_range[1]}" if self._spec.port_range else "any"
-        raise ServiceError(
-            f"no port for Redis on {ports.LOOPBACK}: all of {asked} are taken",
-            hint="widen `port_range` of the service, or end the programs that hold these ports",
-        )
-
-    def kill(self) -> None:
-        """End the server as a crash would: at once, without a word to its clients. The port stays ours, and refuses."""
-        if self._process is not None:
-            self._process.end(self._grace_s)
-            self._process = None
-            self._held = ports.reserve(self.endpoint.port)
-
-    def restart(self) -> Endpoint:
-        """Kill it if it runs, and start it anew, empty, on the same port with the same password."""
-        port = self.endpoint.port
-        self.kill()
-        held, self._held = self._held or ports.reserve(port), None
-        if held is None:
-            raise ServiceError(f"port {port} was taken while Redis was down", hint="restart sooner, or start a new server")
-        with held:
-            try:
-                return self._start_on(held)
-            except PortTakenError as error:
-                raise ServiceError(f"port {port} was taken while Redis was down", hint="start a new server") from error
-
-    def stop(self) -> None:
-        """End the server and remove its folder; twice is the same as once. Its state is ours, so nothing is saved.
-
-        From another thread it also ends a start that is still going on.
-        """
-        self._stopping.set()
-        if self._held is not None:
-            self._held.release()
-            self._held = None
-        if self._process is not None:
-            self._process.end(self._grace_s)
-            self._process = None
-
-    def _start_on(self, reservation: ports.Reservation) -> Endpoint:
+    def _start_on(self, reservation: ports.Reservation) -> "tuple[GuardedProcess, Endpoint]":
         began = time.perf_counter()
         is_contained = self._binary.provider is Provider.CONTAINER
         if is_contained:
@@ -142,13 +64,7 @@ class RedisServer:
         probe = functools.partial(self._probe, reservation.port, socket_path)
         launched = launch(plan, probe, stopping=self._stopping, began=began)
         version = version_of(launched.answer)
-        if not fits(version, self._spec.version):
-            launched.process.end(0)
-            raise ServiceError(
-                f"{self._binary.path} is version {version}, wanted {self._spec.version}",
-                hint="widen `version` of the service, or install one that fits",
-            )
-        self._process = launched.process
+        self._demand_version(launched, self._binary.path, version)
         provenance = Provenance(
             kind=ServiceKind.REDIS,
             provider=self._binary.provider,
@@ -161,8 +77,7 @@ class RedisServer:
             pid=launched.process.pid,
             start_ms=launched.start_ms,
         )
-        self._endpoint = redis_endpoint(self._spec, provenance, password=self._password, socket_path=socket_path)
-        return self._endpoint
+        return launched.process, redis_endpoint(self._spec, provenance, password=self._password, socket_path=socket_path)
 
     @property
     def _grace_s(self) -> float:

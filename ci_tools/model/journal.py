@@ -55,6 +55,18 @@ class TestsCollected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CostsMeasured:
+    """What the next plan is made from: seconds of importing each file, and of setting up wider fixtures.
+
+    ``fixtures`` has, by the test in whose set-up they were made, the seconds by their scope (class, module, package, session).
+    """
+
+    at: float
+    imports: Mapping[str, float] = field(default_factory=dict)
+    fixtures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionFailed:
     """One file (or package) could not be collected."""
 
@@ -167,6 +179,7 @@ class SessionFinished:
 Event = (
     WorkerStarted
     | TestsCollected
+    | CostsMeasured
     | CollectionFailed
     | SelectionRefused
     | TestStarted

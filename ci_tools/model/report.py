@@ -46,6 +46,19 @@ class CollectionError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What a shard spent around its tests, in seconds: on importing each file, and on fixtures wider than one test.
+
+    ``setups`` is, by test ID, the part of its set-up that made such fixtures; ``fixtures`` the same by file, under ``""`` for
+    fixtures of the session or a package, which belong to no file.
+    """
+
+    imports: Mapping[str, float] = field(default_factory=dict)
+    setups: Mapping[str, float] = field(default_factory=dict)
+    fixtures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShardReport:
     """What one attempt of one shard did.
 
@@ -76,6 +89,7 @@ class ShardReport:
     digest: str = ""
     declared_tests: int | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    costs: Costs = field(default_factory=Costs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

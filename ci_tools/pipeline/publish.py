@@ -65,7 +65,7 @@ def _publish_timings(project: Project, reports: tuple[ShardReport, ...], publica
     # All reports of a configuration at once: against its siblings it shows whether a shard was slow or the suite is.
     for configuration in sorted({report.configuration for report in reports}):
         own = [report for report in reports if report.configuration == configuration]
-        kept = learn(kept, own, configuration=configuration)
+        kept = learn(kept, own)
     if kept == Timings.empty():
         return
     text = render_timings(kept)

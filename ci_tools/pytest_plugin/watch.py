@@ -7,6 +7,7 @@ import pytest
 
 from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.pytest_plugin.assignment import is_debugging
+from ci_tools.pytest_plugin.costs import Costs
 from ci_tools.pytest_plugin.evidence import Evidence
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.failures import Project
@@ -38,6 +39,7 @@ class Watch:
         lists_tests: bool,
     ) -> None:
         self._config = config
+        self._journal = journal
         self._position = position = Position()
         self._project = project = Project(config.rootpath)
         self._recording = recording = Recording(journal, position, project, lists_tests=lists_tests)
@@ -70,6 +72,8 @@ class Watch:
             self._timeouts.start()
             plugins.register(self._timeouts, "ci_tools_timeouts")
         plugins.register(self._recording, "ci_tools_recording")
+        if self._journal is not None:
+            plugins.register(Costs(self._journal, self._position), "ci_tools_costs")
         plugins.register(Phases(self._position, self._recording, self._project, self._guards), "ci_tools_phases")
 
     def begin_finish(self) -> None:

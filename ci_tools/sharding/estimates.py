@@ -30,7 +30,8 @@ _NEIGHBOURS = 3
 class Estimates:
     """Microseconds by test ID, and by path what a shard pays once for a file it runs anything of.
 
-    ``shared`` are, by path, the test on which wider fixtures' set-up is booked and that set-up's microseconds.
+    ``shared`` are, by path, the microseconds of setting up wider fixtures, and the test that carries them in its own duration
+    (empty where they were measured apart).
     ``timed`` are the tests with timings of their own, ``renamed`` those that took over an old ID's.
     """
 
@@ -97,7 +98,7 @@ def estimate(
         overhead_us=_overheads(files, timings.imports_of(source)),
         timed=frozenset(us_of),
         renamed=renamed,
-        shared=_shared(files, known),
+        shared={**_shared(files, known), **_measured(files, timings.fixtures_of(source))},
         foreign_configuration="" if source == configuration else source,
     )
 
@@ -142,6 +143,11 @@ def _shared(files: Mapping[str, Sequence[str]], known: Mapping[str, TestTiming])
         if most_s >= SHARED_S and most_s >= SHARED_TIMES * usual_s:
             shared[path] = (carrier, round(min(most_s - usual_s, MAX_DURATION_S) * US))
     return shared
+
+
+def _measured(files: Mapping[str, Sequence[str]], fixtures: Mapping[str, TestTiming]) -> dict[str, tuple[str, int]]:
+    """By path: the set-up of its wider fixtures, as they were booked on themselves; no test's duration holds any of it."""
+    return {path: ("", us) for path in files if path in fixtures and (us := _us(fixtures[path], floor=0)) is not None and us > 0}
 
 
 def _overheads(files: Mapping[str, Sequence[str]], imports: Mapping[str, TestTiming]) -> dict[str, int]:

@@ -83,11 +83,16 @@ class TestTiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Past durations by configuration and test ID, and by configuration and file what importing it took."""
+    """Past durations by configuration and test ID; by configuration and file those of its import and of its wider fixtures.
+
+    Where such fixtures (of a class or module) were measured a test's own set-up is without them. Under the file ``""`` stand
+    those of the session.
+    """
 
     version: int = TIMINGS_VERSION
     tests: Mapping[str, Mapping[str, TestTiming]] = field(default_factory=dict)
     imports: Mapping[str, Mapping[str, TestTiming]] = field(default_factory=dict)
+    fixtures: Mapping[str, Mapping[str, TestTiming]] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> "Timings":
@@ -102,13 +107,15 @@ class Timings:
         """What importing each file took, by path, in one configuration; ``call_s`` holds it."""
         return self.imports.get(configuration, {})
 
+    def fixtures_of(self, configuration: str = DEFAULT_CONFIGURATION) -> Mapping[str, TestTiming]:
+        """What setting up the wider fixtures of each file took, by path, in one configuration; ``call_s`` holds it."""
+        return self.fixtures.get(configuration, {})
+
 
 def learn(
     timings: Timings,
     report: RunReport | ShardReport | Sequence[ShardReport],
     *,
-    imports: Mapping[str, float] | None = None,
-    configuration: str = DEFAULT_CONFIGURATION,
     at: float | None = None,
     max_age_s: float = MAX_AGE_S,
 ) -> Timings:
@@ -116,39 +123,51 @@ def learn(
 
     Only first executions that passed, xfailed or were skipped count: a failure ends early, a rerun runs warm. Each shard's
     seconds are divided by how much slower its machine was, so that weights from an overloaded shard don't make the
-    next plan swing. ``imports`` are seconds by path, of ``configuration``. ``at`` is the run's Unix time where the report
-    has none.
+    next plan swing. What was measured around the tests (imports, wider fixtures) is taken from the shards' costs, and a set-up
+    counts without such fixtures. ``at`` is the run's Unix time where the report has none.
     """
     cases, started_at = _cases_of(report)
     stamp = int(started_at or at or 0)
     executed = [(case, attempt) for case in cases if (attempt := _lesson(case)) is not None]
     speeds = _speeds(timings, executed)
     tests = {name: dict(entries) for name, entries in timings.tests.items()}
+    shards = _shards_of(report)
+    setups = {
+        (shard.configuration, shard.shard, test_id): seconds
+        for shard in shards
+        for test_id, seconds in shard.costs.setups.items()
+    }
     for case, attempt in executed:
         speed = speeds[case.configuration, attempt.shard]
-        sample = _sample(attempt, stamp, speed)
+        sample = _sample(attempt, stamp, speed, setups.get((case.configuration, attempt.shard, case.test_id), 0.0))
         if sample is not None:
             known = tests.setdefault(case.configuration, {})
             known[case.test_id] = _joined(known.get(case.test_id), TestTiming(samples=(sample,)))
-    files = {name: dict(entries) for name, entries in timings.imports.items()}
-    for path, seconds in (imports or {}).items():
-        if _is_duration(seconds):
-            known = files.setdefault(configuration, {})
-            known[path] = _joined(known.get(path), TestTiming(samples=(Sample(at=stamp, call_s=_rounded(seconds)),)))
-    return _aged(Timings(tests=tests, imports=files), max_age_s)
+    imports = {name: dict(entries) for name, entries in timings.imports.items()}
+    fixtures = {name: dict(entries) for name, entries in timings.fixtures.items()}
+    for shard in shards:
+        speed = speeds.get((shard.configuration, shard.shard), 1.0)
+        for kept, measured in ((imports, shard.costs.imports), (fixtures, shard.costs.fixtures)):
+            known = kept.setdefault(shard.configuration, {})
+            for path, seconds in measured.items():
+                if _is_duration(seconds):
+                    sample = Sample(at=stamp, call_s=_rounded(seconds / speed))
+                    known[path] = _joined(known.get(path), TestTiming(samples=(sample,)))
+    return _aged(Timings(tests=tests, imports=imports, fixtures=fixtures), max_age_s)
 
 
 def merge(*many: Timings, max_age_s: float = MAX_AGE_S) -> Timings:
     """All samples of all timings, the latest of each test kept. Order and repetition of the arguments do not matter."""
     tests: dict[str, dict[str, TestTiming]] = {}
     imports: dict[str, dict[str, TestTiming]] = {}
+    fixtures: dict[str, dict[str, TestTiming]] = {}
     for timings in many:
-        for merged, source in ((tests, timings.tests), (imports, timings.imports)):
+        for merged, source in ((tests, timings.tests), (imports, timings.imports), (fixtures, timings.fixtures)):
             for configuration, entries in source.items():
                 known = merged.setdefault(configuration, {})
                 for name, timing in entries.items():
                     known[name] = _joined(known.get(name), timing)
-    return _aged(Timings(tests=tests, imports=imports), max_age_s)
+    return _aged(Timings(tests=tests, imports=imports, fixtures=fixtures), max_age_s)
 
 
 def from_pairs(pairs: Iterable[tuple[str, float]], *, configuration: str = DEFAULT_CONFIGURATION, at: float = 0.0) -> Timings:
@@ -179,6 +198,7 @@ class _Stored:
     version: int = TIMINGS_VERSION
     tests: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     imports: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    fixtures: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 _ROW = 4
@@ -196,7 +216,12 @@ def render_timings(timings: Timings) -> str:
         }
 
     # By hand for speed: a suite of 100,000 tests is rendered in 0.2 s. The codec's canonical form, all numbers are finite.
-    stored = {"version": timings.version, "tests": rows(timings.tests), "imports": rows(timings.imports)}
+    stored = {
+        "version": timings.version,
+        "tests": rows(timings.tests),
+        "imports": rows(timings.imports),
+        "fixtures": rows(timings.fixtures),
+    }
     return json.dumps(stored, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -213,7 +238,7 @@ def parse_timings(text: str | bytes, *, where: str = "timings") -> Timings:
             for configuration, entries in source.items()
         }
 
-    return Timings(tests=timings(stored.tests), imports=timings(stored.imports))
+    return Timings(tests=timings(stored.tests), imports=timings(stored.imports), fixtures=timings(stored.fixtures))
 
 
 def _row(sample: Sample) -> tuple[float, ...]:
@@ -239,6 +264,12 @@ def _cases_of(report: RunReport | ShardReport | Sequence[ShardReport]) -> tuple[
     return [case for shard in report for case in shard.cases], min(starts, default=0.0)
 
 
+def _shards_of(report: RunReport | ShardReport | Sequence[ShardReport]) -> Sequence[ShardReport]:
+    if isinstance(report, RunReport):
+        return report.shards
+    return (report,) if isinstance(report, ShardReport) else report
+
+
 def _lesson(case: Case) -> Attempt | None:
     """The one execution of this case that tells how long it takes: the first, when nothing went wrong in it."""
     if not case.attempts:
@@ -247,10 +278,11 @@ def _lesson(case: Case) -> Attempt | None:
     return first if first.outcome in _LEARNED and not first.leaks else None
 
 
-def _sample(attempt: Attempt, at: int, speed: float) -> Sample | None:
+def _sample(attempt: Attempt, at: int, speed: float, shared_s: float) -> Sample | None:
     phases = (attempt.setup_s, attempt.call_s, attempt.teardown_s)
     if not any(phases):
         phases = (0.0, attempt.duration_s, 0.0)
+    phases = (max(phases[0] - shared_s, 0.0), *phases[1:])
     if not all(map(_is_duration, phases)):
         return None
     setup_s, call_s, teardown_s = (_rounded(seconds / speed) for seconds in phases)
@@ -310,7 +342,7 @@ def _aged(timings: Timings, max_age_s: float) -> Timings:
             }
         return {configuration: entries for configuration, entries in kept.items() if entries}
 
-    return Timings(tests=living(timings.tests), imports=living(timings.imports))
+    return Timings(tests=living(timings.tests), imports=living(timings.imports), fixtures=living(timings.fixtures))
 
 
 def _is_duration(value: object) -> bool:

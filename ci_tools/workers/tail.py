@@ -10,6 +10,7 @@ from ci_tools.errors import DecodeError
 from ci_tools.model.case import Phase
 from ci_tools.model.journal import (
     CollectionFailed,
+    CostsMeasured,
     Event,
     ExitRequested,
     LeakFound,
@@ -173,7 +174,7 @@ class Tail:
             case PhaseFinished() | TimedOut() | ExitRequested():
                 if (flight := voice.flights.get(event.test_id)) is not None:
                     flight.note(event)
-            case LeakFound():  # it belongs to the report
+            case LeakFound() | CostsMeasured():  # they belong to the report
                 pass
             case _:
                 assert_never(event)

@@ -311,6 +311,27 @@ def test_a_cut_file_pays_its_fixture_again() -> None:
     assert sorted((len(shard.test_ids), shard.predicted_s) for shard in plan.shards) == [(4, 8.0), (4, 8.0)]
 
 
+def test_a_measured_fixture_is_paid_by_every_part() -> None:
+    """A fixture that was measured apart weighs on each shard that runs a part of its file, and on none that does not."""
+    ids = {name: tuple(f"{name}::test_{i}" for i in range(8)) for name in ("a.py", "b.py")}
+    no_import = {path: TestTiming(samples=(Sample(at=0),)) for path in ids}
+    timings = Timings(
+        tests=from_pairs([(test_id, 1.0) for one in ids.values() for test_id in one]).tests,
+        imports={"default": no_import},
+        fixtures={
+            "default": {
+                "a.py": TestTiming(samples=(Sample(at=0, call_s=4.0),)),
+                "": TestTiming(samples=(Sample(at=0, call_s=9.0),)),
+            }
+        },
+    )
+    one = partition(collected_of(ids), timings, 1, commit="abc")
+    assert {unit.path: unit.estimate_s for unit in one.shards[0].units} == {"a.py": 12.0, "b.py": 8.0}
+    parts = [unit for shard in partition(collected_of(ids), timings, 4, commit="abc").shards for unit in shard.units]
+    assert {unit.estimate_s - len(unit.test_ids) for unit in parts if unit.path == "a.py"} == {4.0}
+    assert {unit.estimate_s - len(unit.test_ids) for unit in parts if unit.path == "b.py"} == {0.0}
+
+
 def test_processes_divide_the_prediction() -> None:
     """With four pytest-xdist workers a shard of eight one-second tests takes two seconds, and each imports the file."""
     ids = tuple(f"a.py::test_{i}" for i in range(8))

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from ci_tools.errors import DecodeError
 from ci_tools.model.case import Attempt, Case, Outcome
-from ci_tools.model.report import RunReport, ShardReport
+from ci_tools.model.report import Costs, RunReport, ShardReport
 from ci_tools.sharding.timings import (
     MAX_AGE_S,
     Sample,
@@ -155,9 +156,21 @@ def test_shard_reports_teach_too() -> None:
 
 
 def test_imports_are_learned() -> None:
-    """What importing a file took is kept by path."""
-    timings = learn(Timings.empty(), report(), imports={"a.py": 1.5, "b.py": math.nan})
-    assert {path: timing.duration_s for path, timing in timings.imports_of().items()} == {"a.py": 1.5}
+    """What importing a file took is kept by path, from reports of shards and from the merged one that holds them."""
+    shard = ShardReport(run_id="r", shard="1/2", cases=(), costs=Costs(imports={"a.py": 1.5, "b.py": math.nan}), started_at=NOW)
+    for told in (shard, [shard], replace(report(), shards=(shard,))):
+        timings = learn(Timings.empty(), told)
+        assert {path: timing.duration_s for path, timing in timings.imports_of().items()} == {"a.py": 1.5}
+
+
+def test_a_wider_fixture_is_booked_on_itself() -> None:
+    """A test's set-up counts without the module fixture that it happened to make; the file has that fixture's seconds."""
+    first = Case(test_id="a.py::x", attempts=(Attempt(outcome=Outcome.PASSED, duration_s=5.5, setup_s=4.5, call_s=1.0),))
+    costs = Costs(setups={"a.py::x": 4.0}, fixtures={"a.py": 4.0, "": 2.0})
+    timings = learn(Timings.empty(), ShardReport(run_id="r", shard="1/1", cases=(first,), costs=costs, started_at=NOW))
+    assert seconds(timings) == {"a.py::x": 1.5}
+    assert {path: timing.duration_s for path, timing in timings.fixtures_of().items()} == {"a.py": 4.0, "": 2.0}
+    assert timings == parse_timings(render_timings(timings))
 
 
 SAMPLES = st.builds(Sample, at=st.integers(NOW, NOW + 9), call_s=st.sampled_from([0.0, 0.5, 1.0, 2.0]))
@@ -166,7 +179,12 @@ ENTRIES = st.dictionaries(
     st.lists(SAMPLES, min_size=1, max_size=5, unique=True).map(lambda samples: TestTiming(samples=tuple(sorted(samples)))),
 )
 TIMINGS = st.builds(
-    lambda tests, imports: Timings(tests={"default": tests} if tests else {}, imports={"x": imports} if imports else {}),
+    lambda tests, imports, fixtures: Timings(
+        tests={"default": tests} if tests else {},
+        imports={"x": imports} if imports else {},
+        fixtures={"x": fixtures} if fixtures else {},
+    ),
+    ENTRIES,
     ENTRIES,
     ENTRIES,
 )

@@ -1,0 +1,68 @@
+"""Costs: what importing each test file took, and setting up the fixtures that outlive a test. The next plan is made from them."""
+
+import time
+from collections import defaultdict
+from collections.abc import Generator
+
+import pytest
+
+from ci_tools.model.journal import CostsMeasured
+from ci_tools.pytest_plugin.journal import Journal
+from ci_tools.pytest_plugin.position import Position
+
+_LEAST_S = 0.001
+"""What takes less is not worth a line."""
+
+
+class Costs:
+    """Measures in one process that runs tests, and writes what it measured after collection and at the end."""
+
+    def __init__(self, journal: Journal, position: Position) -> None:
+        self._journal = journal
+        self._position = position
+        self._imports: dict[str, float] = {}
+        self._fixtures: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self._is_inside = False
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """A file's collector imports it; a class below it belongs to the file."""
+        began = time.perf_counter()
+        report = yield
+        if any(isinstance(node, pytest.File) for node in collector.listchain()):
+            path = collector.nodeid.split("::", 1)[0]
+            self._imports[path] = self._imports.get(path, 0.0) + time.perf_counter() - began
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self) -> None:
+        """Say what the imports took, but for the first file's: it has paid for what all of them share."""
+        later = dict(list(self._imports.items())[1:])
+        if later:
+            imports = {path: round(seconds, 5) for path, seconds in later.items()}
+            self._journal.write(CostsMeasured(at=time.time(), imports=imports))
+        self._imports = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        """Book a wider fixture's set-up, with those it asks for itself, on its scope and not on the test that came first."""
+        if fixturedef.scope == "function" or self._is_inside or self._position.execution != 1:
+            return (yield)
+        self._is_inside = True
+        began = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            self._is_inside = False
+            seconds = time.perf_counter() - began
+            if seconds >= _LEAST_S:
+                booked = self._fixtures[self._position.test_id]
+                booked[fixturedef.scope] = round(booked.get(fixturedef.scope, 0.0) + seconds, 5)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Say what the fixtures took."""
+        if self._fixtures:
+            self._journal.write(CostsMeasured(at=time.time(), fixtures=dict(self._fixtures)))

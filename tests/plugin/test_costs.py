@@ -1,0 +1,47 @@
+"""What a run measures around its tests: imports by file and fixtures by scope, for the next plan."""
+
+from pathlib import Path
+
+import pytest
+from suites import run_suite, write_suite
+
+from ci_tools.model.journal import CostsMeasured
+from ci_tools.model.shard import ShardRef
+from ci_tools.reports.journals import read_shard
+
+WAIT = "import threading\n\nimport pytest\n\n\ndef wait(seconds):\n    threading.Event().wait(seconds)\n\n\n"
+FILES = {
+    "test_a.py": "def test_first():\n    pass\n",
+    "test_b.py": WAIT + "wait(0.3)\n\n\ndef test_import():\n    pass\n",
+    "test_c.py": WAIT
+    + "@pytest.fixture(scope='session')\ndef everywhere():\n    wait(0.4)\n\n\n"
+    + "@pytest.fixture(scope='module')\ndef inner(everywhere):\n    wait(0.2)\n\n\n"
+    + "@pytest.fixture(scope='module')\ndef outer(request):\n    request.getfixturevalue('inner')\n    wait(0.1)\n\n\n"
+    + "@pytest.fixture\ndef own():\n    wait(0.5)\n\n\n"
+    + "def test_carrier(everywhere, outer, own):\n    pass\n\n\ndef test_follower(outer):\n    pass\n",
+}
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist"])
+def test_costs_are_measured(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """The slow import stands at its file, the module's fixtures at theirs, the session's at none, a test's own nowhere."""
+    write_suite(tmp_path, FILES)
+    run = run_suite(tmp_path, "-q", *arguments)
+    assert run.returncode == 0, run.output
+    report = read_shard(tmp_path / "journal", run_id="journal", shard=ShardRef(index=1, count=1))
+    costs = report.costs
+    assert 0.3 <= costs.imports["test_b.py"] < 5
+    assert "test_a.py" not in costs.imports  # the first file has paid for what all files share
+    assert sorted(costs.fixtures) == ["", "test_c.py"]
+    assert 0.3 <= costs.fixtures["test_c.py"] < 0.3 + 5
+    assert 0.4 <= costs.fixtures[""] < 0.4 + 5
+    assert list(costs.setups) == ["test_c.py::test_carrier"]
+    (carrier,) = [case for case in report.cases if case.test_id == "test_c.py::test_carrier"]
+    assert 0.5 <= carrier.attempts[0].setup_s - costs.setups["test_c.py::test_carrier"]
+
+
+def test_nothing_is_measured_without_a_journal(tmp_path: Path) -> None:
+    """Costs are lines of the journal: without one there is nowhere to put them."""
+    write_suite(tmp_path, FILES)
+    run = run_suite(tmp_path, "-q", "--ci-tools-journal", "off")
+    assert [event for event in run.events if isinstance(event, CostsMeasured)] == []

@@ -127,9 +127,4 @@ def bench(session: nox.Session) -> None:
 
 def _pytest(session: nox.Session, *arguments: str) -> None:
     # Hundreds of tests start a pytest of their own: without bytecode each compiles all that it imports.
-    _pytest(session, *arguments, env=nox_sessions.bytecode(session))
-
-
-def _pytest(session: nox.Session, *arguments: str) -> None:
-    # Hundreds of tests start a pytest of their own: without bytecode each compiles all that it imports.
     session.run("pytest", *arguments, env=nox_sessions.bytecode(session))

@@ -11,13 +11,14 @@ from ci_tools.cli import parse
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import workflow_files
 import workflow_rules
-from workflow_rules import GITHUB, ROOT, Files
+from workflow_files import GITHUB, ROOT, Files
 
 
 @pytest.fixture(name="files")
 def _files() -> Files:
-    return workflow_rules.load()
+    return workflow_files.load()
 
 
 @pytest.mark.parametrize("rule", workflow_rules.RULES, ids=lambda rule: rule.__name__)
@@ -86,14 +87,34 @@ FAULTS = {
         ("workflows/integration.yml", 'default: "4"', 'default: "5"'),
         ("workflows/integration.yml", "      retention-days:\n        description", "      kept-days:\n        description"),
         ("actions/setup/action.yml", "  version:\n", "  tool-version:\n"),
-        (workflow_rules.GUIDE, "| `use-cache` |", "| `no-cache` |"),
+        (workflow_files.GUIDE, "| `use-cache` |", "| `no-cache` |"),
     ],
     "examples_fit_the_inputs": [
-        (workflow_rules.GUIDE, '      shards: "4"\n', '      shard-count: "4"\n'),
-        (workflow_rules.GUIDE, "    permissions:\n      contents: read\n", "    permissions:\n      contents: write\n"),
+        (workflow_files.GUIDE, '      shards: "4"\n', '      shard-count: "4"\n'),
+        (workflow_files.GUIDE, "    permissions:\n      contents: read\n", "    permissions:\n      contents: write\n"),
         ("workflows/nightly.yml", "      redis-image:", "      redis:"),
     ],
-    "every_system_has_a_redis": [(workflow_rules.DOWNLOADS, '"os": "win32"', '"os": "cygwin"')],
+    "every_system_has_a_redis": [(workflow_files.DOWNLOADS, '"os": "win32"', '"os": "cygwin"')],
+    "release_is_closed": [
+        ("workflows/release.yml", "ACTIONS_CACHE_MODE: none", "ACTIONS_CACHE_MODE: read"),
+        ("workflows/release.yml", "use-cache: false", "use-cache: true"),
+        ("workflows/release.yml", "wheel-artifact: packages", "wheel-artifact: others"),
+        ("workflows/release.yml", "profile: release", "profile: default"),
+        ("workflows/release.yml", "    environment: pypi", "    # environment: pypi"),
+        ("workflows/release.yml", "github.ref_type == 'tag' && ", ""),
+        ("workflows/release.yml", " && needs.gate.outputs.verdict == 'passed'", ""),
+        ("workflows/release.yml", "needs: [gate, check]", "needs: [gate]"),
+        ("workflows/release.yml", "default: true", "default: false"),
+        (
+            "workflows/release.yml",
+            "      contents: read # check out the commit that is released",
+            "      id-token: write # check out the commit that is released",
+        ),
+    ],
+    "required_check_is_named": [
+        ("workflows/ci.yml", "    name: CI gate", "    name: The gate"),
+        ("workflows/integration.yml", "    name: Integration gate", "    name: Gate"),
+    ],
     "command_lines_are_ours": [
         ("workflows/integration.yml", "--github-output", "--github-outputs"),
         ("workflows/release.yml", "--max-age 24h", "--max-age tomorrow"),

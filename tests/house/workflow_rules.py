@@ -4,76 +4,17 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import yaml
+from workflow_files import DOWNLOADS, GUIDE, ROOT, Files, Tree, needs_of, triggers
 
 from ci_tools.cli import parse
 from ci_tools.scaffold.project import WORKFLOW
 
-ROOT = Path(__file__).resolve().parents[2]
-GITHUB = ROOT / ".github"
 PINNED_LABELS = {"ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "windows-2025"}
 ENVIRONMENT = {"PROJECT": ".", "SHARD": "1/2", "SHARDS": "auto", "TARGET": "5m", "PROFILE": "default", "KIND": "redis"}
 """What the variables of our `run:` lines stand for when they are parsed."""
-
-GUIDE, DOWNLOADS = "docs/guide/github.md", "ci_tools/services/downloads.json"
-
-Tree = dict[Any, Any]
-
-
-@dataclass(slots=True)
-class Files:
-    """Workflows and actions by path, parsed and as text; as text also the guide and the table of downloads."""
-
-    workflows: dict[str, Tree] = field(default_factory=dict)
-    actions: dict[str, Tree] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def yaml_texts(self) -> Iterator[tuple[str, str]]:
-        """Every workflow and action as text."""
-        return ((path, text) for path, text in self.texts.items() if path.endswith(".yml"))
-
-    def jobs(self) -> Iterator[tuple[str, str, Tree]]:
-        """Every job with the path of its workflow and its ID."""
-        for path, workflow in self.workflows.items():
-            for name, job in workflow["jobs"].items():
-                yield path, name, job
-
-    def steps(self) -> Iterator[tuple[str, Tree]]:
-        """Every step of jobs and composite actions, with where it stands."""
-        for path, name, job in self.jobs():
-            for step in job.get("steps", []):
-                yield f"{path}:{name}", step
-        for path, action in self.actions.items():
-            for step in action["runs"].get("steps", []):
-                yield path, step
-
-
-def load() -> Files:
-    """The files of this repository."""
-    files = Files()
-    files.texts |= {path: (ROOT / path).read_text(encoding="utf-8") for path in (GUIDE, DOWNLOADS)}
-    for path in sorted([*GITHUB.glob("workflows/*.yml"), *GITHUB.glob("actions/*/action.yml")]):
-        name = path.relative_to(GITHUB).as_posix()
-        text = path.read_text(encoding="utf-8")
-        files.texts[name] = text
-        (files.workflows if name.startswith("workflows/") else files.actions)[name] = yaml.safe_load(text)
-    return files
-
-
-def triggers(workflow: Tree) -> Tree:
-    """The ``on:`` of a workflow; YAML 1.1 reads that key as true."""
-    found = workflow[True] if True in workflow else workflow["on"]
-    return found if isinstance(found, dict) else dict.fromkeys([found] if isinstance(found, str) else found)
-
-
-def _needs(job: Tree) -> list[str]:
-    needs = job.get("needs", [])
-    return [needs] if isinstance(needs, str) else list(needs)
 
 
 def gate_needs_every_job(files: Files) -> list[str]:
@@ -84,8 +25,8 @@ def gate_needs_every_job(files: Files) -> list[str]:
         if "gate" not in jobs:
             continue
         gate = jobs["gate"]
-        after = {name for name, job in jobs.items() if "gate" in _needs(job)}
-        found += [f"{path}: gate does not need {name}" for name in jobs if name not in {"gate", *_needs(gate), *after}]
+        after = {name for name, job in jobs.items() if "gate" in needs_of(job)}
+        found += [f"{path}: gate does not need {name}" for name in jobs if name not in {"gate", *needs_of(gate), *after}]
         if re.sub(r"[\s${}]", "", str(gate.get("if"))) != "always()":
             found.append(f"{path}: gate has if: {gate.get('if')!r}, expected always(): a skipped gate counts as passed")
         handed = [step for step in gate.get("steps", []) if "toJSON(needs)" in str(step.get("with", {}).get("needs", ""))]
@@ -329,6 +270,37 @@ def every_system_has_a_redis(files: Files) -> list[str]:
     return found
 
 
+def release_is_closed(files: Files) -> list[str]:
+    """A release reads no cache; one job alone signs, in an environment, from a tag, after gate and check; by hand it is dry."""
+    path = "workflows/release.yml"
+    workflow = files.workflows[path]
+    jobs = workflow["jobs"]
+    signing = [name for name, job in jobs.items() if "id-token" in job["permissions"]]
+    publish = jobs.get("publish", {})
+    condition = str(publish.get("if"))
+    needed = ("github.ref_type == 'tag'", "!inputs.dry-run", "needs.gate.outputs.verdict == 'passed'")
+    calls = [job["with"] for job in jobs.values() if "integration.yml" in job.get("uses", "")]
+    demands = {
+        "ACTIONS_CACHE_MODE is not none": workflow.get("env", {}).get("ACTIONS_CACHE_MODE") == "none",
+        "a cache is used": "actions/cache" not in files.texts[path] and all(call.get("use-cache") is False for call in calls),
+        "the tested wheel is not the built one": all(call.get("wheel-artifact") == "packages" for call in calls),
+        "not the release profile": all(call.get("profile") == "release" for call in calls),
+        f"{signing} may sign": signing == ["publish"] and "environment" in publish,
+        f"publish has if: {condition}": all(part in condition for part in needed) and "always()" not in condition,
+        "publish does not need gate and check": {"gate", "check"} <= set(needs_of(publish)),
+        "by hand it is not dry": triggers(workflow)["workflow_dispatch"]["inputs"]["dry-run"]["default"] is True,
+    }
+    return [f"{path}: {fault}" for fault, is_kept in demands.items() if not is_kept]
+
+
+def required_check_is_named(files: Files) -> list[str]:
+    """The guide names the check to require as GitHub shows it: of a caller, and of this repository."""
+    ours = files.workflows["workflows/ci.yml"]["jobs"]["gate"]["name"]
+    theirs = files.workflows["workflows/integration.yml"]["jobs"]["gate"]["name"]
+    wanted = (f"**{theirs}**", f"`integration / {theirs}`", f"**{ours}**")
+    return [f"the guide does not name {name}" for name in wanted if name not in files.texts[GUIDE]]
+
+
 def command_lines_are_ours(files: Files) -> list[str]:
     """Every ``ci-tools`` line of a ``run:`` parses with today's command line."""
     found = []
@@ -369,5 +341,7 @@ RULES: tuple[Callable[[Files], list[str]], ...] = (
     guide_lists_every_input,
     examples_fit_the_inputs,
     every_system_has_a_redis,
+    release_is_closed,
+    required_check_is_named,
     command_lines_are_ours,
 )

@@ -35,9 +35,11 @@ jobs:
           VERSION: ${{{{ steps.redis.outputs.version }}}}
           PORT: ${{{{ steps.redis.outputs.port }}}}
           LOG: ${{{{ steps.redis.outputs.log }}}}
+          PROVIDER: ${{{{ steps.redis.outputs.provider }}}}
+          PROVENANCE: ${{{{ steps.redis.outputs.provenance }}}}
         run: |
           python - <<'END'
-          import os, redis
+          import json, os, redis
           assert os.environ["REDIS_URL"] == os.environ["URL"]
           client = redis.Redis.from_url(os.environ["URL"])
           info = client.info("server")
@@ -45,6 +47,9 @@ jobs:
           assert os.environ["VERSION"] in {{info["redis_version"], info.get("valkey_version")}}
           assert client.set("a", "b") and client.get("a") == b"b"
           assert os.path.exists(os.environ["LOG"])
+          provenance = json.loads(os.environ["PROVENANCE"])
+          told = [provenance["provider"], provenance["version"], str(provenance["port"])]
+          assert told == [os.environ[name] for name in ("PROVIDER", "VERSION", "PORT")], told
           END
       - name: Stop
         if: always()

@@ -1,5 +1,6 @@
 """Brings one service up with ci-tools and tells the job where it answers; ``actions/setup`` has installed ci-tools before."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from ci_tools.errors import CIToolsError, UsageError
 from ci_tools.host import github
+from ci_tools.model.codec import to_json
 from ci_tools.model.service import ServiceKind
 from ci_tools.pipeline import standing as verbs
 from ci_tools.pipeline.project import open_project
@@ -44,6 +46,7 @@ def main(environ: Mapping[str, str]) -> int:
             "port": str(endpoint.port),
             "version": endpoint.provenance.version,
             "provider": endpoint.provenance.provider.value,
+            "provenance": json.dumps(to_json(endpoint.provenance)),
             "log": str(one.log or ""),
         },
     )

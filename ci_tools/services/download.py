@@ -5,13 +5,17 @@ form, is read first: ``CI_TOOLS_DOWNLOADS`` names its file.
 """
 
 import contextlib
+import errno
 import importlib
+import lzma
 import platform
 import secrets
 import shutil
 import sys
 import tarfile
+import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -20,12 +24,13 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from packaging.version import Version
 
-from ci_tools.errors import ServiceError
+from ci_tools.errors import ConfigError, DecodeError, ServiceError
 from ci_tools.model import codec
 from ci_tools.model.service import ServiceSpec
+from ci_tools.services import readiness
 from ci_tools.services.versions import fits
 
 TABLE_VARIABLE = "CI_TOOLS_DOWNLOADS"
@@ -34,7 +39,15 @@ _PROGRAM_MODE = 0o755
 _TIMEOUT_S = 60.0
 _LOCK_TIMEOUT_S = 600.0
 _TRIES = 1
+_DEADLINE_S = 900.0
 _BYTES_AT_ONCE = 1 << 16
+_ARCHIVE_BYTES = 1 << 30
+_UNPACKED_BYTES = 4 << 30
+_UNPACKED_FILES = 100_000
+"""No server is larger: PostgreSQL for Windows with all its tools unpacks to a gigabyte."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_ROOM = "make room for the cache, or correct its permissions; XDG_CACHE_HOME (Linux) can name another folder"
 _ARCHITECTURES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
 
 
@@ -53,11 +66,17 @@ class Entry:
 
 
 def entries(environ: Mapping[str, str]) -> tuple[Entry, ...]:
-    """The user's table, then the one that is checked in. DecodeError when the user's is no table."""
+    """The user's table, then the one that is checked in. ConfigError when the user's cannot be read or is no table."""
     own: tuple[Entry, ...] = ()
     if environ.get(TABLE_VARIABLE):
         path = Path(environ[TABLE_VARIABLE])
-        own = codec.loads(tuple[Entry, ...], path.read_bytes(), where=str(path))
+        hint = f"correct the file that {TABLE_VARIABLE} names, or unset it"
+        try:
+            own = codec.loads(tuple[Entry, ...], path.read_bytes(), where=str(path))
+        except OSError as error:
+            raise ConfigError(f"the table of downloads {path} cannot be read: {readiness.explain(error)}", hint=hint) from error
+        except DecodeError as error:
+            raise ConfigError(error.what, details=error.details, hint=hint) from error
     shipped = resources.files("ci_tools.services").joinpath("downloads.json").read_bytes()
     return (*own, *codec.loads(tuple[Entry, ...], shipped, where="downloads.json"))
 
@@ -94,20 +113,30 @@ def fetch(entry: Entry) -> Path:
     target = cache_folder() / entry.sha256
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with FileLock(f"{target}.lock", timeout=_LOCK_TIMEOUT_S):
-        if target.is_dir():
-            return target
-        part = target.with_name(f"{entry.sha256}.{secrets.token_hex(4)}")
-        part.mkdir(mode=0o700)
-        try:
-            archive = _download(entry, part)
-            unpacked = part / "unpacked"
-            _unpack(archive, unpacked, entry)
-            unpacked.rename(target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(f"{target}.lock", timeout=_LOCK_TIMEOUT_S):
+            if not target.is_dir():
+                _fetch_into(entry, target)
+    except Timeout as error:
+        why = f"another process has been at it for {_LOCK_TIMEOUT_S:g} s"
+        raise _refused(entry, why, "end it, then try again") from error
+    except OSError as error:
+        where = error.filename or target.parent
+        raise _refused(entry, f"{where}: {readiness.explain(error)}", _ROOM) from error
     return target
+
+
+def _fetch_into(entry: Entry, target: Path) -> None:
+    part = target.with_name(f"{entry.sha256}.{secrets.token_hex(4)}")
+    part.mkdir(mode=0o700)
+    try:
+        archive = _download(entry, part)
+        unpacked = part / "unpacked"
+        _unpack(archive, unpacked, entry)
+        unpacked.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def fetch_or_say(entry: Entry, spec: ServiceSpec, tried: list[str]) -> Path | None:
@@ -144,7 +173,11 @@ def _download(entry: Entry, folder: Path) -> Path:
         return Path(shelf.fetch(name, downloader=_to_file))
     except ValueError as error:
         raise _refused(entry, "its digest is not the table's", "do not run it; report this") from error
+    except _LimitError as error:
+        raise _refused(entry, f"it {error}", "do not use that address; report this") from error
     except OSError as error:
+        if error.errno in _NO_ROOM or isinstance(error, PermissionError):
+            raise
         raise _refused(
             entry, f"it could not be fetched ({error})", "check the network or a proxy, or install a server"
         ) from error
@@ -153,32 +186,65 @@ def _download(entry: Entry, folder: Path) -> Path:
 def _to_file(url: str, output: str, _shelf: object) -> None:
     """Pooch's own downloader leaves the connection of a download that breaks off open; this one closes it."""
     requests = importlib.import_module("requests")
+    deadline = time.monotonic() + _DEADLINE_S
+    written = 0
     with requests.get(url, stream=True, timeout=_TIMEOUT_S) as answer, Path(output).open("wb") as file:
         answer.raise_for_status()
-        file.writelines(answer.iter_content(_BYTES_AT_ONCE))
+        for chunk in answer.iter_content(_BYTES_AT_ONCE):
+            written += file.write(chunk)
+            if written > _ARCHIVE_BYTES:
+                raise _LimitError(f"is larger than {_ARCHIVE_BYTES} bytes")
+            if time.monotonic() > deadline:
+                raise _LimitError(f"was not whole after {_DEADLINE_S:g} s")
 
 
 def _unpack(archive: Path, target: Path, entry: Entry) -> None:
     target.mkdir(mode=0o700)
+    room = _Room()
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
-                _demand_inside(opened.namelist())
-                for name in opened.namelist():
-                    opened.extract(name, target)
+                for info in opened.infolist():
+                    _demand_inside([info.filename])
+                    room.take(info.file_size)
+                    opened.extract(info, target)
             return
         with _opened(archive) as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
             for member in tar:
                 _demand_inside([member.name])
+                room.take(member.size)
                 tar.extract(member, target, filter="data")
     except _EscapeError as error:
         raise _refused(entry, f"its archive holds {error}, outside its folder", "do not use it; report this") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except _LimitError as error:
+        raise _refused(entry, f"its archive {error}", "do not use it; report this") from error
+    except _unpacking_errors() as error:
+        if isinstance(error, OSError) and (error.errno in _NO_ROOM or isinstance(error, PermissionError)):
+            raise
         raise _refused(entry, f"its archive cannot be unpacked ({error})", "remove the entry, or correct it") from error
 
 
 class _EscapeError(Exception):
     """A name in an archive that leads out of the folder that it is unpacked to."""
+
+
+class _LimitError(Exception):
+    """More bytes, files or time than any server takes."""
+
+
+class _Room:
+    """What an archive may still unpack to."""
+
+    def __init__(self) -> None:
+        self._bytes = _UNPACKED_BYTES
+        self._files = _UNPACKED_FILES
+
+    def take(self, size: int) -> None:
+        """Count one more file. _LimitError when there is no room for it."""
+        self._bytes -= size
+        self._files -= 1
+        if self._bytes < 0 or self._files < 0:
+            raise _LimitError(f"unpacks to more than {_UNPACKED_BYTES} bytes in {_UNPACKED_FILES} files")
 
 
 def _demand_inside(names: list[str]) -> None:
@@ -197,6 +263,16 @@ def _opened(archive: Path) -> Iterator[IO[bytes]]:
             return
         with _zstd_reader(raw) as stream:
             yield stream
+
+
+def _unpacking_errors() -> tuple[type[Exception], ...]:
+    """What bytes that are no archive raise; those of Zstandard where a library for it is there."""
+    found: list[type[Exception]] = [zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile]
+    found += [EOFError, OSError, ValueError, RuntimeError]
+    for library in ("compression.zstd", "zstandard"):
+        with contextlib.suppress(ImportError):
+            found.append(importlib.import_module(library).ZstdError)
+    return tuple(found)
 
 
 def _zstd_reader(raw: IO[bytes]) -> Any:  # noqa: ANN401 - a stream of whichever library is there

@@ -5,6 +5,8 @@ import http.server
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -16,7 +18,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from ci_tools.errors import DecodeError, ExitCode, ServiceError
+from ci_tools.errors import ConfigError, ExitCode, ServiceError
 from ci_tools.model import codec
 from ci_tools.model.service import Provider, ServiceKind, ServiceSpec
 from ci_tools.services import download
@@ -180,10 +182,118 @@ def test_an_archive_with_a_link_that_leads_outside_is_refused(publish: Publish, 
     assert not Path("/etc/evil").exists()
 
 
+@pytest.mark.parametrize("kind", ["hard link", "absolute link", "device", "setuid"])
+def test_an_archive_of_odd_members_writes_nothing_elsewhere(publish: Publish, tmp_path: Path, kind: str) -> None:
+    """A hard link or link to a file elsewhere, and a device, are refused; a program loses its setuid bit."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo("odd")
+        match kind:
+            case "hard link":
+                member.type, member.linkname = tarfile.LNKTYPE, "../../../etc/passwd"
+            case "absolute link":
+                member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            case "device":
+                member.type = tarfile.CHRTYPE
+            case _:
+                member.mode = 0o4777
+        tar.addfile(member)
+    entry = publish("odd.tar", buffer.getvalue())
+    if kind != "setuid":
+        assert "cannot be unpacked" in refusal(entry, tmp_path / "cache")
+        return
+    assert (download.fetch(entry) / "odd").stat().st_mode & 0o7022 == 0
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_an_archive_that_unpacks_to_too_much_is_refused(
+    publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """A small archive of a large file, or of many, is stopped by its own words before it is written."""
+    data = {"a": b"\0" * 1_000_000}
+    entry = publish(f"bomb.{form}", tar_of(data) if form == "tar.gz" else zip_of(data))
+    monkeypatch.setattr(download, "_UNPACKED_BYTES", 999_999)
+    assert "unpacks to more than 999999 bytes" in refusal(entry, tmp_path / "cache")
+    many = {str(number): b"" for number in range(20)}
+    entry = publish(f"many.{form}", tar_of(many) if form == "tar.gz" else zip_of(many))
+    monkeypatch.setattr(download, "_UNPACKED_FILES", 19)
+    assert "in 19 files" in refusal(entry, tmp_path / "cache")
+
+
+def test_a_download_without_an_end_is_stopped(publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More bytes than any server has, or more time than anybody waits."""
+    entry = publish("large.tar", b"x" * 200_000)
+    monkeypatch.setattr(download, "_ARCHIVE_BYTES", 100_000)
+    assert "is larger than 100000 bytes" in refusal(entry, tmp_path / "cache")
+    monkeypatch.setattr(download, "_ARCHIVE_BYTES", 1 << 30)
+    monkeypatch.setattr(download, "_DEADLINE_S", 0.0)
+    assert "was not whole after 0 s" in refusal(entry, tmp_path / "cache")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount a small disk"
+)
+@pytest.mark.parametrize("part", ["the archive", "what is in it"])
+def test_a_full_disk_is_said_and_left_empty(publish: Publish, tmp_path: Path, part: str) -> None:
+    """The cache lies on a disk of 256 KiB: the errno in words, what to do, and not a byte is left on it."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    data = {"a": os.urandom(400_000)} if part == "the archive" else {"a": b"\0" * 4_000_000}
+    entry = publish("large.tar.gz", tar_of(data))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(cache)], check=True, timeout=10)
+    try:
+        with pytest.raises(ServiceError, match="No space left on device") as caught:
+            download.fetch(entry)
+        assert (caught.value.exit_code, left_in(cache)) == (ExitCode.SERVICE, [])
+        assert "make room for the cache" in str(caught.value)
+    finally:
+        subprocess.run(["umount", str(cache)], check=True, timeout=10)
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from ci_tools.errors import CIToolsError
+from ci_tools.model import codec
+from ci_tools.services import download
+download.cache_folder = lambda: Path(sys.argv[1])
+try:
+    download.fetch(codec.loads(download.Entry, sys.argv[2]))
+except CIToolsError as error:
+    print(error)
+    sys.exit(int(error.exit_code))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of folders are POSIX'")
+def test_a_cache_that_nobody_may_write_to_is_said(publish: Publish, tmp_path: Path) -> None:
+    """No permission: the folder, the errno in words and the remedy; root asks without its privilege to write anywhere."""
+    entry = publish("one.tar.gz", tar_of({"a": b"1"}))
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    privilege = "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"
+    without = ["setpriv", *privilege] if os.geteuid() == 0 else []
+    argv = [*without, sys.executable, "-c", FETCH, str(locked / "cache"), codec.dumps(entry)]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == ExitCode.SERVICE, ran.stderr
+    assert f"{locked / 'cache'}: errno 13 on {sys.platform}: permission denied" in ran.stdout
+    assert "correct its permissions" in ran.stdout
+    assert list(locked.iterdir()) == []
+
+
 def test_a_corrupt_archive_is_refused(publish: Publish, tmp_path: Path) -> None:
     """Bytes that are no archive, or half of one, though their digest is right."""
-    for name, data in {"noise.tar.gz": os.urandom(1000), "half.tar.gz": tar_of({"a": os.urandom(5000)})[:2000]}.items():
-        assert "cannot be unpacked" in refusal(publish(name, data), tmp_path / "cache")
+    whole = {
+        "gz": tar_of({"a": os.urandom(5000)}),
+        "zip": zip_of({"a": os.urandom(5000)}),
+        "xz": tar_of({"a": b"1"}, mode="w:xz"),
+    }
+    whole["zst"] = zstandard.ZstdCompressor().compress(tar_of({"a": os.urandom(5000)}, mode="w"))
+    broken = {f"half.{form}": data[: len(data) // 2] for form, data in whole.items()}
+    broken |= {f"changed.{form}": data[:30] + os.urandom(30) + data[60:] for form, data in whole.items() if form != "zip"}
+    broken |= {f"noise.{form}": data[:4] + os.urandom(1000) for form, data in whole.items()}
+    for name, data in broken.items():
+        assert "cannot be unpacked" in refusal(publish(name, data), tmp_path / "cache"), name
 
 
 def test_an_address_that_nobody_serves_is_said(publish: Publish, tmp_path: Path) -> None:
@@ -231,11 +341,14 @@ def test_every_entry_that_is_shipped_names_its_source_and_a_digest(tmp_path: Pat
 
 
 def test_a_table_that_is_none_is_said(tmp_path: Path) -> None:
-    """The user's own table is read strictly; the place that does not fit is named."""
+    """The user's own table is read strictly; the place that does not fit, or the file that is not there, is named."""
     path = tmp_path / "table.json"
-    path.write_text(json.dumps([{"distribution": "valkey"}]))
-    with pytest.raises(DecodeError, match=r"table\.json\[0\]\.version"):
+    with pytest.raises(ConfigError, match=r"table\.json cannot be read: errno") as caught:
         download.entries({"CI_TOOLS_DOWNLOADS": str(path)})
+    path.write_text(json.dumps([{"distribution": "valkey"}]))
+    with pytest.raises(ConfigError, match=r"table\.json\[0\]\.version") as caught:
+        download.entries({"CI_TOOLS_DOWNLOADS": str(path)})
+    assert (caught.value.exit_code, "CI_TOOLS_DOWNLOADS" in (caught.value.hint or "")) == (ExitCode.USAGE, True)
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,8 @@ def _fold(journal: _Journal, event: Event) -> None:
             journal.refusals.append(_refusal(journal, event))
         case WorkerCrashed():
             journal.crashes.append(event)
+        case TimedOut(test_id=""):  # no test's: the worker's exit tells of it, or the file that it broke
+            pass
         case TestStarted():
             execution = _Execution(event.test_id, journal.worker, event.at, event.execution)
             journal.executions.append(execution)

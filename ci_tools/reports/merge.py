@@ -4,36 +4,31 @@ A pure function of the *set* of inputs: their order, repetition and grouping cha
 makes a test pass: a test counts where it was planned, and results of it from elsewhere are strays that prove nothing.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ci_tools.errors import UsageError
-from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Outcome
+from ci_tools.model.case import Attempt, Case, Outcome
 from ci_tools.model.codec import dumps
 from ci_tools.model.report import CollectionError, RunReport, ShardReport
-from ci_tools.model.shard import Plan, ShardRef, digest_of
-
-FOREIGN = "file:"
-"""How the shard label of a report begins that says no shard of its own."""
+from ci_tools.model.shard import Plan, digest_of
+from ci_tools.reports.admission import (
+    SEVERITY,
+    distinct,
+    identity_problems,
+    is_foreign,
+    key_of,
+    newest,
+    place_of,
+    ref_of,
+    shard_name,
+    without_conflicts,
+)
 
 MOST_SHARDS = 4096
 """More shards than any run has: a label that claims more is a lie, and listing the missing ones would take for ever."""
 
 _NEVER = 0
 """Number of the attempt that stands for a result that nobody sent: the merge makes it, no shard report has it."""
-
-_SEVERITY = (
-    Outcome.LOST,
-    Outcome.CRASHED,
-    Outcome.TIMED_OUT,
-    Outcome.ERROR,
-    Outcome.FAILED,
-    Outcome.XPASSED,
-    Outcome.SKIPPED,
-    Outcome.XFAILED,
-    Outcome.PASSED,
-)
 
 
 def merge(plans: Sequence[Plan], shards: Sequence[ShardReport], *, run_id: str = "") -> RunReport:
@@ -44,14 +39,14 @@ def merge(plans: Sequence[Plan], shards: Sequence[ShardReport], *, run_id: str =
     a shard decides and its earlier ones are earlier attempts of its tests. The same report given twice counts once.
     Reports of another run (``run_id``, if given), commit or plan are said in ``problems``.
     """
-    kept, repeated = _distinct(shards)
-    kept = _without_conflicts(kept)
+    kept, repeated = distinct(shards)
+    kept = without_conflicts(kept)
     problems: list[str] = []
     by_configuration = {plan.configuration: plan for plan in sorted(plans, key=dumps)}
     if len(by_configuration) < len({dumps(plan) for plan in plans}):
         problems.append("two different plans were given for one configuration")
     run_ids = {report.run_id for report in kept if report.run_id}
-    problems.extend(_identity_problems(kept, by_configuration, run_ids, run_id))
+    problems.extend(identity_problems(kept, by_configuration, run_ids, run_id))
     fields = _Fields()
     for configuration, plan in sorted(by_configuration.items()):
         own = [report for report in kept if report.configuration == configuration]
@@ -67,21 +62,21 @@ def merge(plans: Sequence[Plan], shards: Sequence[ShardReport], *, run_id: str =
         is_complete_proven=bool(plans) and all(report.configuration in by_configuration for report in kept),
         is_planned_empty=bool(plans) and all(_is_planned_elsewhere(plan) for plan in plans),
         expected=fields.expected,
-        shards=tuple(replace(report, cases=()) for report in sorted(kept, key=_key)),
+        shards=tuple(replace(report, cases=()) for report in sorted(kept, key=key_of)),
         collection_errors=_collection_errors(kept),
         missing_shards=tuple(fields.missing),
         unexpected=tuple(sorted(fields.unexpected)),
         duplicated=tuple(sorted(fields.duplicated)),
         strays=tuple(sorted(fields.strays, key=dumps)),
         repeated_inputs=tuple(sorted(repeated)),
-        corrupt=tuple(sorted(f"{_place(report)}: {reason}" for report in _newest(kept).values() for reason in report.corrupt)),
+        corrupt=tuple(sorted(f"{place_of(report)}: {reason}" for report in newest(kept).values() for reason in report.corrupt)),
         problems=tuple(sorted({*problems, *fields.problems})),
-        warnings=tuple(sorted(f"{_place(report)}: {text}" for report in _newest(kept).values() for text in report.warnings)),
+        warnings=tuple(sorted(f"{place_of(report)}: {text}" for report in newest(kept).values() for text in report.warnings)),
         expected_shards=tuple(fields.expected_shards),
         services=tuple(sorted({service for report in kept for service in report.services}, key=dumps)),
-        interrupted_by=max((report.interrupted_by for report in _newest(kept).values()), default=""),
+        interrupted_by=max((report.interrupted_by for report in newest(kept).values()), default=""),
         started_at=min(starts, default=0.0),
-        duration_s=_span_s(starts, ends) if starts else sum((report.duration_s for report in kept), 0.0),
+        duration_s=max(0.0, max(ends) - min(starts)) if starts else sum((report.duration_s for report in kept), 0.0),
     )
 
 
@@ -97,16 +92,11 @@ def split(report: RunReport) -> tuple[ShardReport, ...]:
             shard,
             cases=tuple(
                 Case(test_id=test_id, attempts=_renumbered(attempts), configuration=shard.configuration)
-                for test_id, attempts in sorted(cases.get(_key(shard), {}).items())
+                for test_id, attempts in sorted(cases.get(key_of(shard), {}).items())
             ),
         )
         for shard in report.shards
     )
-
-
-def _span_s(starts: Sequence[float], ends: Sequence[float]) -> float:
-    span_s = max(ends) - min(starts)
-    return span_s if 0.0 <= span_s < math.inf else 0.0
 
 
 @dataclass(slots=True)
@@ -121,139 +111,6 @@ class _Fields:
     duplicated: set[str] = field(default_factory=set)
     strays: list[Case] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-
-
-def _key(report: ShardReport) -> tuple[str, str, int]:
-    return report.configuration, report.shard, report.run_attempt
-
-
-def _ref(report: ShardReport) -> ShardRef | None:
-    """Which shard the report says it is; None for a foreign file, and for a label that is none."""
-    try:
-        return ShardRef.parse(report.shard)
-    except UsageError:
-        return None
-
-
-def _is_foreign(report: ShardReport) -> bool:
-    return _ref(report) is None
-
-
-def _place(report: ShardReport) -> str:
-    if _is_foreign(report):
-        return report.shard.removeprefix(FOREIGN)
-    attempt = f" attempt {report.run_attempt}" if report.run_attempt > 1 else ""
-    return f"{_shard_name(report.configuration, report.shard)}{attempt}"
-
-
-def _shard_name(configuration: str, shard: str) -> str:
-    return f"shard {shard}" if configuration == DEFAULT_CONFIGURATION else f"shard {shard} of {configuration}"
-
-
-# Which reports count.
-
-
-def _distinct(shards: Iterable[ShardReport]) -> tuple[list[ShardReport], set[str]]:
-    """Each report once; two are the same when they are equal but for where they were read."""
-    kept: dict[tuple[object, ...], ShardReport] = {}
-    repeated: set[str] = set()
-    for report in sorted(_labelled(shards), key=lambda item: (_key(item), item.digest, item.source)):
-        # A foreign file has no identity but its bytes: the same bytes under another name are the same file.
-        identity: tuple[object, ...] = (FOREIGN, report.digest) if _is_foreign(report) and report.digest else _key(report)
-        twin = kept.get(identity)
-        if twin is None:
-            kept[identity] = report
-        elif (_is_foreign(report) and report.digest) or _content(twin) == _content(report):
-            repeated.add(_place(report))
-        else:
-            kept[(*identity, _content(report))] = report
-    return list(kept.values()), repeated
-
-
-def _labelled(shards: Iterable[ShardReport]) -> Iterator[ShardReport]:
-    """Different foreign files of one name (a ``junit.xml`` in each of many folders) get labels of their own."""
-    reports = list(shards)
-    digests: dict[str, set[str]] = {}
-    for report in reports:
-        if _is_foreign(report):
-            digests.setdefault(report.source, set()).add(report.digest)
-    for report in reports:
-        label = f"{FOREIGN}{report.source}"
-        if not _is_foreign(report) or not report.source or not report.digest:
-            yield report
-        else:
-            yield _as_shard(report, label if len(digests[report.source]) == 1 else f"{label} ({report.digest[:8]})")
-
-
-def _as_shard(report: ShardReport, label: str) -> ShardReport:
-    if report.shard == label:
-        return report
-    cases = tuple(
-        replace(case, attempts=tuple(replace(attempt, shard=label) for attempt in case.attempts)) for case in report.cases
-    )
-    errors = tuple(replace(error, shard=label) for error in report.collection_errors)
-    return replace(report, shard=label, cases=cases, collection_errors=errors)
-
-
-def _content(report: ShardReport) -> str:
-    return dumps(replace(report, source="", digest="", cases=tuple(sorted(report.cases, key=lambda case: case.test_id))))
-
-
-_CONTRADICTED = "is one of several different reports for one shard and attempt: the worst result of each test counts"
-
-
-def _without_conflicts(reports: list[ShardReport]) -> list[ShardReport]:
-    """Two different reports of one attempt of one shard: the worst result of each test is kept, and the shard is corrupt."""
-    by_key: dict[tuple[str, str, int], list[ShardReport]] = {}
-    for report in reports:
-        by_key.setdefault(_key(report), []).append(report)
-    return [group[0] if len(group) == 1 else _worst_of(sorted(group, key=_content)) for _, group in sorted(by_key.items())]
-
-
-def _worst_of(group: Sequence[ShardReport]) -> ShardReport:
-    cases: dict[str, list[Case]] = {}
-    for report in group:
-        for case in report.cases:
-            cases.setdefault(case.test_id, []).append(case)
-    merged = [min(same, key=lambda case: (_SEVERITY.index(case.outcome), dumps(case))) for _, same in sorted(cases.items())]
-    exits = {dumps(exit_): exit_ for report in group for exit_ in report.exits}
-    errors = {dumps(error): error for report in group for error in report.collection_errors}
-    return replace(
-        group[0],
-        cases=tuple(merged),
-        exits=tuple(exits[name] for name in sorted(exits)),
-        collection_errors=tuple(errors[name] for name in sorted(errors)),
-        corrupt=tuple(sorted({reason for report in group for reason in report.corrupt} | {_CONTRADICTED})),
-    )
-
-
-def _newest(reports: Iterable[ShardReport]) -> dict[tuple[str, str], ShardReport]:
-    newest: dict[tuple[str, str], ShardReport] = {}
-    for report in reports:
-        key = (report.configuration, report.shard)
-        newest[key] = max(newest.get(key, report), report, key=lambda item: item.run_attempt)
-    return newest
-
-
-def _identity_problems(
-    reports: Sequence[ShardReport], plans: Mapping[str, Plan], run_ids: set[str], run_id: str
-) -> Iterable[str]:
-    if not run_id and len(run_ids) > 1:
-        yield f"the reports are of {len(run_ids)} runs: {', '.join(sorted(run_ids))}"
-    tools = sorted({tool for report in reports if (tool := report.facts.get("tool", ""))})
-    if len(tools) > 1:
-        yield f"the reports were written by {len(tools)} versions of ci-tools: {', '.join(tools)}"
-    for report in reports:
-        place = _place(report)
-        if run_id and report.run_id and report.run_id != run_id:
-            yield f"{place} is of run {report.run_id}, expected {run_id}"
-        plan = plans.get(report.configuration)
-        if plan is None:
-            continue
-        if report.commit and plan.commit and report.commit != plan.commit:
-            yield f"{place} is of commit {report.commit}, the plan of {plan.commit}"
-        if report.plan_digest and report.plan_digest != plan.expected_digest:
-            yield f"{place} ran by another plan ({report.plan_digest[:19]}, expected {plan.expected_digest[:19]})"
 
 
 def _is_planned_elsewhere(plan: Plan) -> bool:
@@ -271,22 +128,22 @@ def _account(plan: Plan, reports: Sequence[ShardReport], fields: _Fields) -> Non
     if len(plan.filled) == len(plan.shards) and plan.expected_digest != digest_of(planned):
         fields.problems.append("the plan's tests are not those of its digest: it was changed by hand, or is cut")
     present = {report.shard for report in reports}
-    foreign = {report.shard for report in reports if _is_foreign(report)}
+    foreign = {report.shard for report in reports if is_foreign(report)}
     for shard in plan.filled:
-        name = _shard_name(plan.configuration, str(shard.ref)).removeprefix("shard ")
+        name = shard_name(plan.configuration, str(shard.ref)).removeprefix("shard ")
         fields.expected_shards.append(name)
         if str(shard.ref) not in present and not foreign:
             fields.missing.append(name)
         fields.problems.extend(
-            f"{_place(report)} was given other tests than the plan gives it"
+            f"{place_of(report)} was given other tests than the plan gives it"
             for report in reports
             if report.shard == str(shard.ref) and report.expected_digest not in {"", digest_of(shard.test_ids)}
         )
     refs = {str(shard.ref) for shard in plan.shards}
     fields.problems.extend(
-        f"{_place(report)} is not in the plan, which has {len(plan.shards)} shard(s)"
+        f"{place_of(report)} is not in the plan, which has {len(plan.shards)} shard(s)"
         for report in reports
-        if report.shard not in refs and not _is_foreign(report)
+        if report.shard not in refs and not is_foreign(report)
     )
     fields.expected += len(planned)
     for test_id in sorted({*planned, *found}):
@@ -320,13 +177,13 @@ def _take_unplanned(reports: Sequence[ShardReport], plans: Mapping[str, Plan], f
     """Reports that no plan speaks of: what they hold is what is expected, as far as anybody knows."""
     if plans:
         fields.problems.extend(
-            f"{_place(report)} is of configuration {report.configuration!r}, which has no plan" for report in reports
+            f"{place_of(report)} is of configuration {report.configuration!r}, which has no plan" for report in reports
         )
     _expect_counted_shards(reports, fields)
     configurations = sorted({report.configuration for report in reports})
     for configuration in configurations:
         own = [report for report in reports if report.configuration == configuration]
-        foreign = {report.shard for report in own if _is_foreign(report)}
+        foreign = {report.shard for report in own if is_foreign(report)}
         found = _by_test(own, {})
         for test_id, places in sorted(found.items()):
             if sum(shard not in foreign for shard in places) > 1:
@@ -343,7 +200,7 @@ def _expect_counted_shards(reports: Iterable[ShardReport], fields: _Fields) -> N
     counts: dict[str, set[int]] = {}
     present: dict[str, set[int]] = {}
     for report in reports:
-        ref = _ref(report)
+        ref = ref_of(report)
         if ref is None:
             continue
         counts.setdefault(report.configuration, set()).add(ref.count)
@@ -354,7 +211,7 @@ def _expect_counted_shards(reports: Iterable[ShardReport], fields: _Fields) -> N
         if max(sizes) > MOST_SHARDS:
             fields.problems.append(f"a report of {configuration} claims {max(sizes)} shards, at most {MOST_SHARDS} are believed")
         for index in range(1, min(max(sizes), MOST_SHARDS) + 1):
-            name = _shard_name(configuration, f"{index}/{max(sizes)}").removeprefix("shard ")
+            name = shard_name(configuration, f"{index}/{max(sizes)}").removeprefix("shard ")
             fields.expected_shards.append(name)
             if index not in present[configuration]:
                 fields.missing.append(name)
@@ -367,15 +224,18 @@ def _by_test(reports: Iterable[ShardReport], translation: Mapping[str, str]) -> 
     does not have is lost there.
     """
     found: dict[str, dict[str, list[Attempt]]] = {}
-    newest = _newest(reports_ := sorted(reports, key=_key))
-    for report in reports_:
+    ordered = sorted(reports, key=key_of)
+    last_of: dict[str, int] = {}
+    for report in ordered:
+        last_of[report.shard] = max(last_of.get(report.shard, 0), report.run_attempt)
+    for report in ordered:
         for case in report.cases:
             test_id = translation.get(case.test_id, case.test_id) if translation else case.test_id
             own = case.attempts or (Attempt(outcome=Outcome.LOST, shard=report.shard, run_attempt=report.run_attempt),)
             found.setdefault(test_id, {}).setdefault(report.shard, []).extend(own)
     for places in found.values():
         for shard, attempts in places.items():
-            last = max(report.run_attempt for report in newest.values() if report.shard == shard)
+            last = last_of[shard]
             if attempts[-1].run_attempt < last:
                 reason = f"not in attempt {last} of its shard"
                 attempts.append(Attempt(outcome=Outcome.LOST, number=_NEVER, shard=shard, run_attempt=last, reason=reason))
@@ -384,7 +244,7 @@ def _by_test(reports: Iterable[ShardReport], translation: Mapping[str, str]) -> 
 
 def _translation(plan: Plan, reports: Iterable[ShardReport]) -> dict[str, str]:
     """Foreign test IDs → the plan's: pytest's JUnit has no node IDs, only dotted addresses of them."""
-    names = {case.test_id for report in reports if _is_foreign(report) for case in report.cases}
+    names = {case.test_id for report in reports if is_foreign(report) for case in report.cases}
     planned = set(plan.test_ids)
     unknown = names - planned
     if not unknown:
@@ -408,7 +268,7 @@ def _address(test_id: str) -> str:
 
 def _worst_place(places: Mapping[str, Sequence[Attempt]]) -> str:
     """The shard where a test ended worst: nobody's pass outweighs another's failure."""
-    return min(sorted(places), key=lambda shard: _SEVERITY.index(places[shard][-1].outcome))
+    return min(sorted(places), key=lambda shard: SEVERITY.index(places[shard][-1].outcome))
 
 
 def _case(test_id: str, configuration: str, attempts: Iterable[Attempt]) -> Case:
@@ -430,7 +290,7 @@ def _own_configuration(case: Case, attempt: Attempt, report: RunReport) -> str:
 
 def _collection_errors(reports: Iterable[ShardReport]) -> tuple[CollectionError, ...]:
     found = {
-        (error.configuration, error.path): error for report in _newest(reports).values() for error in report.collection_errors
+        (error.configuration, error.path): error for report in newest(reports).values() for error in report.collection_errors
     }
     return tuple(found[key] for key in sorted(found))
 

@@ -73,6 +73,20 @@ FAULTS = {
         ("workflows/integration.yml", "\npermissions: {}\n", "\npermissions: {}\nconcurrency: {group: x}\n"),
     ],
     "forks_get_nothing": [("workflows/ci.yml", "  pull_request:\n", "  pull_request_target:\n")],
+    "privileged_half_is_apart": [
+        (
+            "workflows/comment.yml",
+            "github.event.workflow_run.conclusion != 'cancelled'",
+            "github.event.workflow_run.conclusion == 'success'",
+        ),
+        (
+            "workflows/comment.yml",
+            "          persist-credentials: false\n",
+            "          persist-credentials: false\n          ref: ${{ github.event.workflow_run.head_sha }}\n",
+        ),
+        ("workflows/comment.yml", "        uses: $/.github/actions/comment\n", "        run: pip install -e .\n"),
+        ("workflows/comment.yml", "uses: $/.github/actions/comment\n", "uses: actions/download-artifact@v8\n"),
+    ],
     "followed_workflows_exist": [("workflows/comment.yml", "workflows: [CI]", "workflows: [Ci]")],
     "nox_sessions_exist": [("workflows/ci.yml", "nox -s lint", "nox -s lnit")],
     "inputs_are_used": [

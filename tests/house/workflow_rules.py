@@ -175,6 +175,24 @@ def forks_get_nothing(files: Files) -> list[str]:
     ]
 
 
+def privileged_half_is_apart(files: Files) -> list[str]:
+    """Who may write and follows a fork's run executes nothing of it: no foreign ref or step; and after a red run too."""
+    found = []
+    for path, workflow in files.workflows.items():
+        if "workflow_run" not in triggers(workflow):
+            continue
+        if "'success'" in str([job.get("if") for job in workflow["jobs"].values()]):
+            found.append(f"{path}: runs after success only, when a comment is worth least")
+        for name, job in workflow["jobs"].items():
+            for step in job["steps"]:
+                used = str(step.get("uses", ""))
+                if "run" in step or not used.startswith(("actions/checkout@", "$/.github/actions/comment")):
+                    found.append(f"{path}:{name}: {step.get('run') or used} in a job that may write")
+                if set(step.get("with", {})) & {"ref", "repository"}:
+                    found.append(f"{path}:{name}: checks out another ref than the default branch")
+    return found
+
+
 def nox_sessions_exist(files: Files) -> list[str]:
     """Every ``nox -s`` of a workflow is a session of the noxfile."""
     tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
@@ -335,6 +353,7 @@ RULES: tuple[Callable[[Files], list[str]], ...] = (
     checkouts_keep_no_token,
     main_is_never_cancelled,
     forks_get_nothing,
+    privileged_half_is_apart,
     followed_workflows_exist,
     nox_sessions_exist,
     inputs_are_used,

@@ -5,6 +5,7 @@ make a verdict out of those variables.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +33,13 @@ class System:
         jobs = tree.get("jobs", tree.get("steps", tree))
         found = jobs[job] if isinstance(jobs, dict) else next(one for one in jobs if job in {one.get("job"), one.get("key")})
         return [text for text in _texts(found) if text.startswith("ci-tools ")]
+
+    @property
+    def run_id(self) -> str:
+        """What the example makes of its system's number of the run, 7: every job of one run says the same."""
+        text = (FOLDER / self.file).read_text(encoding="utf-8")
+        (value,) = re.findall(r"""CI_TOOLS_RUN_ID: (?:"(.+?)"|([^"\s]+))""", text)
+        return re.sub(r"\$\(.+?\)|\$\{.+?\}|\$\w+|<<.+?>>", "7", value[0] or value[1])
 
     @property
     def count(self) -> int:
@@ -65,11 +73,11 @@ def _texts(tree: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def run(folder: Path, lines: list[str], **variables: str) -> int:
+def run(folder: Path, lines: list[str], run_id: str, **variables: str) -> int:
     """Run the lines of a job as its system does; the exit code of the first that fails."""
     foreign = ("GITHUB_", "CI_", "GITLAB", "CIRCLE", "BUILDKITE", "SYSTEM_")
     environ = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "CI_TOOLS_RUN_ID": "build-7"}
+    environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "CI_TOOLS_RUN_ID": run_id}
     environ |= {"PIPELINE_WORKSPACE": str(folder), **variables}
     assert lines
     script = "\n".join(lines)
@@ -86,9 +94,9 @@ def pipeline(system: System, folder: Path, **variables: str) -> list[int]:
         (folder / f"tests/test_{name}.py").write_text(TEST.format(name=name), encoding="utf-8")
     shards = [system.variables(index, system.count) for index in range(1, system.count + 1)]
     return [
-        run(folder, system.lines("plan"), **variables),
-        *(run(folder, system.lines("shard"), **shard, **variables) for shard in shards),
-        run(folder, system.lines("gate"), **variables),
+        run(folder, system.lines("plan"), system.run_id, **variables),
+        *(run(folder, system.lines("shard"), system.run_id, **shard, **variables) for shard in shards),
+        run(folder, system.lines("gate"), system.run_id, **variables),
     ]
 
 
@@ -107,6 +115,16 @@ def test_an_example_goes_red_with_its_shard(name: str, tmp_path: Path) -> None:
     """On every system one failing test makes one shard and the gate red; the other three shards stay green."""
     plan, *shards, gate = pipeline(SYSTEMS[name], tmp_path, BREAK="c")
     assert (plan, sorted(shards), gate) == (0, [0, 0, 0, 10], 10)
+
+
+def test_the_run_has_its_systems_number() -> None:
+    """Each example names the run by a variable of its system, so that shards of one run know each other."""
+    assert {name: system.run_id for name, system in SYSTEMS.items()} == {
+        "GitLab": "7",
+        "CircleCI": "7",
+        "Buildkite": "build-7",
+        "Azure Pipelines": "7",
+    }
 
 
 def test_every_example_is_tried() -> None:

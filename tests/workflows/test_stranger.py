@@ -234,6 +234,24 @@ READER = """
 
 
 @pytest.mark.slow
+def test_inputs_reach_their_places(host: Host) -> None:
+    """Folder, prefix, profile and target time of the caller are those of the artifacts, the verdict and the plan."""
+    host.publish()
+    given = {"project": "packages/one", "artifact-prefix": "mine", "profile": "release", "target": "7m"}
+    text = caller(shards="auto") + "".join(f"      {name}: {value}\n" for name, value in given.items())
+    files = {f"packages/one/{path}": content for path, content in {"pyproject.toml": PROJECT, **SUITE}.items()}
+    host.write({".github/workflows/ci.yml": text, **files})
+    result = host.run()
+    assert result.code == 0, result.tail()
+    cell = "ubuntu-24.04-py3.13"
+    assert result.artifact_names() == ["mine-plan", f"mine-shard-{cell}-1-of-1", f"mine-verdict-{cell}", "mine-verdicts"]
+    told = json.loads((result.artifacts / f"mine-verdict-{cell}" / "verdict.json").read_text(encoding="utf-8"))
+    assert (told["decision"], told["profile"], told["expected"]) == ("passed", "release", 6)
+    notes = json.loads((result.artifacts / "mine-plan" / "plan.json").read_text(encoding="utf-8"))["notes"]
+    assert "for a target of 420 s" in notes[0]
+
+
+@pytest.mark.slow
 def test_arguments_of_pytest_reach_plan_and_shards(host: Host) -> None:
     """With -k two, quoted as in a shell, three tests are planned, run and judged, and no fourth is missed."""
     host.publish()

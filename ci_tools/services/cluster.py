@@ -1,14 +1,16 @@
 """Cluster: the data folder of a PostgreSQL, copied from one that initdb made once for the same program."""
 
+import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
 
 from ci_tools.errors import ServiceError
 from ci_tools.host.process import start
@@ -22,6 +24,11 @@ INITDB_ARGUMENTS = ("-U", SUPERUSER, "-E", "UTF8", "--no-locale", "--no-sync", "
 _INITDB_TIMEOUT_S = 120.0
 _BYTES_AT_ONCE = 1 << 24
 _LOCK_TIMEOUT_S = 150.0
+_UNUSED_S = 30 * 86_400.0
+_IN_USE_S = 3_600.0
+_KEPT = 4
+"""How many clusters are kept for a month: 40 MB each; more than that come and go within an hour."""
+_WHOLE = re.compile(r"[0-9a-f]{32}")
 
 
 def cache_folder() -> Path:
@@ -37,17 +44,47 @@ def prepare(data: Path, *, folder: Path, account: Account | None) -> bool:
     cached = cache_folder() / _key(folder)
     is_cached = (cached / "PG_VERSION").exists()
     if is_cached:
+        with contextlib.suppress(OSError):  # a cache that is only ours to read is not ours to prune either
+            os.utime(cached)
         _copy(cached, data)
         if account is not None:
             account.own(data)
         return True
+    from filelock import FileLock  # noqa: PLC0415 - once for each program
+
     cached.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(f"{cached}.lock", timeout=_LOCK_TIMEOUT_S):
         if (cached / "PG_VERSION").exists():
             return prepare(data, folder=folder, account=account)
         _initdb(data, folder=folder, account=account)
         _store(data, cached)
+    prune(time.time())
     return False
+
+
+def prune(now: float) -> tuple[Path, ...]:
+    """Remove the clusters that nobody copied for a month, and all but the last few that nobody copied for an hour.
+
+    A copy takes seconds and begins by marking its source as used, so none is removed under one; one that is being made
+    is locked. What an interrupted start left half done goes too. ``now`` is a time as of ``time.time``.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - as above
+
+    found = sorted(((path.stat().st_mtime, path) for path in cache_folder().iterdir() if path.is_dir()), reverse=True)
+    whole = [path for _, path in found if _WHOLE.fullmatch(path.name)]
+    removed = []
+    for used, path in found:
+        is_kept = path in whole[:_KEPT]
+        if now - used < (_UNUSED_S if is_kept else _IN_USE_S):
+            continue
+        lock = path.with_name(f"{path.name.partition('.')[0]}.lock")
+        with contextlib.suppress(Timeout, OSError), FileLock(lock, timeout=0):
+            if path.stat().st_mtime == used:
+                doomed = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+                path.rename(doomed)
+                shutil.rmtree(doomed, ignore_errors=True)
+                removed.append(path)
+    return tuple(removed)
 
 
 def counting(folder: Path) -> dict[str, str]:

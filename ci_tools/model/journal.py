@@ -21,7 +21,10 @@ STACKS_SUFFIX = ".stacks"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted:
-    """A pytest process began. ``role`` is ``worker`` (runs tests) or ``controller`` (pytest-xdist's, runs none)."""
+    """A pytest process began. ``role`` is ``worker`` (runs tests) or ``controller`` (pytest-xdist's, runs none).
+
+    ``seed`` is pytest-randomly's; 0 without it.
+    """
 
     at: float
     run_id: str
@@ -40,6 +43,7 @@ class WorkerStarted:
     platform: str = ""
     tool: str = ""
     root: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,7 @@ class Plan:
     ``shards`` has an entry for every index, empty ones (``Shard.is_empty``) included.
     ``expected_digest`` is over the sorted expected test IDs, ``filters`` is what narrowed the suite (paths, ``-k``, ``-m``),
     ``broken_files`` are files whose collection failed: they belong to a shard too, so that their error is reported.
+    ``seed`` is what pytest-randomly shuffles every shard by; 0 without it.
     """
 
     commit: str
@@ -97,6 +98,7 @@ class Plan:
     timings_digest: str = ""
     broken_files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    seed: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property

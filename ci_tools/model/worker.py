@@ -39,7 +39,8 @@ class WorkerOrder:
     ``files`` is None when nothing is selected (the whole suite runs). ``finished`` are test IDs that an earlier
     generation of this worker has already finished or been charged with: they are left out. ``collect_to`` makes the
     worker write what it collected to that file and run nothing. ``slots_path`` names a file with a JSON array of
-    ``Slot``; a worker process claims one by locking ``<slots_path>.<number>.lock`` for its life.
+    ``Slot``; a worker process claims one by locking ``<slots_path>.<number>.lock`` for its life. ``seed`` is for pytest-randomly
+    (0: its own choice); with ``is_sequence`` the tests run in the order of the command and nothing may shuffle them.
     """
 
     run_id: str
@@ -55,12 +56,17 @@ class WorkerOrder:
     finished: tuple[str, ...] = ()
     collect_to: str = ""
     slots_path: str = ""
+    seed: int = 0
+    is_sequence: bool = False
     guard: GuardPolicy = field(default_factory=GuardPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What a collecting worker found: test IDs in collection order per file, and the files that are broken."""
+    """What a collecting worker found: test IDs in collection order per file, and the files that are broken.
+
+    ``seed`` is what pytest-randomly shuffles by; 0 without it.
+    """
 
     test_ids: tuple[str, ...]
     paths: Mapping[str, tuple[str, ...]]
@@ -68,3 +74,4 @@ class Collected:
     groups: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     duration_s: float = 0.0
+    seed: int = 0

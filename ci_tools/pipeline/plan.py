@@ -1,6 +1,7 @@
 """The stage ``plan``: collect once, read the timings, cut the suite into shards; or read a plan that was shipped."""
 
 import sys
+import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -41,9 +42,13 @@ def plan_name(project: Project, configuration: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """What is to be collected: ``paths`` (the configured ones when empty) with these arguments of pytest."""
+    """What is to be collected: ``paths`` (the configured ones when empty) with these arguments of pytest.
+
+    ``seed`` is for pytest-randomly, whose own choice would be another one in each shard that plans alone.
+    """
 
     project: Project
+    seed: int = 0
     paths: tuple[str, ...] = ()
     pytest_args: tuple[str, ...] = ()
 
@@ -102,6 +107,7 @@ class _Collector:
             journal_dir=str(folder),
             configuration=configuration.name,
             collect_to=str(self._target),
+            seed=suite.seed,
             guard=replace(project.config.guard, is_journal_on=False),
         )
         order_path = folder / f"order-collect-{configuration.name}.json"
@@ -132,6 +138,11 @@ class _Collector:
             what = f"pytest could not collect the tests (exit status {code})"
             raise WorkersError(what, details=_tail(self._output), hint=f"repeat it: cd {self._root} && pytest --collect-only")
         return loads(Collected, self._target.read_bytes(), where=self._target.name)
+
+
+def seed_from(name: str) -> int:
+    """A seed from what every shard of a run knows: its ID or its commit. The same name gives the same seed."""
+    return zlib.crc32(name.encode()) or 1
 
 
 def plan_family(path: Path) -> tuple[Path, ...]:

@@ -10,10 +10,11 @@ from pathlib import Path
 from ci_tools.errors import UsageError
 from ci_tools.host import github
 from ci_tools.host.files import write_text
+from ci_tools.host.runs import new_run_id
 from ci_tools.host.signals import interruptible
 from ci_tools.model.codec import dumps
 from ci_tools.model.shard import Plan
-from ci_tools.pipeline.plan import Suite, Target, make_plans
+from ci_tools.pipeline.plan import Suite, Target, make_plans, seed_from
 from ci_tools.pipeline.project import Console, open_project, placed
 from ci_tools.sharding.explanation import render_explanation
 
@@ -41,7 +42,8 @@ def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
     workers = request.workers if request.workers is not None else project.config.workers
     folder = Path(tempfile.mkdtemp(prefix="ci-tools-plan-"))
     paths = placed(request.paths, project.root, Path.cwd())
-    suite = Suite(project=project, paths=paths, pytest_args=request.pytest_args)
+    seed = seed_from(new_run_id(project.environ))
+    suite = Suite(project=project, seed=seed, paths=paths, pytest_args=request.pytest_args)
     try:
         with interruptible():
             plans = make_plans(

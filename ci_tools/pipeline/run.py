@@ -30,7 +30,7 @@ from ci_tools.pipeline.console import introduce
 from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.launch import Launch
-from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, plan_family, plan_name
+from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, plan_family, plan_name, seed_from
 from ci_tools.pipeline.project import Console, Project, open_project, placed
 from ci_tools.pipeline.publish import Publication, publish, write_shard
 from ci_tools.pipeline.sequence import load_sequence, plan_of_sequence
@@ -211,8 +211,8 @@ def _plan(state: _Run, configurations: Sequence[Configuration], count: int | Tar
     request, project = state.request, state.project
     state.console.stage("plan")
     if request.replay is not None:
-        state.sequence = load_sequence(request.replay)
-        plans = [plan_of_sequence(state.sequence, commit=project.commit, configuration=configurations[0].name)]
+        state.sequence, seed = load_sequence(request.replay)
+        plans = [plan_of_sequence(state.sequence, seed=seed, commit=project.commit, configuration=configurations[0].name)]
     elif request.plan_path is not None:
         names = {configuration.name for configuration in configurations}
         shipped = [load_plan(path, project) for path in plan_family(request.plan_path)]
@@ -221,7 +221,10 @@ def _plan(state: _Run, configurations: Sequence[Configuration], count: int | Tar
             for plan in plans:
                 plan.shard(request.shard)
     else:
-        suite = Suite(project=project, paths=request.paths, pytest_args=request.pytest_args)
+        # Shards that plan alone agree on a seed as they do on the plan: by what all of them know.
+        is_shared = request.shard is None or is_given_run_id(request.environ)
+        seed = seed_from(state.run_id if is_shared else project.commit)
+        suite = Suite(project=project, seed=seed, paths=request.paths, pytest_args=request.pytest_args)
         processes = _processes(state)
         plans = list(make_plans(suite, configurations, shards=count, processes=processes, folder=state.private))
     for plan in plans:
@@ -299,6 +302,8 @@ def _run_shard(
         commit=project.commit,
         files=orders_of_sequence(state.sequence) if state.sequence else orders_for(plan, ref),
         slots_path=str(slots_path),
+        seed=plan.seed,
+        is_sequence=bool(state.sequence),
         guard=project.config.guard,
     )
     tests = len(shard.test_ids)

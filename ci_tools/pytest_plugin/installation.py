@@ -155,6 +155,7 @@ def _open_journal(config: pytest.Config, assignment: Assignment) -> "Journal | N
 def _started(config: pytest.Config, assignment: Assignment) -> "WorkerStarted":
     from ci_tools import __version__  # noqa: PLC0415 - as above
     from ci_tools.model.journal import WorkerStarted  # noqa: PLC0415 - as above
+    from ci_tools.pytest_plugin.seed import seed_of  # noqa: PLC0415 - as above
 
     order = assignment.order
     return WorkerStarted(
@@ -174,4 +175,5 @@ def _started(config: pytest.Config, assignment: Assignment) -> "WorkerStarted":
         platform=sys.platform,
         tool=__version__,
         root=str(config.rootpath),
+        seed=seed_of(config),
     )

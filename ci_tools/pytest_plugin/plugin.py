@@ -35,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Claim this process's services and put them into the environment: a conftest.py may read it when it is imported."""
     order = ordered()
+    if order is not None and (order.seed or order.is_sequence):
+        from ci_tools.pytest_plugin.seed import Seed  # noqa: PLC0415 - of ordered workers only
+
+        early_config.pluginmanager.register(Seed(order), "ci_tools_seed")
     if order is not None and order.slots_path and not order.collect_to and may_run_tests(early_config):
         from ci_tools.pytest_plugin.slots import claim, empty  # noqa: PLC0415 - of ordered workers only
 

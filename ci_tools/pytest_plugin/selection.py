@@ -13,6 +13,7 @@ from ci_tools.model.shard import digest_of
 from ci_tools.model.worker import Collected, WorkerOrder
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import groups_of, test_id_of
+from ci_tools.pytest_plugin.seed import seed_of
 
 REFUSED_KEY = "ci_tools_refused"
 """In a pytest-xdist worker's ``workeroutput``: why it refused."""
@@ -104,6 +105,11 @@ class Listing:
         self._began = time.perf_counter()
         self._broken: dict[str, str] = {}
         self._collected: Collected | None = None
+        self._seed = 0
+
+    def pytest_collection(self, session: pytest.Session) -> None:
+        """Note what the tests are shuffled by."""
+        self._seed = seed_of(session.config)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep each broken file's error."""
@@ -145,6 +151,7 @@ class Listing:
             groups=groups,
             services=services,
             duration_s=time.perf_counter() - self._began,
+            seed=self._seed,
         )
         write_text(self._path, dumps(self._collected))
 

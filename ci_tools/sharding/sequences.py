@@ -18,6 +18,11 @@ def recorded_sequence(events: Iterable[Event]) -> tuple[str, ...]:
     return tuple(started)
 
 
+def recorded_seed(events: Iterable[Event]) -> int:
+    """What pytest-randomly shuffled the worker's tests by; 0 without it."""
+    return next((event.seed for event in events if isinstance(event, WorkerStarted)), 0)
+
+
 def orders_of_sequence(test_ids: Sequence[str]) -> tuple[FileOrder, ...]:
     """The worker's order for exactly these tests.
 

@@ -74,6 +74,7 @@ def partition(
         timings_digest=digest(timings),
         broken_files=_broken_files(collected),
         notes=_notes(shards, costs, twice),
+        seed=collected.seed,
         facts={**_facts(files, shards, costs, max(processes, 1)), "groups": str(len(set(collected.groups.values())))},
     )
 

@@ -13,8 +13,24 @@ class GuardMode(StrEnum):
     OFF = "off"
 
 
-LEAK_KINDS = ("task", "thread", "process", "connection", "file", "descriptor", "environment")
-"""What the guards look for after each test."""
+LEAK_KINDS = {
+    "task": GuardMode.ERROR,
+    "exception": GuardMode.ERROR,
+    "coroutine": GuardMode.ERROR,
+    "generator": GuardMode.ERROR,
+    "timer": GuardMode.ERROR,
+    "thread": GuardMode.ERROR,
+    "process": GuardMode.ERROR,
+    "connection": GuardMode.ERROR,
+    "file": GuardMode.ERROR,
+    "descriptor": GuardMode.ERROR,
+    "temporary": GuardMode.ERROR,
+    "working_tree": GuardMode.OFF,  # reports and snapshots are written there on purpose, and other workers write too
+    "environment": GuardMode.ERROR,
+    "patch": GuardMode.ERROR,
+    "seed": GuardMode.OFF,  # seeding is how many suites make themselves repeatable
+}
+"""What the guards look for after each test, and what a finding does unless the configuration says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +57,6 @@ class GuardPolicy:
     collection_s: float = 300.0
     slow_s: float = 30.0
     services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    leaks: Mapping[str, GuardMode] = field(default_factory=lambda: dict.fromkeys(LEAK_KINDS, GuardMode.ERROR))
+    leaks: Mapping[str, GuardMode] = field(default_factory=lambda: dict(LEAK_KINDS))
     evidence: GuardMode = GuardMode.ERROR
     is_journal_on: bool = True

@@ -151,6 +151,8 @@ class Ownership(Guard):
         self._before_close: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self._is_asyncio = False
         self._is_uvloop = False
+        self.loop_kinds: list[Any] = []
+        """The classes of loops that are known so far, asyncio's first."""
 
     @property
     def is_installed(self) -> bool:
@@ -244,6 +246,10 @@ class Ownership(Guard):
             return NO_SITE
         return next((record.site for record in reversed(owner.tasks) if record.ref() is task), NO_SITE) if task else NO_SITE
 
+    def owner_of_thread(self, thread: threading.Thread) -> Owner | None:
+        """Who started this thread."""
+        return self._threads.get(thread)
+
     def adopt_thread(self, thread: threading.Thread, owner: Owner) -> None:
         """What this thread makes belongs to this owner: a new thread starts without context."""
         self._threads[thread] = owner
@@ -281,9 +287,20 @@ class Ownership(Guard):
         while self._restore:
             self._restore.pop()()
         self._is_asyncio = self._is_uvloop = False
+        self.loop_kinds.clear()
         _OWNER.set(None)
 
+    def replace(self, kind: Any, name: str, value: object) -> "Callable[[], None]":  # noqa: ANN401 - a class of loops
+        """Put a method in another's place; call what is given to put it back. uvloop's class has its own by inheritance."""
+        if name not in vars(kind):
+            setattr(kind, name, value)
+            return lambda: delattr(kind, name)
+        original = vars(kind)[name]
+        setattr(kind, name, value)
+        return lambda: setattr(kind, name, original)
+
     def _patch_loop(self, kind: Any) -> None:  # noqa: ANN401 - a class of loops
+        self.loop_kinds.append(kind)
         original: Any = kind.create_task
         note, adopt = self._note, self._adopt
 
@@ -296,9 +313,7 @@ class Ownership(Guard):
             note(loop, task, coro, options.get("context"))
             return task
 
-        is_inherited = "create_task" not in vars(kind)  # uvloop's class has it from one that cannot be changed
-        kind.create_task = create_task  # the place where every loop of the class makes its tasks
-        self._restore.append(lambda: delattr(kind, "create_task") if is_inherited else setattr(kind, "create_task", original))
+        self._restore.append(self.replace(kind, "create_task", create_task))  # where every loop of the class makes its tasks
 
     def _adopt(self, coro: object) -> contextvars.Context | None:
         """Another context for a task whose inherited owner says nothing."""

@@ -16,18 +16,51 @@ VARIANTS = {
     "session loops": ("session", ()),
     "function loops, xdist": ("function", ("-n", "2")),
     "session loops, xdist by file": ("session", ("-n", "2", "--dist", "loadfile")),
+    "uvloop": ("function", ("-p", "corpus_uvloop")),
 }
+UVLOOP = """
+import asyncio
+
+import pytest
+import uvloop
+
+
+@pytest.hookimpl
+def pytest_asyncio_loop_factories():
+    return {"uvloop": uvloop.new_event_loop}
+"""
+SHUFFLED = """
+import os
+import random
+
+
+def pytest_collection_modifyitems(items):
+    dice = random.Random(os.environ["CORPUS_SEED"])
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    groups = list(files.values())
+    dice.shuffle(groups)
+    for group in groups:
+        dice.shuffle(group)
+    items[:] = [item for group in groups for item in group]
+"""
 
 
 @pytest.fixture(name="run", scope="module", params=list(VARIANTS))
 def _run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SuiteRun:
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop", reason="there is none for Windows")
     loop_scope, arguments = VARIANTS[request.param]
-    folder = tmp_path_factory.mktemp("corpus")
+    return _run_corpus(tmp_path_factory.mktemp("corpus"), loop_scope, *arguments)
+
+
+def _run_corpus(folder: Path, loop_scope: str, *arguments: str, seed: int = 0) -> SuiteRun:
     files = {
         f"test_{path.stem}.py": path.read_text(encoding="utf-8") for path in (*LEAKS.values(), *HOLLOW.values(), *BENIGN.values())
     }
-    write_suite(folder, files, loop_scope=loop_scope)
-    return run_suite(folder, "-q", *arguments, timeout_s=120)
+    write_suite(folder, {**files, "corpus_uvloop.py": UVLOOP, "corpus_shuffled.py": SHUFFLED}, loop_scope=loop_scope)
+    return run_suite(folder, "-q", *arguments, environ={"CORPUS_SEED": str(seed)}, timeout_s=240)
 
 
 @pytest.mark.parametrize("name", LEAKS)
@@ -72,6 +105,19 @@ def test_the_run_ends_by_itself(run: SuiteRun) -> None:
     """No leak keeps the process from its end, and nothing is left running."""
     assert (run.returncode, run.left_behind) == (1, ())
     assert run.end_markers == len(run.journals)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("loop_scope", ["function", "session"])
+def test_the_order_of_the_tests_does_not_matter(tmp_path: Path, loop_scope: str, seed: int) -> None:
+    """In random order the same leaks are found at the same places, and the same tests are red."""
+    run = _run_corpus(tmp_path, loop_scope, "-p", "corpus_shuffled", seed=seed)
+    for name in LEAKS:
+        test_a_leak_is_found_where_it_was_made(run, name)
+        test_the_neighbour_of_a_leak_is_innocent(run, name)
+    for name in BENIGN:
+        test_a_well_behaved_test_is_not_accused(run, name)
 
 
 def _of_file(run: SuiteRun, name: str) -> dict[str, Outcome]:

@@ -23,12 +23,13 @@ from ci_tools.pytest_plugin.leaks.opened import (
     CONNECTION,
     DESCRIPTOR,
     FILE,
+    LoopOpened,
     Opened,
     client_of,
     identity_of,
     reference_to,
 )
-from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, frames_of_site
+from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, Site, frames_of_site
 from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ KINDS = (CONNECTION, FILE, DESCRIPTOR)
 SETTLE_S = 0.02
 """A connection that was told to close gets this long, once per loop and only where one is open."""
 
+_MAKERS = ("create_connection", "create_unix_connection", "create_datagram_endpoint", "create_server", "create_unix_server")
 _Found = tuple[Made, Owner]
 
 
@@ -68,7 +70,9 @@ class DescriptorGuard(Guard):
         self._project = project
         self._restore: list[Callable[[], None]] = []
         self._knows_psycopg = False
-        ownership.before_close(self._look_before_close)
+        self._knows_uvloop = False
+        if findings.is_on(CONNECTION):
+            ownership.before_close(self._look_before_close)
 
     def install(self) -> None:
         """Note every opening from now on."""
@@ -93,6 +97,10 @@ class DescriptorGuard(Guard):
         if not self._knows_psycopg and "psycopg" in sys.modules and self._findings.is_on(CONNECTION):
             self._knows_psycopg = True
             self._install_psycopg(sys.modules["psycopg"].BaseConnection)
+        if not self._knows_uvloop and "uvloop" in sys.modules and self._findings.is_on(CONNECTION):
+            self._knows_uvloop = True
+            for name in _MAKERS:
+                self._install_maker(sys.modules["uvloop"].Loop, name)
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nothing of the test may be open, nor of the fixtures that ended with it."""
@@ -114,7 +122,7 @@ class DescriptorGuard(Guard):
 
     def _install_sockets(self) -> None:
         original: Any = socket.socket.__init__
-        ownership, holds = self._ownership, self._project.holds
+        ownership, place = self._ownership, self._place
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
         def start(opened: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - socket's own signature
@@ -126,9 +134,8 @@ class DescriptorGuard(Guard):
             owner, site = ownership.making()
             if owner is None:
                 return
-            if not any(holds(code.co_filename) for code, _ in site):
-                site = ownership.site_of_task(owner) or site
-            owner.keep(Made(CONNECTION, Opened(CONNECTION, opened.fileno(), reference_to(opened), client_of(caller)), site))
+            thing = Opened(CONNECTION, opened.fileno(), reference_to(opened), client_of(caller))
+            owner.keep(Made(CONNECTION, thing, place(owner, site)))
 
         socket.socket.__init__ = start  # type: ignore[method-assign,assignment] # accepted sockets come past here too
         self._restore.append(lambda: setattr(socket.socket, "__init__", original))
@@ -154,6 +161,29 @@ class DescriptorGuard(Guard):
 
         kind.__init__ = start
         self._restore.append(lambda: setattr(kind, "__init__", original))
+
+    def _install_maker(self, kind: Any, name: str) -> None:  # noqa: ANN401 - uvloop's class of loops
+        original = getattr(kind, name)
+        ownership, place = self._ownership, self._place
+
+        async def make(loop: object, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            result = await original(loop, *arguments, **options)
+            thing = result[0] if isinstance(result, tuple) else result
+            owner, site = ownership.making()
+            if owner is not None:
+                caller = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
+                opened = LoopOpened(CONNECTION, -1, reference_to(thing), client_of(caller))
+                owner.keep(Made(CONNECTION, opened, place(owner, site)))
+            return result
+
+        setattr(kind, name, make)
+        self._restore.append(lambda: delattr(kind, name))  # the class inherits it from one that cannot be changed
+
+    def _place(self, owner: Owner, site: Site) -> Site:
+        """The site; that of the running task where it shows no frame of the project."""
+        if any(self._project.holds(code.co_filename) for code, _ in site):
+            return site
+        return self._ownership.site_of_task(owner) or site
 
     def _replace(self, module: Any, name: str, value: object) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)
@@ -272,7 +302,9 @@ def _watched(loop: "asyncio.AbstractEventLoop") -> frozenset[int]:
 
 def _works_for(made: Made, loop: "asyncio.AbstractEventLoop") -> bool:
     """Whether it hangs on one of the loop's transports, which is not reading just now."""
-    thing = made.thing.ref()
+    thing = made.thing.ref() if made.thing.ref is not None else None
+    if isinstance(made.thing, LoopOpened):
+        return getattr(thing, "_loop", loop) is loop  # uvloop's do not say whose they are: one loop runs a test
     if not isinstance(thing, socket.socket) or thing.gettimeout() != 0:
         return False
     return getattr(_transport_of(thing), "_loop", None) is loop

@@ -1,15 +1,13 @@
 """The process's own state: a test leaves variables, folder, paths, signal handlers, hooks and root logger as it found them.
 
-Variables, folder and handlers change through functions that are noted: what each is about to change is remembered, and
-only that is looked at again. The rest is a handful of attributes, compared each time.
+Variables, folder, handlers, umask and locale change through functions that are noted: what each is about to change is
+remembered, and only that is looked at again. The rest is a handful of attributes, compared each time.
 """
 
-import logging
+import locale
 import os
-import re
+import random
 import signal
-import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,39 +18,44 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.leaks.state import (
+    FOLDER,
+    LOCALE,
+    OWN_MODULES,
+    OWN_VARIABLE,
+    RANDOM,
+    UMASK,
+    State,
+    attributes_now,
+    put_back,
+    show,
+    signal_aspect,
+    value_of,
+    variable_aspect,
+)
 from ci_tools.pytest_plugin.ownership import NO_SITE, Ownership, Site, frames_of_site, is_unowned
 from ci_tools.pytest_plugin.position import test_id_of
 
-KIND = "environment"
+KIND, SEED = "environment", "seed"
 
 _HINT = "change it with pytest's monkeypatch, which puts it back"
-_OWN_VARIABLE = "variable PYTEST_CURRENT_TEST"
-_FOLDER = "working folder"
-_LONGEST_VALUE = 80
-_URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
-
-ABSENT = object()
-"""The value of what is not there."""
-
-State = dict[str, object]
-"""One value for each aspect, by its name for people: ``variable PATH``, ``working folder``, ``handler of SIGTERM``."""
 
 
 @dataclass(slots=True)
 class _Point:
     """A moment to compare with: the attributes as they were, and of all else what has been changed since, as it was."""
 
-    attributes: State = field(default_factory=lambda: _attributes())  # noqa: PLW0108 - defined below
+    attributes: State = field(default_factory=attributes_now)
     changed: State = field(default_factory=dict)
 
     def difference(self) -> tuple[State, State]:
         """What was and is now, of the aspects that differ."""
-        attributes = _attributes()
+        attributes = attributes_now()
         if not self.changed and attributes == self.attributes:  # nearly always, and the only cost then
             return {}, {}
         was = {**self.attributes, **self.changed}
-        now = {**attributes, **{name: _value(name) for name in self.changed}}
-        names = sorted(name for name in was if was[name] != now[name])
+        now = {**attributes, **{name: value_of(name) for name in self.changed}}
+        names = sorted(name for name in was if was[name] is not now.get(name, was[name]) and was[name] != now[name])
         return {name: was[name] for name in names}, {name: now[name] for name in names}
 
     def accept(self, changes: State) -> None:
@@ -74,15 +77,22 @@ class EnvironmentGuard(Guard):
         self._ended: list[tuple[str, State, dict[str, Site]]] = []
         self._sites: dict[str, Site] = {}
         self._restore: list[Callable[[], None]] = []
+        OWN_MODULES.project = project
 
     def install(self) -> None:
         """Note where variables, folder and handlers are changed."""
-        self._patch(os, "putenv", _variable_name)
-        self._patch(os, "unsetenv", _variable_name)
-        self._patch(os, "chdir", lambda _: _FOLDER)
+        if self._findings.is_on(SEED):
+            self._patch(random, "seed", lambda _: RANDOM)
+        if not self._findings.is_on(KIND):
+            return
+        self._patch(os, "umask", lambda _: UMASK)
+        self._patch(locale, "setlocale", lambda _: LOCALE)
+        self._patch(os, "putenv", variable_aspect)
+        self._patch(os, "unsetenv", variable_aspect)
+        self._patch(os, "chdir", lambda _: FOLDER)
         if hasattr(os, "fchdir"):
-            self._patch(os, "fchdir", lambda _: _FOLDER)
-        self._patch(signal, "signal", lambda number: f"handler of {_signal_name(number)}")
+            self._patch(os, "fchdir", lambda _: FOLDER)
+        self._patch(signal, "signal", signal_aspect)
 
     def remove(self) -> None:
         """Put the patched functions back."""
@@ -132,14 +142,14 @@ class EnvironmentGuard(Guard):
         for name, value in was.items():
             created, stack = frames_of_site(sites.get(name, NO_SITE), self._project)
             leak = Leak(
-                kind=KIND,
-                what=f"{name} was {_shown(value)} and is now {_shown(now[name])}",
+                kind=SEED if name == RANDOM else KIND,
+                what=f"{name} was {show(value)} and is now {show(now[name])}",
                 created=created,
                 created_stack=stack,
                 owner=owners.get(name) or test_id_of(item),
                 hint=_HINT,
             )
-            self._findings.add(leak, _put_back(name, value))
+            self._findings.add(leak, put_back(name, value))
         return error
 
     def _patch(self, module: Any, name: str, aspect: Callable[[Any], str]) -> None:  # noqa: ANN401 - a module
@@ -149,16 +159,16 @@ class EnvironmentGuard(Guard):
         def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
             subject = (*arguments, *options.values(), None)[0]
             key = aspect(subject)
-            if key == _OWN_VARIABLE:  # pytest itself sets it three times for each test
+            if key == OWN_VARIABLE:  # pytest itself sets it three times for each test
                 return original(*arguments, **options)
             if is_unowned():
                 result = original(*arguments, **options)
                 for point in self._points:
-                    point.accept({key: _value(key)} if key in point.changed else {})
+                    point.accept({key: value_of(key)} if key in point.changed else {})
                 return result
             for point in self._points:
                 if key not in point.changed:  # now is the last moment to look
-                    point.changed[key] = _value(key)
+                    point.changed[key] = value_of(key)
             result = original(*arguments, **options)
             if key not in sites:  # asyncio.Runner sets SIGINT twice for each test
                 sites[key] = site(2)
@@ -166,83 +176,3 @@ class EnvironmentGuard(Guard):
 
         setattr(module, name, noting)
         self._restore.append(lambda: setattr(module, name, original))
-
-
-def _attributes() -> State:
-    root = logging.getLogger()
-    return {
-        "sys.path": tuple(sys.path),
-        "sys.excepthook": sys.excepthook,
-        "threading.excepthook": threading.excepthook,
-        "root logger's handlers": tuple(root.handlers),
-        "root logger's level": root.level,
-    }
-
-
-def _value(name: str) -> object:
-    """What a noted aspect is right now."""
-    if name == _FOLDER:
-        return _folder()
-    kind, _, subject = name.partition(" ")
-    if kind == "variable":
-        return os.environ.get(subject, ABSENT)
-    number = _NUMBERS.get(subject.removeprefix("of "))
-    return None if number is None else signal.getsignal(number)  # a number that is none fails in the noted call itself
-
-
-def _variable_name(name: object) -> str:
-    return f"variable {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else "variable"
-
-
-def _folder() -> str:
-    try:
-        return os.getcwd()  # noqa: PTH109 - Path.cwd() costs ten times as much, and this runs twice for each test
-    except OSError as error:
-        return f"<gone: {error.strerror}>"
-
-
-def _shown(value: object) -> str:
-    if value is ABSENT:
-        return "absent"
-    text = _URL_PASSWORD.sub(r"\1***@", repr(value))
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
-
-
-def _put_back(name: str, value: object) -> str:
-    """The state as it was, so that the next test starts clean; what cannot be put back is said."""
-    try:
-        _restore(name, value)
-    except (OSError, ValueError, TypeError) as error:
-        return f"it could not be put back: {error}"
-    return ""
-
-
-def _restore(name: str, value: Any) -> None:  # noqa: ANN401 - the aspect's own value
-    match name.split(" ", 1):
-        case ["variable", variable]:
-            if value is ABSENT:
-                os.environ.pop(variable, None)
-            else:
-                os.environ[variable] = value
-        case ["handler", _]:
-            signal.signal(_NUMBERS[name.removeprefix("handler of ")], value)
-        case ["working", _]:
-            os.chdir(value)
-        case ["sys.path"]:
-            sys.path[:] = value
-        case ["sys.excepthook"]:
-            sys.excepthook = value
-        case ["threading.excepthook"]:
-            threading.excepthook = value
-        case ["root", "logger's handlers"]:
-            logging.getLogger().handlers[:] = value
-        case ["root", "logger's level"]:
-            logging.getLogger().setLevel(value)
-
-
-def _signal_name(number: object) -> str:
-    return _NAMES.get(number) or f"signal {number}"
-
-
-_NAMES: dict[object, str] = {int(one): one.name for one in signal.Signals}
-_NUMBERS = {_signal_name(number): number for number in range(1, 65)}

@@ -1,33 +1,44 @@
 """The kinds of leaks: which guard looks for which."""
 
+from collections.abc import Callable
+
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
-from ci_tools.pytest_plugin.leaks import descriptors, environment, processes, tasks, threads
+from ci_tools.pytest_plugin.leaks import coroutines, environment, exceptions, patches, processes, tasks, temporary, threads
+from ci_tools.pytest_plugin.leaks.descriptors import KINDS as OPENED_KINDS
+from ci_tools.pytest_plugin.leaks.descriptors import DescriptorGuard, LoopGuard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.opened import CONNECTION
 from ci_tools.pytest_plugin.ownership import Ownership
 
-KINDS = (tasks.KIND, threads.KIND, processes.KIND, *descriptors.KINDS, environment.KIND)
-"""Every kind that ``[tool.ci-tools.guards] leaks`` may name."""
-
 
 def leak_guards(ownership: Ownership, findings: Findings, project: Project) -> tuple[Guard, ...]:
-    """The guards of the kinds that are on, installed. Asked in reverse: a task may hold a thread, and that a child."""
-    guards: list[Guard] = []
-    if findings.is_on(environment.KIND):
-        guards.append(state := environment.EnvironmentGuard(ownership, findings, project))
-        state.install()
-    if any(findings.is_on(kind) for kind in descriptors.KINDS):
-        guards.append(opened := descriptors.DescriptorGuard(ownership, findings, project))
-        opened.install()
-    if findings.is_on(processes.KIND):
-        guards.append(children := processes.ProcessGuard(ownership, findings, project))
-        children.install()
-    if findings.is_on(threads.KIND):
-        guards.append(running := threads.ThreadGuard(ownership, findings, project))
-        running.install()
-    if findings.is_on(tasks.KIND):
-        guards.append(tasks.TaskGuard(ownership, findings, project))
-    if findings.is_on(CONNECTION):
-        guards.append(descriptors.LoopGuard(opened))
-    return tuple(guards)
+    """The guards of the kinds that are on, installed.
+
+    Asked in reverse: a connection may hold a task, a task a thread, that a child, and the child its pipes.
+    """
+    given = (ownership, findings, project)
+    state = environment.EnvironmentGuard(*given)
+    files = temporary.TemporaryGuard(*given)
+    opened = DescriptorGuard(*given)
+    children = processes.ProcessGuard(*given)
+    running = threads.ThreadGuard(*given)
+    waiting = coroutines.CoroutineGuard(*given)
+    unseen = exceptions.ExceptionGuard(*given)
+    all_guards: tuple[tuple[tuple[str, ...], Guard, Callable[[], None] | None], ...] = (
+        ((environment.KIND, environment.SEED), state, state.install),
+        ((patches.KIND,), patches.PatchGuard(*given), None),
+        (temporary.KINDS, files, files.install),
+        (OPENED_KINDS, opened, opened.install),
+        ((processes.KIND,), children, children.install),
+        ((threads.KIND,), running, running.install),
+        ((tasks.KIND,), tasks.TaskGuard(*given), None),
+        (coroutines.KINDS, waiting, waiting.install),
+        ((exceptions.KIND,), unseen, unseen.install),
+        ((CONNECTION,), LoopGuard(opened), None),
+    )
+    on = [(guard, install) for kinds, guard, install in all_guards if any(findings.is_on(kind) for kind in kinds)]
+    for _, install in on:
+        if install is not None:
+            install()
+    return tuple(guard for guard, _ in on)

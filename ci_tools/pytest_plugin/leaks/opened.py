@@ -94,6 +94,43 @@ class Opened:
         return ""
 
 
+@dataclass(slots=True, eq=False)
+class LoopOpened(Opened):
+    """A transport or server of a loop that opens its sockets in C (uvloop): asked itself, for want of a socket."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not been closed."""
+        thing = self.ref() if self.ref is not None else None
+        if thing is None:
+            return False
+        return bool(thing.is_serving()) if hasattr(thing, "is_serving") else not thing.is_closing()
+
+    def describe(self, relative: Callable[[str], str]) -> str:
+        """For people: what it is and where it leads."""
+        thing = self.ref() if self.ref is not None else None
+        if thing is not None and hasattr(thing, "sockets"):
+            return f"listening socket on {', '.join(_address(one.getsockname) for one in thing.sockets)} is still open"
+        self.client = self.client or _CLIENTS.get(kin_of(thing, _CLIENTS), "")
+        here, there = self.ends()
+        what = f"connection of {self.client}" if self.client else "socket"
+        return f"{what} {f'to {there}' if there else f'on {here}'} is still open"
+
+    def ends(self) -> tuple[str, str]:
+        """This end and the other one."""
+        thing = self.ref() if self.ref is not None else None
+        if thing is None or not hasattr(thing, "get_extra_info"):
+            return "", ""
+        return _address(lambda: thing.get_extra_info("sockname") or ""), _address(lambda: thing.get_extra_info("peername") or "")
+
+    def close(self) -> str:
+        """End it."""
+        thing = self.ref() if self.ref is not None else None
+        if thing is not None:
+            (thing.abort if hasattr(thing, "abort") else thing.close)()
+        return ""
+
+
 def client_of(frame: FrameType | None) -> str:
     """The known client library that is at work in this stack; empty when there is none."""
     while frame is not None:

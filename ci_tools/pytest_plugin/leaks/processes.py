@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -34,6 +35,22 @@ class _State(Enum):
     ZOMBIE = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class _Fork:
+    """A child known by its number alone: forked by hand, or started by uvloop's C code."""
+
+    pid: int
+    name: str = "os.fork"
+
+    def poll(self) -> int | None:
+        """Take its exit code, if it has ended."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        return status if pid else None
+
+
 class ProcessGuard(Guard):
     """Notes who starts a child, and looks when the owner's life is over."""
 
@@ -43,6 +60,7 @@ class ProcessGuard(Guard):
         self._project = project
         self._restore: list[Callable[[], None]] = []
         self._knows_multiprocessing = False
+        self._knows_uvloop = False
 
     def install(self) -> None:
         """Note every start from now on."""
@@ -56,6 +74,9 @@ class ProcessGuard(Guard):
         subprocess.Popen.__init__ = start  # type: ignore[method-assign,assignment] # asyncio's children come past here too
         self._restore.append(lambda: setattr(subprocess.Popen, "__init__", original))
 
+        if hasattr(os, "fork"):
+            self._install_fork()
+
     def remove(self) -> None:
         """Put subprocess and multiprocessing back as they were."""
         while self._restore:
@@ -66,6 +87,10 @@ class ProcessGuard(Guard):
         if not self._knows_multiprocessing and "multiprocessing.process" in sys.modules:
             self._knows_multiprocessing = True
             self._install_multiprocessing()
+        if not self._knows_uvloop and "uvloop" in sys.modules:
+            self._knows_uvloop = True
+            for name in ("subprocess_exec", "subprocess_shell"):
+                self._install_uvloop(sys.modules["uvloop"].Loop, name)
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down no child of the test may be left, nor of the fixtures that ended with it."""
@@ -87,6 +112,36 @@ class ProcessGuard(Guard):
 
         BaseProcess.start = start  # type: ignore[method-assign,assignment] # the one place where its processes start
         self._restore.append(lambda: setattr(BaseProcess, "start", original))
+
+    def _install_uvloop(self, kind: Any, name: str) -> None:  # noqa: ANN401 - uvloop's class of loops
+        original = getattr(kind, name)
+        ownership = self._ownership
+
+        async def start(loop: object, factory: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            result = await original(loop, factory, *arguments, **options)
+            owner, site = ownership.making()
+            if owner is not None:
+                command = " ".join(word for word in arguments if isinstance(word, str))
+                owner.keep(Made(KIND, _Fork(result[0].get_pid(), command), site))
+            return result
+
+        self._restore.append(ownership.replace(kind, name, start))
+
+    def _install_fork(self) -> None:
+        original = os.fork
+        ownership, holds = self._ownership, self._project.holds
+
+        def fork() -> int:
+            number = original()
+            # multiprocessing and others fork too, and answer for what they started themselves
+            if number and holds(sys._getframe(1).f_code.co_filename):  # noqa: SLF001 - documented, and the only way to a frame
+                owner, site = ownership.making()
+                if owner is not None:
+                    owner.keep(Made(KIND, _Fork(number), site))
+            return number
+
+        os.fork = fork
+        self._restore.append(lambda: setattr(os, "fork", original))
 
     def _note(self, child: Any) -> None:  # noqa: ANN401 - subprocess' or multiprocessing's
         owner, site = self._ownership.making()

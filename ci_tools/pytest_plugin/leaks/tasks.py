@@ -34,7 +34,8 @@ class TaskGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        ownership.before_close(self._before_close)
+        if findings.is_on(KIND):
+            ownership.before_close(self._before_close)
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nothing of the test may be left, nor of the fixtures that ended with it."""

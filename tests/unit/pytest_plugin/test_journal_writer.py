@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ def _names(journal: Journal) -> list[str]:
 
 
 @pytest.fixture(name="journal")
-def _journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "deep" / journal_name(shard_slug="1-of-1", worker="gw0", pid=7))
+def _journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "deep" / journal_name(shard_slug="1-of-1", worker="gw0", pid=7))
+    yield journal
+    journal.close()
 
 
 def test_a_line_is_there_at_once(journal: Journal) -> None:

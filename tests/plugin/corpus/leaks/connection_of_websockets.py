@@ -15,7 +15,7 @@ import websockets.sync.server
 KEPT = []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """A server that waits for every client to go."""
     with websockets.sync.server.serve(list, "127.0.0.1", 0) as server:

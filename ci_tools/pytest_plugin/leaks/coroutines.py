@@ -1,0 +1,199 @@
+"""Coroutines that nobody awaits, async generators that nobody closes, timers that nobody cancels."""
+
+import gc
+import sys
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, Site, frames_of_site
+from ci_tools.pytest_plugin.reach import holder_of, keeper_of
+
+if TYPE_CHECKING:
+    import asyncio
+
+COROUTINE, GENERATOR, TIMER = "coroutine", "generator", "timer"
+KINDS = (COROUTINE, GENERATOR, TIMER)
+
+_HINTS = {
+    COROUTINE: "await it, or do not call it",
+    GENERATOR: "iterate it to its end, or `async with contextlib.aclosing(...)`",
+    TIMER: "keep the handle and cancel() it before its owner ends",
+}
+_MOCK = ("unittest/mock.py", "unittest\\mock.py")
+_Found = tuple[Made, Owner]
+
+
+class CoroutineGuard(Guard):
+    """Notes what asyncio keeps for later, and looks when the owner's life is over or its loop is about to be closed."""
+
+    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
+        self._ownership = ownership
+        self._findings = findings
+        self._project = project
+        self._dropped: list[tuple[Owner, Leak]] = []
+        self._is_collecting = False
+        self._known_loops = 0
+        self._restore: list[Callable[[], None]] = []
+        ownership.before_close(self._look_before_close)
+
+    def install(self) -> None:
+        """Note every coroutine that goes without having run."""
+        if not self._findings.is_on(COROUTINE) or not hasattr(warnings, "_warn_unawaited_coroutine"):
+            return
+        original: Any = warnings._warn_unawaited_coroutine  # noqa: SLF001 - the one place that every version calls
+        note = self._note_coroutine
+
+        def warn(coroutine: Any) -> None:  # noqa: ANN401 - a coroutine
+            note(coroutine)
+            original(coroutine)
+
+        warnings._warn_unawaited_coroutine = warn  # noqa: SLF001 - as above
+        self._restore.append(lambda: setattr(warnings, "_warn_unawaited_coroutine", original))
+        gc.callbacks.append(self._note_collection)
+        self._restore.append(lambda: gc.callbacks.remove(self._note_collection))
+
+    def remove(self) -> None:
+        """Put everything back."""
+        while self._restore:
+            self._restore.pop()()
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Note generators and timers of each kind of loop as soon as somebody has loaded it."""
+        kinds = self._ownership.loop_kinds
+        while self._known_loops < len(kinds):
+            kind = kinds[self._known_loops]
+            self._known_loops += 1
+            if self._findings.is_on(GENERATOR):
+                self._install_generators(kind)
+            if self._findings.is_on(TIMER):
+                self._install_timers(kind)
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down nothing of the test may be waiting, nor of the fixtures that ended with it."""
+        if phase is Phase.TEARDOWN:
+            over = self._ownership.over()
+            for owner, leak in self._dropped:
+                if owner in over or owner.is_over:
+                    self._findings.add(leak)
+            self._dropped = [(owner, leak) for owner, leak in self._dropped if not (owner in over or owner.is_over)]
+            found = _waiting([owner for owner in over if owner.made])
+            if found:
+                self._report([one for one in found if not keeper_of(one[0].thing(), item.path)])
+        return error
+
+    # Noting
+
+    def _note_collection(self, phase: str, _: dict[str, int]) -> None:
+        self._is_collecting = phase == "start"
+
+    def _note_coroutine(self, coroutine: Any) -> None:  # noqa: ANN401 - a coroutine
+        """It went because nobody held it: now, unless the collector found it, which may be long after."""
+        owner = None if self._is_collecting else self._ownership.maker()
+        code = coroutine.cr_code
+        if owner is None or code.co_filename.endswith(_MOCK):  # a mock's own, which tests of callbacks leave by the dozen
+            return
+        site = self._ownership.site(3)
+        if not any(self._project.holds(each.co_filename) for each, _ in site):
+            site = ()
+        what = f"coroutine {coroutine.__qualname__} was never awaited"
+        where = f"{self._project.relative(code.co_filename)}:{code.co_firstlineno}"
+        self._dropped.append((owner, self._leak(COROUTINE, f"{what} (defined at {where})", site, owner)))
+
+    def _install_generators(self, kind: Any) -> None:  # noqa: ANN401 - asyncio's class of loops
+        original = getattr(kind, "_asyncgen_firstiter_hook", None)
+        if original is None:
+            return
+        ownership = self._ownership
+
+        def begin(loop: object, generator: Any) -> None:  # noqa: ANN401 - an async generator
+            original(loop, generator)
+            owner, site = ownership.making()
+            if owner is not None:
+                owner.keep(Made(GENERATOR, weakref.ref(generator), site))
+
+        # what a loop hands to sys.set_asyncgen_hooks
+        self._restore.append(ownership.replace(kind, "_asyncgen_firstiter_hook", begin))
+
+    def _install_timers(self, kind: Any) -> None:  # noqa: ANN401 - asyncio's class of loops
+        original = kind.call_later
+        ownership, holds = self._ownership, self._project.holds
+        get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
+
+        def call_later(loop: object, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature
+            handle = original(loop, *arguments, **options)
+            if holds(get_frame(1).f_code.co_filename):  # a library's own timers are its own affair
+                owner, site = ownership.making()
+                if owner is not None:
+                    owner.keep(Made(TIMER, weakref.ref(handle), site))
+            return handle
+
+        self._restore.append(ownership.replace(kind, "call_later", call_later))
+
+    # Looking
+
+    def _look_before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
+        owners = [owner for owner in self._ownership.ending_here() if owner.made]
+        if not _waiting(owners):
+            return
+        import asyncio  # noqa: PLC0415 - loaded already
+
+        loop.run_until_complete(asyncio.sleep(0))  # one that was dropped is closed in the next turn
+        self._report(_waiting(owners), loop)
+
+    def _report(self, found: Sequence[_Found], loop: "asyncio.AbstractEventLoop | None" = None) -> None:
+        values = self._ownership.living_values()
+        for made, owner in found:
+            thing = made.thing()
+            if thing is None or holder_of(thing, values):
+                continue
+            owner.made.remove(made)
+            if made.kind == TIMER:
+                callback = getattr(thing, "_callback", None)
+                name = f"timer for {getattr(callback, '__qualname__', repr(callback))}" if callback else "timer"
+                what = f"{name} has not fired yet"
+            else:
+                what = f"async generator {thing.__qualname__} was neither finished nor closed"
+            self._findings.add(self._leak(made.kind, what, made.site, owner), _end(thing, loop))
+
+    def _leak(self, kind: str, what: str, site: Site, owner: Owner) -> Leak:
+        created, stack = frames_of_site(site, self._project)
+        return Leak(kind=kind, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINTS[kind])
+
+
+def _waiting(owners: Sequence[Owner]) -> list[_Found]:
+    return [
+        (made, owner)
+        for owner in owners
+        for made in owner.made
+        if made.kind in (GENERATOR, TIMER) and _is_waiting(made.thing(), made.kind)
+    ]
+
+
+def _is_waiting(thing: Any, kind: str) -> bool:  # noqa: ANN401 - a generator or a handle
+    if thing is None:
+        return False
+    if kind == GENERATOR:
+        return thing.ag_frame is not None and not thing.ag_running
+    # uvloop's handles do not say whether they have fired; once they have, nothing holds them.
+    return not thing.cancelled() and getattr(thing, "_scheduled", True)
+
+
+def _end(thing: Any, loop: "asyncio.AbstractEventLoop | None") -> str:  # noqa: ANN401 - as above
+    if hasattr(thing, "cancel"):
+        thing.cancel()
+        return ""
+    if loop is None:
+        return "it could not be closed: its loop is not at hand any more"
+    try:
+        loop.run_until_complete(thing.aclose())
+    except Exception as error:  # noqa: BLE001 - its clean-up may raise anything
+        return f"closing it raised {error!r}"
+    return ""

@@ -1,0 +1,83 @@
+"""Patches of unittest.mock that were started and never stopped."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.ownership import Made, Ownership, frames_of_site
+
+KIND = "patch"
+
+_HINT = "use the patch with `with` or as a decorator, or addCleanup(patcher.stop)"
+
+
+class PatchGuard(Guard):
+    """Notes every start of a patch, and looks whether it still stands when its owner's life is over."""
+
+    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
+        self._ownership = ownership
+        self._findings = findings
+        self._project = project
+        self._restore: list[Callable[[], None]] = []
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Note starts as soon as somebody has loaded unittest.mock."""
+        if not self._restore and "unittest.mock" in sys.modules:
+            self._install()
+
+    def remove(self) -> None:
+        """Put unittest.mock back as it was."""
+        while self._restore:
+            self._restore.pop()()
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down no patch of the test may stand, nor of the fixtures that ended with it."""
+        if phase is Phase.TEARDOWN and self._restore:
+            standing = [
+                (made, owner)
+                for owner in self._ownership.over()
+                for made in owner.made
+                if made.kind == KIND and any(one is made.thing for one in made.thing._active_patches)  # noqa: SLF001 - what patch.stopall() reads
+            ]
+            for made, owner in reversed(standing):
+                created, stack = frames_of_site(made.site, self._project)
+                what = f"patch of {made.thing.attribute!r} on {_shown(made.thing)} is still in place"
+                leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT)
+                self._findings.add(leak, _stop(made.thing))
+        return error
+
+    def _install(self) -> None:
+        from unittest import mock  # noqa: PLC0415 - loaded already
+
+        kind: Any = mock._patch  # noqa: SLF001 - the type of what patch() gives has no other name
+        original = kind.start
+        ownership = self._ownership
+
+        def start(patcher: Any) -> Any:  # noqa: ANN401 - unittest.mock's own
+            result = original(patcher)
+            owner, site = ownership.making()
+            if owner is not None:
+                owner.keep(Made(KIND, patcher, site))
+            return result
+
+        kind.start = start
+        self._restore.append(lambda: setattr(kind, "start", original))
+
+
+def _shown(patcher: object) -> str:
+    target = getattr(patcher, "target", None)
+    return getattr(target, "__name__", None) or type(target).__name__
+
+
+def _stop(patcher: object) -> str:
+    try:
+        patcher.stop()  # type: ignore[attr-defined] # unittest.mock's
+    except Exception as error:  # noqa: BLE001 - the target may refuse to be put back
+        return f"it could not be stopped: {error}"
+    return ""

@@ -85,14 +85,13 @@ def _never_awaited(file: SourceFile, node: Function, name: str) -> Finding:
 
 def _hollow(file: SourceFile, node: Function, name: str) -> Iterator[Finding]:
     """A test that returns before its first assertion, or that has none at all."""
-    asserting = sorted(line for line in map(_asserts_at, _own(node)) if line)
-    early = [one for one in _own(node) if isinstance(one, ast.Return) and one is not node.body[-1] and _is_bare(one)]
-    early = [one for one in early if not asserting or one.lineno < asserting[0]]
+    asserting = _assertions(node)
+    early = early_returns(node)
     if early:
         why = "before its first assertion" if asserting else "and asserts nothing"
         yield Finding(
             what=f"{name} may return early {why}: it then passes without having shown anything",
-            where=f"{file.name}:{early[0].lineno}",
+            where=f"{file.name}:{early[0]}",
             remedy='say it: pytest.skip("why"), pytest.fail("why"), or an assert',
         )
     elif not asserting:
@@ -102,6 +101,17 @@ def _hollow(file: SourceFile, node: Function, name: str) -> Iterator[Finding]:
             remedy="assert what must hold afterwards",
             is_hint=True,
         )
+
+
+def early_returns(node: Function) -> list[int]:
+    """The lines of bare returns before the function's first assertion, or of all but the last where it has none."""
+    asserting = _assertions(node)
+    bare = [one for one in _own(node) if isinstance(one, ast.Return) and one is not node.body[-1] and _is_bare(one)]
+    return [one.lineno for one in bare if not asserting or one.lineno < asserting[0]]
+
+
+def _assertions(node: Function) -> list[int]:
+    return sorted(line for line in map(_asserts_at, _own(node)) if line)
 
 
 def _own(node: Function) -> Iterator[ast.AST]:

@@ -132,7 +132,10 @@ class TestFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedOut:
-    """A deadline passed. ``ended_worker`` says whether the process had to be ended for it."""
+    """A deadline passed. ``ended_worker`` says whether the process had to be ended for it.
+
+    ``test_id`` is empty where no test ran: ``place`` says what took too long then (a file's collection, the interpreter's exit).
+    """
 
     at: float
     test_id: str
@@ -140,6 +143,7 @@ class TimedOut:
     timeout_s: float
     stacks: str
     ended_worker: bool = False
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,8 @@ class Terminal:
                     reason = f" – {_told(event.reason)}" if event.reason else ""
                     self.say(f"  {event.outcome.upper():<9} {_told(event.test_id)} ({event.duration_s:.2f} s){reason}")
             case TimedOut():
-                self.say(f"  hanging   {_told(event.test_id)} in its {event.phase} after {event.timeout_s:g} s")
+                where = f"{_told(event.test_id)} in its {event.phase}" if event.test_id else _told(event.place)
+                self.say(f"  hanging   {where} after {event.timeout_s:g} s")
             case _:
                 pass
         self._refresh(now)

@@ -1,5 +1,6 @@
-"""Hollow tests: those that pass because what they define is called and never awaited."""
+"""Hollow tests: those that pass because what they define is never awaited, or because they left before they asserted anything."""
 
+import contextlib
 import inspect
 import sys
 from functools import cache
@@ -10,6 +11,13 @@ import pytest
 from ci_tools.model.case import Phase
 from ci_tools.model.guard import GuardMode
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.position import code_of
+from ci_tools.pytest_plugin.recording import Recording
+from ci_tools.pytest_plugin.returns import Returns, early_lines
+from ci_tools.pytest_plugin.selection import services_of
+
+PROPERTY = "hollow"
+"""The gate's rule ``no-hollow-passes`` reads it."""
 
 _OF_A_MODULE = ("setup_module", "teardown_module", "setup_function", "teardown_function")
 _OF_A_CLASS = ("setup_class", "teardown_class", "setup_method", "teardown_method")
@@ -27,13 +35,27 @@ class HollowWarning(pytest.PytestWarning):
 class HollowGuard(Guard):
     """Asks of a test that passed whether everything of it ran."""
 
-    def __init__(self, mode: GuardMode) -> None:
+    def __init__(self, mode: GuardMode, recording: Recording) -> None:
         self._mode = mode
+        self._recording = recording
+        self._returns = Returns()
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Look out for an early return; what a test declares is proved by what it did."""
+        if phase is Phase.CALL and (code := code_of(item)) is not None:
+            early = early_lines(code)
+            if early and not services_of(item):
+                self._returns.begin(code, early)
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """A call that passed with its code, or its set-up, never awaited has shown nothing."""
-        if phase is not Phase.CALL or error is not None:
+        if phase is not Phase.CALL:
             return error
+        early = self._returns.end()
+        if error is not None:
+            return error
+        if early:
+            self._mark(item, f"returned at line {early}, before its first assertion")
         reason = _reason(item)
         if not reason:
             return None
@@ -44,6 +66,15 @@ class HollowGuard(Guard):
         except HollowWarning as raised:  # the suite's filters turn warnings into errors
             return raised
         return None
+
+    def _mark(self, item: pytest.Item, reason: str) -> None:
+        """A doubt, no proof: said, and weighed by the gate. An assertion may stand in a function that the test has called."""
+        item.user_properties[:] = [one for one in item.user_properties if one[0] != PROPERTY]
+        item.user_properties.append((PROPERTY, reason))
+        if self._recording.execution is not None:
+            self._recording.execution.properties[PROPERTY] = reason
+        with contextlib.suppress(HollowWarning):  # a doubt fails nobody, whatever the suite makes of warnings
+            item.warn(HollowWarning(f"hollow: {reason}; say why: pytest.skip(...), or assert something"))
 
 
 def _reason(item: pytest.Item) -> str:

@@ -13,7 +13,7 @@ import pytest
 from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.worker import ORDER_VARIABLE
 from ci_tools.pytest_plugin import fixtures
-from ci_tools.pytest_plugin.assignment import CONTROLLER, Assignment, is_debugging
+from ci_tools.pytest_plugin.assignment import CONTROLLER, Assignment, is_debugging, is_listing
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.fixtures import PROVISIONING
 from ci_tools.pytest_plugin.standby import StandBy
@@ -55,6 +55,13 @@ class Installation:
             from ci_tools.pytest_plugin.selection import Listing  # noqa: PLC0415 - of this mode only
 
             plugins.register(Listing(Path(order.collect_to)), "ci_tools_listing")
+            if order.guard.collection_s:
+                from ci_tools.pytest_plugin.collection import watch_collection  # noqa: PLC0415 - as above
+
+                watch_collection(self._config, order.guard, self.say)
+            return
+        if is_listing(self._config):  # what is shown is what a run has
+            plugins.register(fixtures, "ci_tools_fixtures")
             return
         if not self.assignment.runs_tests:
             from ci_tools.pytest_plugin.controller import Controlling  # noqa: PLC0415 - the controller's alone
@@ -136,7 +143,8 @@ class Installation:
 def _is_off(policy: GuardPolicy) -> bool:
     """Whether no guard has anything to do."""
     leaks = policy.leaks.values()
-    return not policy.timeout_s and policy.evidence is GuardMode.OFF and all(mode is GuardMode.OFF for mode in leaks)
+    has_deadline = policy.timeout_s or policy.file_s or policy.phases
+    return not has_deadline and policy.evidence is GuardMode.OFF and all(mode is GuardMode.OFF for mode in leaks)
 
 
 def _open_journal(config: pytest.Config, assignment: Assignment) -> "Journal | None":

@@ -1,5 +1,6 @@
 """Phases: the one place that follows a test from phase to phase and tells the guards."""
 
+import time
 from collections.abc import Generator
 
 import pytest
@@ -99,6 +100,7 @@ class Phases:
         except BaseException as raised:  # noqa: BLE001 - raised again below, or replaced by a guard's finding
             error = raised
         outcome = error
+        self._position.examined_at = time.monotonic()
         for end_phase in self._end_phase:
             outcome = end_phase(item, phase, outcome)
         self._position.leave()

@@ -10,7 +10,7 @@ from ci_tools.pytest_plugin.finder import OwnModules
 
 sys.meta_path.insert(0, OwnModules)  # before the first of our modules that costs anything
 
-from ci_tools.pytest_plugin.assignment import assign, is_listing, may_run_tests, ordered, share  # noqa: E402 - see above
+from ci_tools.pytest_plugin.assignment import assign, may_run_tests, ordered, share  # noqa: E402 - see above
 from ci_tools.pytest_plugin.installation import Installation  # noqa: E402 - see above
 
 if TYPE_CHECKING:
@@ -61,8 +61,6 @@ def pytest_configure(config: pytest.Config) -> None:
         " the finding's text; an allowance that matches nothing is reported",
     )
     assignment = assign(config)
-    if is_listing(config) and not assignment.order.collect_to:
-        return
     config.stash[_INSTALLATION] = installation = Installation(config, assignment, config.stash.get(_CLAIM, None))
     installation.register()
 
@@ -74,6 +72,14 @@ def pytest_configure_node(node: object) -> None:
     installation = config.stash.get(_INSTALLATION, None)
     if installation is not None:
         share(node.workerinput, installation.assignment)  # type: ignore[attr-defined] # as above
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests were slow."""
+    if terminalreporter.config.stash.get(_INSTALLATION, None) is not None:
+        from ci_tools.pytest_plugin.slow import say_slow  # noqa: PLC0415 - at the end only
+
+        say_slow(terminalreporter)
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,10 @@ class Position:
     item: pytest.Item | None = None
     fixtures: list[str] = field(default_factory=list)
     phase_began: float = field(default_factory=time.perf_counter)
+    collecting: str = ""
+    """The file or folder that is being collected."""
+    examined_at: float = 0.0
+    """Since when (monotonic) the guards look at a phase that is over; 0 while code under test may run."""
     moves: int = 0
     """Counts every change: whoever looks twice sees whether anything happened in between."""
 
@@ -32,11 +38,14 @@ class Position:
     def leave(self) -> None:
         """The phase is over."""
         self.phase = None
+        self.examined_at = 0.0
         self.moves += 1
 
     @property
     def place(self) -> str:
         """For people: ``call of tests/test_a.py::test_b``."""
+        if self.collecting:
+            return f"collection of {self.collecting}"
         part = f"{self.phase} of " if self.phase else ""
         fixture = f" (fixture {self.fixtures[-1]})" if self.fixtures else ""
         return f"{part}{self.test_id or 'no test'}{fixture}"
@@ -57,3 +66,13 @@ def test_id_of(item: pytest.Item) -> str:
 def groups_of(item: pytest.Item) -> set[str]:
     """The names of the test's ``xdist_group`` marks."""
     return {str(mark.args[0] if mark.args else mark.kwargs.get("name", "default")) for mark in item.iter_markers("xdist_group")}
+
+
+def code_of(item: pytest.Item | None) -> CodeType | None:
+    """The code of the test function itself, without decorators."""
+    function: Any = getattr(item, "obj", None)
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None

@@ -54,7 +54,19 @@ def _render_threads() -> str:
         kind = ", daemon" if thread and thread.daemon else ""
         lines.append(f"--- thread {name} ({ident}{kind})")
         lines += _render_frame(frame)
+        waits = _waited_for(frame)
+        if waits:
+            lines.append(f"  waits for {waits}")
     return "\n".join(lines)
+
+
+def _waited_for(frame: FrameType) -> str:
+    from ci_tools.pytest_plugin.locks import waits_for  # noqa: PLC0415 - only when something hangs
+
+    try:
+        return waits_for(frame)
+    except Exception:  # noqa: BLE001 - it asks objects of the code under test for their text
+        return ""
 
 
 def _render_frame(frame: FrameType) -> list[str]:
@@ -75,14 +87,43 @@ def _render_tasks(loops: Iterable["asyncio.AbstractEventLoop"]) -> str:
     import asyncio  # noqa: PLC0415 - it is loaded already, or there is nothing to show
 
     lines: list[str] = []
-    for loop in loops:
+    for loop in dict.fromkeys((*loops, *_running_loops())):
         tasks = [] if loop.is_closed() else sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
         if tasks:
             lines.append(f"--- asyncio: {len(tasks)} task(s) on {loop!r}")
         for task in tasks:
             lines.append(f"  task {task.get_name()}{_waits_for(task)}")
             lines += [f"    {line}" for line in await_chain(task.get_coro())]
+            waits = _lock_of(task.get_coro())
+            if waits:
+                lines.append(f"    waits for {waits}")
     return "\n".join(lines)
+
+
+def _running_loops() -> Iterator["asyncio.AbstractEventLoop"]:
+    """The loops that threads run right now, from their frames: uvloop's, too, and those that nobody has noted."""
+    import asyncio  # noqa: PLC0415 - as above
+
+    for start in sys._current_frames().values():  # noqa: SLF001 - documented for exactly this
+        frame: FrameType | None = start
+        while frame is not None:
+            if frame.f_code.co_name.startswith("run"):
+                running = frame.f_locals.get("self")
+                for value in (frame.f_locals.get("loop"), running, getattr(running, "_loop", None)):
+                    if isinstance(value, asyncio.AbstractEventLoop):
+                        yield value
+            frame = frame.f_back
+
+
+def _lock_of(awaitable: object) -> str:
+    """The asyncio lock, event, semaphore, condition or queue in whose method the innermost coroutine stands."""
+    frames = list(_await_frames(awaitable))
+    if not frames or not frames[-1].f_globals.get("__name__", "").startswith(("asyncio.locks", "asyncio.queues")):
+        return ""
+    try:
+        return repr(frames[-1].f_locals.get("self"))
+    except Exception:  # noqa: BLE001 - as above
+        return ""
 
 
 def await_chain(awaitable: object) -> list[str]:

@@ -6,32 +6,27 @@ and tear-down runs on a budget of its own. What does not come back ends with its
 test, its stacks in the journal first.
 """
 
-import contextlib
 import os
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable
-from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Generator
+from typing import Protocol
 
 import pytest
 
 from ci_tools.model.case import Failure, Outcome, Phase
 from ci_tools.model.guard import GuardPolicy
-from ci_tools.model.journal import PhaseFinished, TimedOut
+from ci_tools.model.journal import CollectionFailed, PhaseFinished, TimedOut
+from ci_tools.pytest_plugin.budgets import Budget, FileClock, earliest, phase_budget
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.interruption import Interruption
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.position import Position
 from ci_tools.pytest_plugin.recording import Recording
-from ci_tools.pytest_plugin.stacks import await_codes, render_stacks
+from ci_tools.pytest_plugin.scene import children, end_children, render_scene
+from ci_tools.pytest_plugin.slow import SLOW
 from ci_tools.pytest_plugin.watchdog import STAGES, Deadline, Watchdog
-
-if TYPE_CHECKING:
-    import asyncio
 
 _LEAST_FINISH_S = 60.0
 """Session finish gets at least this: plugins write their reports there."""
@@ -71,33 +66,30 @@ class Timeouts(Guard):
         self._say = say
         self._journal = journal
         self._watchdog = Watchdog(self._act, exits.leave, journal.stacks_path if journal else None)
+        self._whole: Deadline | None = None
+        self._files = FileClock(policy.file_s)
+        self._began = 0.0
         self._settings: Settings | None = None
         self._settings_item: pytest.Item | None = None
         self._is_off = False
-        self._previous_handler: Any = None
-        self._has_handler = False
+        self._interruption = Interruption(position, ownership, self._stage, self._error, self.pytest_enter_pdb)
 
     # The session
 
     def start(self) -> None:
         """Begin to watch; called in the main thread."""
-        self._has_handler = _can_interrupt()
-        if self._has_handler:
-            self._previous_handler = signal.signal(_INTERRUPT, self._interrupt)
+        self._interruption.install()
         self._watchdog.start()
 
     def begin_finish(self) -> None:
         """Session finish is bounded too."""
         if not self._is_off:
             timeout_s = max(self._policy.exit_s, self._policy.timeout_s or _LEAST_FINISH_S)
-            self._watch(timeout_s, "the session's finish", asks=False)
+            self._watch(Budget.from_now(timeout_s, "the session's finish"), asks=False)
 
     def begin_exit(self, timeout_s: float) -> None:
         """The session is over: the interpreter's way out is bounded."""
-        if self._has_handler:
-            with contextlib.suppress(ValueError, TypeError):
-                signal.signal(_INTERRUPT, self._previous_handler)
-            self._has_handler = False
+        self._interruption.remove()
         if self._is_off:
             self._watchdog.stop()
         else:
@@ -111,13 +103,32 @@ class Timeouts(Guard):
         """Remove what was never needed."""
         self._watchdog.tidy()
 
+    # Collection
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Importing a file, or a folder's conftest.py, is bounded: one that hangs is a file that could not be collected."""
+        if self._is_off or self._policy.collection_s <= 0 or not isinstance(collector, pytest.Directory | pytest.File):
+            return (yield)
+        self._position.collecting = collector.nodeid or "."
+        self._position.enter(Phase.COLLECT)
+        self._watch(Budget.from_now(self._policy.collection_s, "the file"))
+        try:
+            return (yield)
+        finally:
+            self._watchdog.rest()
+            self._position.leave()
+            self._position.collecting = ""
+
     # pytest-timeout's hooks
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_set_timer(self, item: pytest.Item, settings: Settings) -> bool:
         """Take the user's words over; ours is the timer."""
         if self._position.phase is Phase.CALL:  # func_only
-            self._watch(settings.timeout, "the test function")
+            self._whole = self._watch(Budget.from_now(settings.timeout, "the test function"))
         else:
             self._settings, self._settings_item = settings, item
         return True
@@ -138,32 +149,71 @@ class Timeouts(Guard):
         """The budget of a whole execution begins with its set-up, anew for each rerun."""
         if self._is_off:
             return
+        self._began = time.monotonic()
         timeout_s = self._timeout_of(item)
-        if timeout_s > 0:
-            self._watch(timeout_s, "the test")
+        own = Budget(at=self._began + timeout_s, timeout_s=timeout_s, what="the test") if timeout_s > 0 else None
+        budget = earliest(own, self._files.begin(self._position.test_id)) if self._policy.file_s > 0 else own
+        if budget is not None:
+            self._whole = self._watch(budget)
+            if budget.at <= self._began:  # its file's time was over before: this test's set-up is its end
+                self._whole.stage, self._whole.next_at = 1, self._began + self._policy.teardown_s
+                self._mark_timed_out()
         else:
+            self._whole = None
             self._watchdog.allow_anything()
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """A phase may have a budget of its own."""
+        if self._policy.phases and not self._is_off:
+            own = phase_budget(self._policy.phases, phase)
+            if own is not None and (self._whole is None or own.at < self._whole.at):
+                self._watch(own)
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """A phase in which time ran out fails for that, whatever it raised; tear-down gets a budget of its own."""
+        if phase is Phase.TEARDOWN:
+            self._files.end()
+            if 0 < self._policy.slow_s < time.monotonic() - self._began:
+                self._say_slow(item)
         deadline = self._watchdog.deadline
         if deadline is None:
             return error
         if not deadline.is_over:
-            if phase is Phase.TEARDOWN:
-                self._watchdog.rest()
-            elif phase is Phase.CALL and deadline.what == "the test function":
-                self._watchdog.allow_anything()
+            self._go_on(phase, deadline)
             return error
         if phase is Phase.TEARDOWN:
             self._watchdog.rest()
         else:
-            self._watch(self._policy.teardown_s, "tear-down after a timeout")
+            self._whole = self._watch(Budget.from_now(self._policy.teardown_s, "tear-down after a timeout"))
         if isinstance(error, TimedOutError):
             return error
         # With the traceback of what it raised: a cancelled test shows where it was waiting.
         timed_out: BaseException = TimedOutError(self._message(deadline), pytrace=error is not None)
         return timed_out.with_traceback(error.__traceback__ if error is not None else None)
+
+    def _go_on(self, phase: Phase, deadline: Deadline) -> None:
+        """A phase is over in time: from now on what is left of the whole counts again."""
+        if phase is Phase.TEARDOWN:
+            self._watchdog.rest()
+        elif phase is Phase.CALL and deadline.what == "the test function":
+            self._whole = None
+            self._watchdog.allow_anything()
+        elif deadline is not self._whole:
+            if self._whole is not None:
+                self._watchdog.watch(self._whole)
+            else:
+                self._watchdog.allow_anything()
+
+    def _say_slow(self, item: pytest.Item) -> None:
+        told = f"{time.monotonic() - self._began:.1f}"
+        item.user_properties.append((SLOW, told))
+        if self._recording.execution is not None:
+            self._recording.execution.properties[SLOW] = told
+
+    def _mark_timed_out(self) -> None:
+        execution = self._recording.execution
+        if execution is not None:
+            execution.is_timed_out = True
 
     def _timeout_of(self, item: pytest.Item) -> float:
         settings = self._settings
@@ -171,30 +221,42 @@ class Timeouts(Guard):
             return settings.timeout
         return 0.0 if _has_user_words(item) else self._policy.timeout_s
 
-    def _watch(self, timeout_s: float, what: str, *, asks: bool = True) -> None:
-        at = time.monotonic() + timeout_s
-        self._watchdog.watch(Deadline(at=at, timeout_s=timeout_s, grace_s=self._policy.grace_s, what=what, asks=asks))
+    def _watch(self, budget: Budget, *, asks: bool = True) -> Deadline:
+        deadline = Deadline(at=budget.at, timeout_s=budget.timeout_s, grace_s=self._policy.grace_s, what=budget.what, asks=asks)
+        self._watchdog.watch(deadline)
+        return deadline
 
     def _message(self, deadline: Deadline) -> str:
-        place = f", and time ran out in {self._position.place}" if self._position.test_id else ""
+        is_somewhere = self._position.test_id or self._position.collecting
+        place = f", and time ran out in {self._position.place}" if is_somewhere else ""
         return f"timed out: {deadline.what} had {deadline.timeout_s:g} s{place}"
+
+    def _stage(self) -> int:
+        deadline = self._watchdog.deadline
+        return deadline.stage if deadline is not None else 0
+
+    def _error(self) -> BaseException:
+        deadline = self._watchdog.deadline
+        return TimedOutError(self._message(deadline) if deadline is not None else "timed out")
 
     # In the watchdog's thread
 
     def _act(self, deadline: Deadline, stage: int) -> None:
+        examined_at = self._position.examined_at
+        if stage > 1 and examined_at and time.monotonic() - examined_at < self._policy.teardown_s:
+            deadline.stage -= 1  # the test came back; what it left behind is just being looked at and ended
+            return
         if stage == STAGES:
             self._end_process(deadline)
             return
         if stage == 1:
             self._write(deadline, ended_worker=False)
-            execution = self._recording.execution
-            if execution is not None:
-                execution.is_timed_out = True
-        if self._has_handler and self._position.phase is not None:
-            _poke()
+            self._mark_timed_out()
+        if self._position.phase is not None:
+            self._interruption.send()
 
     def _write(self, deadline: Deadline, *, ended_worker: bool) -> str:
-        stacks = render_stacks(list(self._ownership.loops))
+        stacks = render_scene(list(self._ownership.loops))
         execution = self._recording.execution
         self._recording.write(
             TimedOut(
@@ -204,15 +266,16 @@ class Timeouts(Guard):
                 timeout_s=deadline.timeout_s,
                 stacks=stacks,
                 ended_worker=ended_worker,
+                place="" if execution else (self._position.collecting and self._position.place) or deadline.what,
             ),
         )
         return stacks
 
     def _end_process(self, deadline: Deadline) -> None:
         message = self._message(deadline)
-        children = _children()
-        if children:
-            message += "\nchildren: " + ", ".join(children)
+        left = children()
+        if left:
+            message += "\nchildren: " + ", ".join(left)
         phase = self._position.phase or Phase.TEARDOWN
         stacks = self._write(deadline, ended_worker=True)
         execution = self._recording.execution
@@ -229,75 +292,13 @@ class Timeouts(Guard):
                 ),
             )
             self._recording.finish(execution, Outcome.TIMED_OUT, reason=message)
+        elif self._position.collecting:
+            failure = Failure(phase=phase, type_name=TimedOutError.__qualname__, message=message, text=f"{message}\n{stacks}")
+            self._recording.write(CollectionFailed(at=time.time(), path=self._position.collecting, failure=failure))
         journal = f"\njournal: {self._journal.path}" if self._journal else ""
         self._say(f"\nci-tools: {message}\nit did not come back, so this process is ended\n{stacks}{journal}")
         self._watchdog.tidy()
-        _end_children()
-
-    # In the main thread
-
-    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        """Runs where the main thread stands: cancel the async test, or raise."""
-        __tracebackhide__ = True
-        deadline = self._watchdog.deadline
-        if deadline is None or not deadline.is_over or self._position.phase is None:
-            return
-        if _is_debugged():
-            self.pytest_enter_pdb()
-            return
-        loop = _running_loop()
-        if loop is None:
-            raise TimedOutError(self._message(deadline))
-        import asyncio  # noqa: PLC0415 - loaded already: one of its loops runs here
-
-        if deadline.stage > 1 and asyncio.current_task(loop) is not None:
-            # Blocking code inside a task. Never raise into the loop itself: its callbacks would be lost.
-            raise TimedOutError(self._message(deadline))
-        for task in self._targets(loop):
-            loop.call_soon_threadsafe(task.cancel, "the test timed out")  # a bare cancel() does not wake the loop
-
-    def _targets(self, loop: "asyncio.AbstractEventLoop") -> list["asyncio.Task[Any]"]:
-        """The tasks that run the test: by its code in their await chains, else those that the loop was started for."""
-        import asyncio  # noqa: PLC0415 - as above
-
-        tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
-        code = _code_of(self._position.item)
-        running = [task for task in tasks if code is not None and code in await_codes(task.get_coro())]
-        if running and self._position.phase is Phase.CALL:
-            return running
-        owner = self._ownership.test
-        owners = [owner, *self._ownership.fixtures.values()] if owner else list(self._ownership.fixtures.values())
-        roots = [task for one in owners for task, record in one.pending() if record.is_root and task.get_loop() is loop]
-        return roots or tasks
-
-
-_INTERRUPT = getattr(signal, "SIGURG", None) or signal.SIGINT
-"""By default ignored, used by hardly any code, and it interrupts a blocking call. (Windows has none: see _can_interrupt.)"""
-
-
-def _can_interrupt() -> bool:
-    """Whether our signal may be used: POSIX, main thread, and nobody else's."""
-    if not hasattr(signal, "pthread_kill") or threading.current_thread() is not threading.main_thread():
-        return False
-    return signal.getsignal(_INTERRUPT) in {signal.SIG_DFL, signal.SIG_IGN}
-
-
-def _poke() -> None:
-    ident = threading.main_thread().ident
-    if ident is not None:
-        with contextlib.suppress(OSError):
-            signal.pthread_kill(ident, _INTERRUPT)
-
-
-def _running_loop() -> "asyncio.AbstractEventLoop | None":
-    if "asyncio" not in sys.modules:
-        return None
-    import asyncio  # noqa: PLC0415 - loaded already
-
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+        end_children()
 
 
 def _has_user_words(item: pytest.Item) -> bool:
@@ -308,37 +309,3 @@ def _has_user_words(item: pytest.Item) -> bool:
     if not config.pluginmanager.hasplugin("timeout"):
         return False
     return config.getoption("timeout", default=None) is not None or config.getini("timeout") not in {None, ""}
-
-
-def _is_debugged() -> bool:
-    module = sys.modules.get("pytest_timeout")
-    return bool(module is not None and module.is_debugging())
-
-
-def _code_of(item: pytest.Item | None) -> CodeType | None:
-    function: Any = getattr(item, "obj", None)
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    return code if isinstance(code, CodeType) else None
-
-
-def _children() -> list[str]:
-    import psutil  # noqa: PLC0415 - only when a process is about to be ended
-
-    lines = []
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                lines.append(f"{child.pid} {' '.join(child.cmdline()) or child.name()}")
-    return lines
-
-
-def _end_children() -> None:
-    import psutil  # noqa: PLC0415 - as above
-
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                child.kill()

@@ -60,7 +60,7 @@ class Watch:
                 findings = Findings(recording, policy.leaks)
                 guards += (findings, *leak_guards(ownership, findings, project))
             if policy.evidence is not GuardMode.OFF:
-                guards += (Evidence(provisioning, recording, policy.evidence), HollowGuard(policy.evidence))
+                guards += (Evidence(provisioning, recording, policy.evidence), HollowGuard(policy.evidence, recording))
         self._guards = guards
 
     def register(self) -> None:

@@ -1,6 +1,7 @@
 """Charges: what the supervisor says, in a journal of its own, about tests whose worker cannot say it any more."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -13,6 +14,10 @@ from ci_tools.model.journal import Event, PhaseFinished, SessionFinished, TestFi
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.worker import WorkerOrder
 from ci_tools.workers.tail import SUPERVISOR, Flight
+
+_THREAD = re.compile(r"^--- thread (.+?) \(\d+", re.MULTILINE)
+_CHILD = re.compile(r"^--- child (.+)$", re.MULTILINE)
+_MOST_NAMED = 10
 
 
 class Charges:
@@ -107,6 +112,18 @@ class Charges:
             plan_digest=self._order.plan_digest,
             commit=self._order.commit,
         )
+
+
+def describe_stuck(event: TimedOut) -> str:
+    """``the interpreter's exit took longer than 7 s; still there: thread pool-1, child 4711 redis-server``."""
+    named = [f"thread {name}" for name in _THREAD.findall(event.stacks) if name != "MainThread"]
+    named += [f"child {child}" for child in _CHILD.findall(event.stacks)]
+    lines = event.stacks.partition("--- thread MainThread ")[2].partition("\n---")[0].splitlines()
+    last = next((line.strip() for line in reversed(lines) if line.lstrip().startswith("File ")), "")
+    still = "; still there: " + ", ".join(named[:_MOST_NAMED]) if named else ""
+    return f"{event.place or 'its end'} took longer than {event.timeout_s:g} s{still}" + (
+        f"; it stands in {last}" if last else ""
+    )
 
 
 def describe_exit(returncode: int) -> str:

@@ -20,7 +20,7 @@ from ci_tools.model.journal import STACKS_SUFFIX, Event, SessionFinished
 from ci_tools.model.report import EndedBy, WorkerExit
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.worker import ORDER_VARIABLE, WorkerOrder
-from ci_tools.workers.charges import Charges, describe_exit
+from ci_tools.workers.charges import Charges, describe_exit, describe_stuck
 from ci_tools.workers.command import WorkerCommand, order_name
 from ci_tools.workers.stacks import dump_stacks
 from ci_tools.workers.tail import Flight, Tail, Voice
@@ -33,6 +33,8 @@ COLLECTION_S = 600.0
 SILENCE_S = 900.0
 """How long a process may be silent in a test where nobody said: its own deadlines, a mark of ten minutes too, come first."""
 
+_OWN_END_S = 2.0
+"""A worker that hangs on its way out ends itself, and says what kept it: it knows more than we do."""
 _LISTEN_S = 0.05
 _GRACE_S = 1.5  # an interrupted run is to be over within 3 s, and what is left behind takes its part of it
 _STRAYS_GRACE_S = 0.5
@@ -106,7 +108,7 @@ def supervise(
         silence_s=silence_s or order.guard.silence_s or max(_patience_s(order), SILENCE_S),
         stopped_s=silence_s or order.guard.silence_s or _patience_s(order),
         collection_s=collection_s,
-        exit_s=order.guard.exit_s,
+        exit_s=order.guard.exit_s + _OWN_END_S,
     )
     exits: list[WorkerExit] = []
     with Charges(order, on_event) as charges:
@@ -192,10 +194,20 @@ def _listen(
         generation.ended_by = EndedBy.SIGNAL
     for event in generation.tail.read():
         on_event(event)
+    _note_own_end(generation)
+
+
+def _note_own_end(generation: _Generation) -> None:
+    """Why the worker ended itself, as far as its journals say."""
     if generation.ended_by is EndedBy.ITSELF and any(
         flight.timed_out and flight.timed_out.ended_worker for _, flight in generation.tail.flights
     ):
         generation.ended_by = EndedBy.TEST_DEADLINE
+    for voice in generation.tail.voices.values():
+        for event in voice.stuck:
+            generation.messages.append(f"worker {voice.name}: {describe_stuck(event)}")
+            if generation.ended_by is EndedBy.ITSELF:
+                generation.ended_by = EndedBy.SILENCE
 
 
 def _hangs_at_exit(generation: _Generation, now: float, limits: Limits) -> bool:
@@ -313,7 +325,9 @@ def _next_order(generation: _Generation, charges: Charges) -> WorkerOrder | None
         return None
     if generation.ended_by in _ENDED_BY_US:
         return None
-    reason = _stop_reason(generation, tail.session, has_progress=len(done) > len(order.finished))
+    # A file that hung while it was imported has had its say: without it the next worker gets further.
+    has_progress = len(done) > len(order.finished) or (bool(tail.broken) and not tail.collected)
+    reason = _stop_reason(generation, tail.session, has_progress=has_progress)
     if reason:
         generation.messages.append(f"{reason}: {len(left)} test(s) did not run")
         return None
@@ -348,7 +362,8 @@ def _exit(generation: _Generation) -> WorkerExit:
         worker=f"{ShardRef.parse(generation.order.shard).slug}-{generation.order.generation}",
         returncode=generation.returncode,
         ended_by=generation.ended_by,
-        finished_session=generation.is_whole,
+        # One that had to be ended on its way out has not come to the end of its session by itself.
+        finished_session=generation.is_whole and generation.ended_by is not EndedBy.SILENCE,
         duration_s=time.monotonic() - generation.began,
         command=generation.command.argv,
         output_tail=_output_tail(generation.output),

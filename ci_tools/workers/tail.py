@@ -72,6 +72,8 @@ class Voice:
     flights: dict[str, Flight] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
     unreadable: int = 0
+    stuck: list[TimedOut] = field(default_factory=list)
+    """Where it hung outside of any test, and had to end itself."""
 
     @property
     def name(self) -> str:
@@ -82,6 +84,14 @@ class Voice:
     def runs_tests(self) -> bool:
         """Whether tests run in this very process."""
         return self.start is None or self.start.role == "worker"
+
+    def note(self, event: PhaseFinished | TimedOut | ExitRequested) -> None:
+        """Keep what belongs to a test in flight, or tells why the process itself had to end."""
+        flight = self.flights.get(event.test_id)
+        if flight is not None:
+            flight.note(event)
+        elif isinstance(event, TimedOut) and event.ended_worker:
+            self.stuck.append(event)
 
 
 class Tail:
@@ -172,8 +182,7 @@ class Tail:
                 voice.flights.pop(event.test_id, None)
                 voice.finished.add(event.test_id)
             case PhaseFinished() | TimedOut() | ExitRequested():
-                if (flight := voice.flights.get(event.test_id)) is not None:
-                    flight.note(event)
+                voice.note(event)
             case LeakFound() | CostsMeasured():  # they belong to the report
                 pass
             case _:

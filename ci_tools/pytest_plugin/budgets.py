@@ -1,0 +1,57 @@
+"""Budgets: which time runs out first, of those that hold where a process is: the test's, its phase's, its file's."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ci_tools.model.case import Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Seconds, when they are over (monotonic), and what they are for in a message."""
+
+    at: float
+    timeout_s: float
+    what: str
+
+    @classmethod
+    def from_now(cls, timeout_s: float, what: str) -> "Budget":
+        """A budget that begins now."""
+        return cls(at=time.monotonic() + timeout_s, timeout_s=timeout_s, what=what)
+
+
+def earliest(*budgets: Budget | None) -> Budget | None:
+    """The one that is over first; None where there is none at all."""
+    return min((budget for budget in budgets if budget is not None), key=lambda budget: budget.at, default=None)
+
+
+def phase_budget(phases: Mapping[str, float], phase: Phase) -> Budget | None:
+    """A phase's own time, from now on."""
+    timeout_s = phases.get(phase.value, 0.0)
+    return Budget.from_now(timeout_s, f"the test's {phase}") if timeout_s > 0 else None
+
+
+class FileClock:
+    """What the tests of each file have taken of their file's time in this process; others' tests in between do not count."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._spent: dict[str, float] = {}
+        self._path = ""
+        self._began = 0.0
+
+    def begin(self, test_id: str) -> Budget | None:
+        """A test begins: what is left of its file's time, or None where files have no limit."""
+        if self._timeout_s <= 0:
+            return None
+        self._path = test_id.partition("::")[0]
+        self._began = time.monotonic()
+        left_s = self._timeout_s - self._spent.get(self._path, 0.0)
+        return Budget(at=self._began + left_s, timeout_s=self._timeout_s, what=f"the file {self._path}")
+
+    def end(self) -> None:
+        """The test is over."""
+        if self._path:
+            self._spent[self._path] = self._spent.get(self._path, 0.0) + time.monotonic() - self._began
+            self._path = ""

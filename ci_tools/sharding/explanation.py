@@ -17,6 +17,7 @@ def render_explanation(plan: Plan) -> str:
         f"predicted: {total} of tests and {imports} of imports; heaviest shard {heaviest}, lightest {lightest}, {_spread(plan)}",
         f"bound:     {bound}, {_bound_reason(plan)}",
         f"imports:   {facts['file_parts']} for {facts['files']} file(s): every shard that runs a part of a file imports it",
+        f"fixtures:  {_copies(plan)}",
         f"unknown:   {facts['without_timings']} test(s) without timings, their durations are guessed",
     ]
     lines += [_describe(shard) for shard in plan.shards]
@@ -38,12 +39,19 @@ def _bound_reason(plan: Plan) -> str:
     return f"a fair part of the tests; the longest one takes {longest_s:.1f} s: {facts.get('longest_test', '')}"
 
 
+def _copies(plan: Plan) -> str:
+    copies, seconds = plan.facts.get("fixture_copies", "0"), float(plan.facts.get("fixture_copies_s", "0"))
+    if copies == "0":
+        return "none is set up more than once for a file that was cut"
+    return f"set up {copies} more time(s) for files that were cut, {seconds:.1f} s"
+
+
 def _describe(shard: Shard) -> str:
     if shard.is_empty:
         return f"shard {shard.ref}: nothing planned"
     known = sum(unit.samples for unit in shard.units)
     tests = len(shard.test_ids)
+    services = f", needs {', '.join(shard.services)}" if shard.services else ""
     heaviest = ", ".join(f"{unit.path} {unit.estimate_s:.1f} s" for unit in shard.units[:_HEAVIEST])
-    return (
-        f"shard {shard.ref}: {shard.predicted_s:.1f} s, {tests} test(s) ({known} timed) in {len(shard.units)} file(s): {heaviest}"
-    )
+    timed = f"{tests} test(s) ({known} timed) in {len(shard.units)} file(s)"
+    return f"shard {shard.ref}: {shard.predicted_s:.1f} s, {timed}{services}: {heaviest}"

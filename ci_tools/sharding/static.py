@@ -254,6 +254,7 @@ def _facts(files: Mapping[str, Sequence[str]], shards: Sequence[Shard], costs: E
     imports_us = sum(costs.overhead_us.values())
     bound_us = max((imports_us + total_us // processes) // len(shards), longest_us)
     heaviest_s = max((shard.predicted_s for shard in shards), default=0.0)
+    copies, copies_us = _copies(shards, costs)
     return {
         "tests": str(len(costs.test_us)),
         "files": str(len(files)),
@@ -262,9 +263,23 @@ def _facts(files: Mapping[str, Sequence[str]], shards: Sequence[Shard], costs: E
         "processes": str(processes),
         "total_s": f"{total_us / US:.3f}",
         "import_s": f"{imports_us / US:.3f}",
+        "fixture_copies": str(copies),
+        "fixture_copies_s": f"{copies_us / US:.3f}",
         "longest_test": longest,
         "longest_test_s": f"{longest_us / US:.3f}",
         "bound_s": f"{bound_us / US:.3f}",
         "heaviest_s": f"{heaviest_s:.3f}",
         "lightest_s": f"{min((shard.predicted_s for shard in shards if not shard.is_empty), default=0.0):.3f}",
     }
+
+
+def _copies(shards: Sequence[Shard], costs: Estimates) -> tuple[int, int]:
+    """How often the fixtures of a file are set up once more because the file was cut, and the microseconds of that."""
+    copies = copies_us = 0
+    seen: set[str] = set()
+    for unit in (unit for shard in shards for unit in shard.units if unit.test_ids):
+        us = costs.shared.get(unit.path, ("", 0))[1]
+        if us and unit.path in seen:
+            copies, copies_us = copies + 1, copies_us + us
+        seen.add(unit.path)
+    return copies, copies_us

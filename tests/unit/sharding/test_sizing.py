@@ -79,11 +79,27 @@ def test_explanation() -> None:
         "predicted: 8.0 s of tests and 0.0 s of imports; heaviest shard 4.0 s, lightest 4.0 s, 1.00 times the bound",
         "bound:     4.0 s, a fair part of the tests; the longest one takes 3.0 s: a.py::t",
         "imports:   5 for 5 file(s): every shard that runs a part of a file imports it",
+        "fixtures:  none is set up more than once for a file that was cut",
         "unknown:   1 test(s) without timings, their durations are guessed",
         "shard 1/2: 4.0 s, 2 test(s) (1 timed) in 2 file(s): b.py 2.0 s, d.py 2.0 s",
         "shard 2/2: 4.0 s, 2 test(s) (2 timed) in 3 file(s): a.py 3.0 s, c.py 1.0 s, e.py 0.0 s",
         "broken:    e.py could not be collected; its shard reports the error",
     ]
+
+
+def test_explanation_of_fixtures_and_services() -> None:
+    """What a cut file's fixture costs again is said, and what each shard needs."""
+    ids = tuple(f"a.py::test_{i}" for i in range(8))
+    timings = Timings(
+        tests=from_pairs((test_id, 1.0) for test_id in ids).tests,
+        imports={"default": {"a.py": TestTiming(samples=(Sample(at=0),))}},
+        fixtures={"default": {"a.py": TestTiming(samples=(Sample(at=0, call_s=2.5),))}},
+    )
+    services = {"a.py::test_0": ("postgres", "redis")}
+    plan = partition(Collected(test_ids=ids, paths={"a.py": ids}, services=services), timings, 3, commit="")
+    text = render_explanation(plan)
+    assert "fixtures:  set up 2 more time(s) for files that were cut, 5.0 s" in text
+    assert ["needs postgres, redis" in line for line in text.splitlines() if line.startswith("shard")].count(True) == 1
 
 
 def test_explanation_of_nothing() -> None:

@@ -269,7 +269,7 @@ SERVICE_KEYS = (
         takes="name",
         default="",
         meaning="a further environment variable that gets the URL, beside `REDIS_URL` or `DATABASE_URL`",
-        parse=values.parse_text,
+        parse=values.parse_variable,
     ),
     Key(
         table="services",

@@ -1,7 +1,11 @@
 """Values of the configuration table: each function takes what TOML gave and gives what is meant, or says what was expected."""
 
+import re
+
 from ci_tools.model.guard import GuardMode
 from ci_tools.model.service import Isolation, Provider, ServiceKind
+
+_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)?")
 
 
 class MistakeError(Exception):
@@ -13,6 +17,13 @@ def parse_text(value: object) -> str:
     if not isinstance(value, str):
         raise MistakeError("a string")
     return value
+
+
+def parse_variable(value: object) -> str:
+    """The name of an environment variable that every shell can write; empty for none."""
+    if isinstance(value, str) and _VARIABLE.fullmatch(value):
+        return value
+    raise MistakeError("the name of an environment variable: letters, digits and _, no digit first")
 
 
 def parse_texts(value: object) -> tuple[str, ...]:

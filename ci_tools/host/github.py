@@ -83,12 +83,24 @@ def append_summary(environ: Mapping[str, str], markdown: str) -> bool:
 
 def set_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> bool:
     """Set the step's outputs; False when there is no output file. UsageError for a name that would break the file."""
-    return _append(environ, "GITHUB_OUTPUT", _assignments(outputs))
+    return _append(environ, "GITHUB_OUTPUT", assignments(outputs))
 
 
 def set_environment(environ: Mapping[str, str], variables: Mapping[str, str]) -> bool:
     """Set environment variables of the job's later steps; False when there is no file for it. UsageError as ``set_outputs``."""
-    return _append(environ, "GITHUB_ENV", _assignments(variables))
+    return _append(environ, "GITHUB_ENV", assignments(variables))
+
+
+def assignments(values: Mapping[str, str]) -> str:
+    """Lines for the files of outputs and variables, whatever the values hold. UsageError for a name that would break a file."""
+    lines = []
+    for name, value in values.items():
+        if not name or any(character in name for character in "=<\r\n\0"):
+            what = f"{name!r} cannot name an output or a variable of GitHub Actions"
+            raise UsageError(what, hint="use letters, digits, - and _")
+        delimiter = f"ci_tools_{secrets.token_hex(_DELIMITER_BYTES)}"
+        lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
+    return "".join(lines)
 
 
 def write_annotations(stream: TextIO, annotations: Sequence[str]) -> None:
@@ -141,17 +153,6 @@ def group(stream: TextIO, environ: Mapping[str, str], title: str) -> Iterator[No
         if inside:
             stream.write("::endgroup::\n")
         stream.flush()
-
-
-def _assignments(values: Mapping[str, str]) -> str:
-    lines = []
-    for name, value in values.items():
-        if not name or any(character in name for character in "=<\r\n\0"):
-            what = f"{name!r} cannot name an output or a variable of GitHub Actions"
-            raise UsageError(what, hint="use letters, digits, - and _")
-        delimiter = f"ci_tools_{secrets.token_hex(_DELIMITER_BYTES)}"
-        lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
-    return "".join(lines)
 
 
 def _append(environ: Mapping[str, str], variable: str, text: str) -> bool:

@@ -100,10 +100,11 @@ def _told(text: str) -> str:
 
 def introduce(provenance: Provenance) -> str:
     """One line of proof: what, where, by which provider and why, from which file, how fast."""
-    source = provenance.path or provenance.reason
+    reason = provenance.reason.partition("; ")[0]
+    source = f": {provenance.path}" if provenance.path else ""
     digest = f", sha256 {provenance.sha256[:12]}" if provenance.sha256 else ""
     pid = f", pid {provenance.pid}" if provenance.pid else ""
     return (
-        f"{provenance.kind} {provenance.version} on {provenance.host}:{provenance.port}, {provenance.provider}: {source}"
+        f"{provenance.kind} {provenance.version} on {provenance.host}:{provenance.port}, {provenance.provider} ({reason}){source}"
         f"{digest}{pid} ({provenance.start_ms:.0f} ms)"
     )

@@ -32,7 +32,7 @@ def up(request: ServicesRequest) -> str:
     """Start what does not stand yet; where each service answers and where it came from."""
     project = open_project(request.root, request.environ)
     started = standing.up(_specs(project, request.kinds), environ=project.environ, folder=_folder(project))
-    return "\n".join(_describe(one, "started" if one.is_new else "stands already") for one in started)
+    return "\n".join(_explain(one, "started" if one.is_new else "stands already") for one in started)
 
 
 def follow(request: ServicesRequest) -> int:
@@ -121,6 +121,12 @@ def reap() -> str:
 
 def _describe(one: standing.Standing, state: str) -> str:
     return f"{introduce(one.endpoint.provenance)}\n  {state}: {one.endpoint.masked_url}\n  log: {one.log}"
+
+
+def _explain(one: standing.Standing, state: str) -> str:
+    """The same with what was passed over for it."""
+    passed_over = one.endpoint.provenance.reason.partition("; ")[2]
+    return "\n".join((_describe(one, state), *([f"  passed over: {passed_over}"] if passed_over else [])))
 
 
 def _specs(project: Project, kinds: Sequence[ServiceKind]) -> tuple[ServiceSpec, ...]:

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,18 +16,22 @@ import psutil
 from filelock import FileLock, Timeout
 
 from ci_tools.errors import DecodeError, ServiceError
+from ci_tools.host import github
 from ci_tools.host.process import start_detached
 from ci_tools.model import codec
-from ci_tools.model.service import Endpoint, ServiceKind, ServiceSpec
+from ci_tools.model.service import Endpoint, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import readiness
 from ci_tools.services.keeper import Keep, Refusal, keep_path, log_path, refusal_path
 from ci_tools.services.leftovers import is_same_process
 from ci_tools.services.probe import is_ready
+from ci_tools.services.variables import adopted_variable
 
 _STOP_TIMEOUT_S = 5.0
 _START_MARGIN_S = 15.0  # for the keeper's Python to start and for a first initdb
 _LOCK_TIMEOUT_S = 60
 _POLL_S = 0.02
+_POWERSHELL_QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
+"""PowerShell takes the typographic ones for quotes as well."""
 
 
 class Shell(StrEnum):
@@ -85,11 +90,11 @@ def logs(folder: Path, kind: ServiceKind) -> tuple[str, ...]:
 
 def env_lines(standing: Sequence[Standing], shell: Shell) -> tuple[str, ...]:
     """Lines that put the endpoints into an environment: what tests read, and what makes a later run adopt the service."""
-    variables = {
-        name: value
-        for one in standing
-        for name, value in {**one.endpoint.environment, f"CI_TOOLS_{one.endpoint.kind.upper()}_URL": one.endpoint.url}.items()
-    }
+    variables: dict[str, str] = {}
+    for one in standing:
+        variables.update(one.endpoint.environment)
+        if one.endpoint.provenance.provider is not Provider.ADOPTED:  # what the variable names then is another's whole server
+            variables[adopted_variable(one.endpoint.kind)] = one.endpoint.url
     return tuple(_env_line(name, value, shell) for name, value in variables.items())
 
 
@@ -102,10 +107,10 @@ def _env_line(name: str, value: str, shell: Shell) -> str:
             quoted = value.replace("\\", "\\\\").replace("'", "\\'")
             return f"set -gx {name} '{quoted}'"
         case Shell.POWERSHELL:
-            quoted = value.replace("'", "''")
-            return f"$env:{name} = '{quoted}'"
+            return f"$env:{name} = '{_POWERSHELL_QUOTES.sub(lambda found: found[0] * 2, value)}'"
         case Shell.GITHUB:
-            return f"{name}={value}"
+            is_line = "\n" not in value and "\r" not in value
+            return f"{name}={value}" if is_line else github.assignments({name: value}).rstrip("\n")
 
 
 @contextlib.contextmanager

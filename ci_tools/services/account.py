@@ -19,9 +19,11 @@ class Account:
 
     def may_run(self, program: Path) -> bool:
         """Whether this account may enter every folder above a program, and run it."""
-        return all(_allows(folder, self, stat.S_IXOTH) for folder in program.parents) and _allows(
-            program, self, stat.S_IXOTH | stat.S_IROTH
-        )
+        return self.may_enter(program.parent) and _allows(program, self, stat.S_IXOTH | stat.S_IROTH)
+
+    def may_enter(self, folder: Path) -> bool:
+        """Whether this account may pass through a folder and every one above it."""
+        return all(_allows(one, self, stat.S_IXOTH) for one in (folder, *folder.parents))
 
     def own(self, folder: Path) -> None:
         """Make a folder and everything in it this account's."""

@@ -138,8 +138,16 @@ def _store(data: Path, cached: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy contents only: PostgreSQL looks at the mode of the folder, not of the files, and a stat less is time."""
-    shutil.copytree(source, target, copy_function=_copy_contents if sys.platform == "linux" else shutil.copyfile)
+    """Copy contents only: PostgreSQL looks at the mode of the folder, not of the files, and a stat less is time.
+
+    Unlike ``shutil.copytree`` it stops at the first file for which there is no room, and raises what the system said.
+    """
+    copy = _copy_contents if sys.platform == "linux" else shutil.copyfile
+    for place, _, names in os.walk(source):
+        inside = target / Path(place).relative_to(source)
+        inside.mkdir(mode=0o700)
+        for name in names:
+            copy(f"{place}{os.sep}{name}", f"{inside}{os.sep}{name}")
 
 
 def _copy_contents(source: str, target: str) -> None:

@@ -6,25 +6,33 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from ci_tools.services.account import Account
+
 LONGEST_SOCKET_PATH = 103
 """macOS allows 104 bytes for the path of a unix socket, the closing zero included; Linux 108."""
 
 _ROOM_FOR_NAMES = 40
-_MEMORY = Path("/dev/shm")  # noqa: S108 - as for /tmp below
+_SHORT_AND_OPEN = Path("/tmp")  # noqa: S108 - the folder made in it is private and its name is random
+_MEMORY = Path("/dev/shm")  # noqa: S108 - as for /tmp
 
 
-def new_home(*, in_memory_with_bytes: int | None = None) -> Path:
-    """A new folder that only this account may enter.
+def new_home(*, in_memory_with_bytes: int | None = None, account: Account | None = None) -> Path:
+    """A new folder that only this account may enter, or only ``account`` where that one is given.
 
-    With ``in_memory_with_bytes`` it lies on the memory file system when at least that much is free there.
+    With ``in_memory_with_bytes`` it lies on the memory file system when at least that much is free there. A folder for
+    temporary files that ``account`` may not enter is passed over for /tmp: root's own are often closed.
     Made with ``os.mkdir`` and not ``tempfile.mkdtemp``: on Windows the latter's folders belong to Administrators
     only, and PostgreSQL, which gives that right up, cannot enter them.
     """
     parent = _parent()
+    if account is not None and not account.may_enter(parent.resolve()):
+        parent = _SHORT_AND_OPEN
     if in_memory_with_bytes is not None and _has_room(_MEMORY, in_memory_with_bytes):
         parent = _MEMORY
     home = parent / f"ci-tools-{secrets.token_hex(4)}"
     home.mkdir(mode=0o700)
+    if account is not None:
+        os.chown(home, account.user, account.group)
     return home
 
 
@@ -37,4 +45,4 @@ def _parent() -> Path:
     if os.name == "nt":
         return usual if usual.is_dir() and str(usual) != "." else Path(tempfile.gettempdir())
     is_short = len(os.fsencode(usual)) + _ROOM_FOR_NAMES <= LONGEST_SOCKET_PATH
-    return usual if is_short else Path("/tmp")  # noqa: S108 - the folder made in it is private and its name is random
+    return usual if is_short else _SHORT_AND_OPEN

@@ -115,9 +115,7 @@ class PostgresServer(Server):
         try:
             if self._installation.engine is not None:
                 return new_home()
-            home = new_home(in_memory_with_bytes=_MEMORY_BYTES)
-            if self._account is not None:
-                os.chown(home, self._account.user, self._account.group)
+            home = new_home(in_memory_with_bytes=_MEMORY_BYTES, account=self._account)
             data = home / "data"
             prepare(data, folder=self._installation.folder, account=self._account)
             self._configure(data, home, port)

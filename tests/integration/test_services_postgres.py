@@ -16,7 +16,7 @@ import pytest
 from ci_tools.errors import ConfigError, ExitCode, ServiceError
 from ci_tools.host import ports
 from ci_tools.model.service import Isolation, Provider, ServiceKind, ServiceSpec
-from ci_tools.services import adopted_postgres, cluster, databases, leftovers, pgwire, postgres
+from ci_tools.services import adopted_postgres, cluster, databases, home, leftovers, pgwire, postgres
 from ci_tools.services.account import unprivileged
 from ci_tools.services.discovery import wheel_program
 from ci_tools.services.installation import Installation, discover_postgres, runnable
@@ -114,6 +114,62 @@ def test_a_program_that_nobody_may_reach_is_copied_and_no_permission_is_touched(
     assert (0o700, installation.folder) == (closed.stat().st_mode & 0o777, runnable(hidden, account).folder)
     shutil.rmtree(closed)
     shutil.rmtree(copies)
+
+
+@ROOT_ONLY
+def test_a_folder_for_temporary_files_that_only_root_may_enter_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root's own folder is closed to the account that runs the server: its home lies elsewhere, and the folder stays closed."""
+    monkeypatch.setattr(home, "_MEMORY", Path("/nowhere"))
+    closed = Path(tempfile.mkdtemp())
+    monkeypatch.setattr(tempfile, "tempdir", str(closed))
+    with start_postgres(POSTGRES, environ=NOTHING_SET, folder=None) as server:
+        assert is_ready(server.endpoint)
+        assert not Path(server.endpoint.socket_path).is_relative_to(closed)
+    assert (0o700, []) == (closed.stat().st_mode & 0o777, list(closed.iterdir()))
+    closed.rmdir()
+
+
+def test_a_folder_that_cannot_be_written_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no home can be made the error says so with the errno."""
+    monkeypatch.setattr(home, "_MEMORY", Path("/nowhere"))
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    with pytest.raises(ServiceError, match="postgres could not be started: errno"):
+        start_postgres(POSTGRES, environ=NOTHING_SET, folder=None)
+
+
+FULL_DISK = """
+import sys, tempfile
+from pathlib import Path
+from ci_tools.errors import ServiceError
+from ci_tools.model.service import ServiceKind, ServiceSpec
+from ci_tools.services import home
+from ci_tools.services.postgres import start_postgres
+small = Path(sys.argv[1])
+home._MEMORY = Path("/nowhere")
+tempfile.tempdir = str(small)
+try:
+    start_postgres(ServiceSpec(kind=ServiceKind.POSTGRES), environ={"PATH": ""}, folder=None)
+except ServiceError as error:
+    print(error.what, [path.name for path in small.iterdir()])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="a small disk is mounted by root on Linux")
+def test_a_full_disk_is_said_and_nothing_is_left_on_it(server: PostgresServer) -> None:
+    """No room for a whole cluster: errno 28 in words, and the half-made folder is gone."""
+    assert is_ready(server.endpoint)  # so that there is a cluster to copy
+    small = Path(tempfile.mkdtemp())
+    small.chmod(0o711)
+    script = f'mount -t tmpfs -o size=4m,mode=711 tmpfs "{small}" && exec "$@"'
+    ran = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", FULL_DISK, str(small)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    small.rmdir()
+    assert ran.stdout == "postgres could not be started: errno 28 on linux: No space left on device []\n", ran.stderr
 
 
 def test_killed_it_refuses_and_restarted_it_is_empty_on_the_same_url(server: PostgresServer) -> None:

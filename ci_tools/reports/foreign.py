@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Failure, Frame, Outcome, Phase
@@ -85,8 +86,10 @@ def _whole(text: str, default: int) -> int:
 
 
 def _moment(suite: RawSuite) -> float | None:
+    text = suite.attributes.get("timestamp", "")
     try:
-        moment = datetime.fromisoformat(suite.attributes.get("timestamp", ""))
+        # Mocha writes the date of an e-mail: Sun, 22 Nov 2026 18:44:20 GMT.
+        moment = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         return seconds if abs(seconds) <= MOST_SECONDS else None
     except (ValueError, OverflowError):

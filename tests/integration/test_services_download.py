@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -32,15 +33,25 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves a folder and counts, without a word."""
 
     asked: list[str] = []  # noqa: RUF012 - one list for one test's server is the point
+    hanging = threading.Event()
 
     def do_GET(self) -> None:
-        """One file; anything named drop… breaks off in the middle."""
+        """One file; anything named drop… breaks off in the middle, anything named hang… says no more."""
         self.asked.append(self.path)
         if self.path.startswith("/drop") and self.asked.count(self.path) == 1:
             self.send_response(200)
             self.send_header("Content-Length", "100000")
             self.end_headers()
             self.wfile.write(b"half")
+            self.close_connection = True
+            return
+        if self.path.startswith("/hang") and self.asked.count(self.path) == 1:
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            self.wfile.write(b"x" * 70_000)
+            self.wfile.flush()
+            self.hanging.wait(60)
             self.close_connection = True
             return
         super().do_GET()
@@ -56,6 +67,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publish
     site = tmp_path / "site"
     site.mkdir()
     Quiet.asked = []
+    Quiet.hanging = threading.Event()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -148,6 +160,31 @@ def test_a_download_that_breaks_off_is_tried_again(publish: Publish) -> None:
     """A connection that ends in the middle is a reason for a clean second try."""
     folder = download.fetch(publish("drop.tar.gz", tar_of({"a": b"1"})))
     assert ((folder / "a").read_bytes(), len(Quiet.asked)) == (b"1", 2)
+
+
+DOWNLOAD_AND_HANG = """
+import sys
+from pathlib import Path
+from ci_tools.model import codec
+from ci_tools.services import download
+download.cache_folder = lambda: Path(sys.argv[1])
+download.fetch(codec.loads(download.Entry, sys.argv[2]))
+"""
+
+
+def test_what_a_killed_download_left_is_removed_by_the_next(publish: Publish, tmp_path: Path) -> None:
+    """SIGKILL in the middle of a download: the next call waits for nobody, begins anew and leaves the archive's folder alone."""
+    entry = publish("hang.tar.gz", tar_of({"a": b"1"}))
+    cache = tmp_path / "cache"
+    with subprocess.Popen([sys.executable, "-c", DOWNLOAD_AND_HANG, str(cache), codec.dumps(entry)]) as doomed:
+        deadline = time.monotonic() + 30
+        while not (Quiet.asked and list(cache.glob(f"{entry.sha256}.*/*"))) and time.monotonic() < deadline:
+            Quiet.hanging.wait(0.02)
+        doomed.kill()
+    Quiet.hanging.set()
+    assert len(left_in(cache)) == 1
+    assert (download.fetch(entry) / "a").read_bytes() == b"1"
+    assert left_in(cache) == [entry.sha256]
 
 
 def refusal(entry: download.Entry, cache: Path) -> str:

@@ -53,7 +53,12 @@ def redis_on(platform: str, root: Path, *, path: str = "", spec: ServiceSpec = R
 
 @pytest.mark.parametrize(
     ("platform", "remedy"),
-    [("linux", "apt-get"), ("freebsd14", "apt-get"), ("darwin", "brew install"), ("win32", "choco")],
+    [
+        ("linux", "`pip install ci-tools[redis]`"),
+        ("freebsd14", "`pip install ci-tools[redis]`"),
+        ("darwin", "`pip install ci-tools[redis]`"),
+        ("win32", "`pip install ci-tools[download]`"),
+    ],
 )
 def test_where_there_is_no_redis_the_remedy_is_the_systems_own(tmp_path: Path, platform: str, remedy: str) -> None:
     """Everything that was tried is named in order, and one command that helps on that system."""

@@ -1,6 +1,7 @@
 """Launches one worker order under its supervisor: the command, the environment, and what a refusal means."""
 
 import sys
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,13 @@ class Launch:
             tests=planned - len(finished),
             addopts=self.project.addopts,
             dist="loadgroup" if self.has_groups else "worksteal",
-            environ={**self.project.environ, **self.configuration.environment},
+            environ={**_hash_seed(order), **self.project.environ, **self.configuration.environment},
         )
+
+
+def _hash_seed(order: WorkerOrder) -> dict[str, str]:
+    """One order of sets for all processes of a run: pytest-xdist refuses tests that its workers collect in different orders."""
+    return {"PYTHONHASHSEED": str(zlib.crc32(order.run_id.encode()))}
 
 
 def _refuse(refusal: SelectionRefused) -> NoReturn:

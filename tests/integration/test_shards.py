@@ -393,3 +393,49 @@ def test_a_service_that_nobody_declares_is_started_everywhere(root: Path) -> Non
     (root / "pyproject.toml").write_text(SERVICES_TABLE.replace("[tool.ci-tools.services.postgres]\n", ""), encoding="utf-8")
     done = ci_tools(root, "run", "--workers", "1")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+PROJECT = "[tool.ci-tools]\n[tool.pytest.ini_options]\nasyncio_default_fixture_loop_scope = 'function'\n"
+
+
+def write_project(root: Path, files: dict[str, str]) -> None:
+    """A suite with a table of the toolkit."""
+    write_suite(root, files)
+    (root / "pytest.ini").unlink()
+    (root / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+
+
+def test_bazel_is_told_that_its_slice_ran(root: Path, tmp_path: Path) -> None:
+    """By Bazel's variables the second of two shards runs, and its status file is there: else Bazel fails the test."""
+    write_project(root, dict.fromkeys(("test_a.py", "test_b.py"), "def test_it():\n    pass\n"))
+    status = tmp_path / "status"
+    bazel = {"TEST_TOTAL_SHARDS": "2", "TEST_SHARD_INDEX": "1", "TEST_SHARD_STATUS_FILE": str(status)}
+    done = ci_tools(root, "run", "--workers", "1", environ=bazel)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = latest(root)
+    assert ([shard.shard for shard in report.shards], len(report.cases), status.exists()) == (["2/2"], 1, True)
+
+
+def test_parameters_from_a_set_in_two_workers(root: Path) -> None:
+    """Sets have one order in all processes of a run, so pytest-xdist finds the same tests in the same order everywhere."""
+    source = "import pytest\n\n@pytest.mark.parametrize('name', set('abcdefgh'))\ndef test_it(name):\n    pass\n"
+    write_project(root, {"test_set.py": source})
+    done = ci_tools(root, "run", "--workers", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Counter(case.outcome for case in latest(root).cases) == {Outcome.PASSED: 8}
+
+
+def test_parameters_that_change_with_every_process(root: Path) -> None:
+    """IDs with memory addresses are named when they are planned, with what to do, and a shard refuses them: nothing is lost."""
+    source = (
+        "import pytest\n\nclass Thing:\n    pass\n\n\n"
+        "@pytest.mark.parametrize('thing', [Thing(), Thing()], ids=repr)\ndef test_it(thing):\n    pass\n"
+    )
+    write_project(root, {"test_address.py": source})
+    planned = ci_tools(root, "plan", "--shards", "2", "--output", "plan.json")
+    assert planned.returncode == 0, planned.stderr
+    assert "2 test ID(s) hold a memory address" in planned.stdout
+    assert "give their parametrize ids=" in planned.stdout
+    done = ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/2", "--workers", "1")
+    assert done.returncode not in {0, 10}
+    assert "refuses its plan" in done.stdout + done.stderr

@@ -68,6 +68,23 @@ def test_a_plan_that_does_not_know_a_test_is_refused(tmp_path: Path) -> None:
     assert (refusal.missing, refusal.unexpected, run.outcomes) == ((), (A[2],), {})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (("-k", "one or two"), A[2:]),
+        (("-o", "python_functions=test_o*"), tuple(sorted(A[1:]))),
+        (("--deselect", A[0]), A[:1]),
+    ],
+    ids=["filter", "functions", "deselected"],
+)
+def test_another_pytest_configuration_is_refused(tmp_path: Path, arguments: tuple[str, ...], missing: tuple[str, ...]) -> None:
+    """A shard whose pytest finds other tests than the plan's names them and runs none."""
+    write_suite(tmp_path, FILES)
+    run = run_suite(tmp_path, "-q", *arguments, "test_a.py", environ=_order(tmp_path, {"test_a.py": (A, A)}))
+    refusal = next(event for event in run.events if isinstance(event, SelectionRefused))
+    assert (refusal.missing, run.outcomes, run.returncode) == (missing, {}, 4), run.output
+
+
 def test_a_file_that_broke_is_charged_and_the_others_run(tmp_path: Path) -> None:
     """A file whose collection fails cannot have the expected digest; the rest of the shard runs all the same."""
     write_suite(tmp_path, {**FILES, "test_b.py": "import nowhere_to_be_found\n"})

@@ -102,6 +102,21 @@ def gather_again(paths: Sequence[Path], *, base: Path) -> Evidence:
     return gather(folders, junit=of("junit"), plans=of("plan"), baseline=baseline, base=base)
 
 
+def junit_files(inputs: Sequence[Path], *, base: Path) -> tuple[Path, ...]:
+    """Every JUnit file of inputs that are JUnit files and folders of nothing else; empty when anything of ours is among them."""
+    found: list[Path] = []
+    for path in inputs:
+        if path.is_file() and path.suffix == ".xml":
+            found.append(path)
+            continue
+        listing = _Listing(path, base)
+        files = listing.files(_JUNIT)
+        if not files or any(listing.files(pattern) for pattern in (_SHARDS, _PLANS, _JOURNALS)):
+            return ()
+        found += files
+    return tuple(found)
+
+
 def load_baseline(path: Path) -> Baseline | None:
     """The baseline in ``path``; None when there is none. DecodeError when it cannot be read: it must not vanish unseen."""
     try:

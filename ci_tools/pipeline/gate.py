@@ -12,7 +12,7 @@ from ci_tools.model.codec import dumps
 from ci_tools.model.report import RunReport
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.verdict import Verdict
-from ci_tools.pipeline.evidence import BASELINE, Evidence, gather, gather_again, input_of, role_of
+from ci_tools.pipeline.evidence import BASELINE, Evidence, gather, gather_again, input_of, junit_files, role_of
 from ci_tools.pipeline.judge import Facts, judge_evidence
 from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.publish import Publication, publish
@@ -65,13 +65,14 @@ def gate(request: GateRequest, console: Console) -> Verdict:
 def merge(request: GateRequest) -> str:
     """Merge every input without judging; one line that says what there is.
 
-    JUnit files alone are streamed into ``junit.xml``: linear in files, flat in memory. Anything else becomes
+    JUnit files and folders of them are streamed into ``junit.xml``: linear in files, flat in memory. Anything else becomes
     ``report.json`` and ``junit.xml`` with every test once.
     """
     project = open_project(request.root, request.environ)
     output = request.output or project.artifacts / "merged"
-    if request.inputs and all(path.suffix == ".xml" and path.is_file() for path in request.inputs):
-        merged = merge_junit(request.inputs, output / "junit.xml")
+    files = () if request.plans else junit_files(request.inputs, base=output)
+    if files:
+        merged = merge_junit(files, output / "junit.xml")
         counts = f"{merged.tests} test(s), {merged.failures} failure(s), {merged.errors} error(s), {merged.skipped} skipped"
         lines = [f"{output / 'junit.xml'}: {counts} from {merged.files} file(s)"]
         return "\n".join([*lines, *(f"  {line}" for line in (*merged.corrupt, *merged.repeated))])

@@ -8,6 +8,7 @@ from pathlib import Path
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped
 from junitparser.junitparser import Element, Result
 from junitparser.xunit2 import FlakyError, FlakyFailure, InterimResult, RerunError, RerunFailure, TestCase, TestSuite
+from lxml import etree
 
 from ci_tools import __version__
 from ci_tools.host.files import write_bytes
@@ -39,8 +40,11 @@ def write_junit(report: ShardReport | RunReport, path: Path) -> None:
     document.name = "ci-tools"
     document.time = round(sum(suite.time for suite in suites), 3)
     buffer = io.BytesIO()
-    document.write(buffer, pretty=True)
-    write_bytes(path, buffer.getvalue())
+    document.write(buffer)
+    # junitparser's own pretty printing builds the whole report a second time, out of Python objects.
+    tree = etree.fromstring(buffer.getvalue(), etree.XMLParser(huge_tree=True, resolve_entities=False))
+    etree.indent(tree, " ")
+    write_bytes(path, etree.tostring(tree, xml_declaration=True, encoding="utf-8"))
 
 
 def address_of(test_id: str) -> tuple[str, str, str]:

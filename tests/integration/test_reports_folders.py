@@ -250,6 +250,21 @@ def test_what_a_file_is_called_does_not_matter(folder: Path) -> None:
     assert (main(["gate", "--junit", "results.junit", "--output", "out"]), verify()) == (0, 0)
 
 
+def test_folders_of_junit_are_merged_as_a_stream(folder: Path) -> None:
+    """A folder of JUnit files, files beside it and both together give the same junit.xml; a folder of ours gives a report too."""
+    (folder / "in" / "deep").mkdir(parents=True)
+    for name in ("in/a.xml", "in/deep/b.xml"):
+        (folder / name).write_text(f'<testsuite name="s"><testcase name="{name}" classname="c" time="0.5"/></testsuite>')
+    merged = []
+    for given in (["in"], ["in/a.xml", "in/deep/b.xml"], ["in/a.xml", "in/deep"], ["in"]):
+        assert main(["merge", *given, "--output", "in/out"]) == 0
+        merged.append((folder / "in" / "out" / "junit.xml").read_bytes())
+    assert ([text == merged[0] for text in merged], merged[0].count(b"<testcase")) == ([True] * 4, 2)
+    assert not (folder / "in" / "out" / "report.json").exists()
+    assert main(["merge", "s1", "s2", "--plan", "plan.json", "--output", "both"]) == 0
+    assert (folder / "both" / "report.json").exists()
+
+
 # verify.
 
 

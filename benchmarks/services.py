@@ -32,7 +32,11 @@ POSTGRES = ServiceSpec(kind=ServiceKind.POSTGRES, providers=(Provider.EMBEDDED,)
 
 CONFTEST = """
 import atexit, sys, time
-import psycopg, pytest, redis
+import pytest, redis
+try:
+    import psycopg
+except ImportError:
+    psycopg = None  # then no fixture of PostgreSQL is asked for
 
 spent = []
 
@@ -172,6 +176,8 @@ def peers(sample: Sample, redis_program: Path, postgres_folder: Path, bytecode: 
             options.append(option)
         else:
             del wanted[f"pytest-{one} whole fixture"]
+    if importlib.util.find_spec("psycopg") is None:
+        wanted = {name: test for name, test in wanted.items() if "postgres" not in name}
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         wanted.pop("pytest-postgresql whole fixture", None)  # its server refuses to run as root, and it knows no other account
     found = {name: span(test, options, bytecode) for name, test in wanted.items()}

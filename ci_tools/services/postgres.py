@@ -191,6 +191,8 @@ class PostgresServer(Server):
             database=MAINTENANCE_DATABASE,
             socket_path=self._socket_path(home, port),
         )
+        if target.socket_path:
+            os.stat(target.socket_path)  # noqa: PTH116 - asked a thousand times a second: a tenth of what a connection costs
         try:
             with pgwire.connect(target) as connection:
                 if self._installation.engine is not None:  # it knew the password of this start

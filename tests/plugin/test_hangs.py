@@ -1,6 +1,10 @@
 """Every test that hangs or ends its process is contained: all other results are there, the run is bounded and red."""
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,9 @@ HANGS = {path.stem: path for path in sorted((CORPUS / "hangs").glob("*.py"))}
 FAST = ("sleep", "await_for_ever", "gil_held", "os_exit_zero", "killed", "non_daemon_thread_at_exit")
 """What `nox -s tests` runs; the others are in `nox -s slow`."""
 MODES = {"alone": (), "xdist": ("-n", "2")}
+BY_FILE = ("sleep", "await_for_ever", "c_call_deaf_to_signals", "killed", "os_exit_zero", "non_daemon_thread_at_exit")
+"""What runs with ``--dist loadfile`` too: one of each way to end, for pytest-xdist tries a test that kills nine times there."""
+LONGEST_BY_FILE_S = 90.0
 LONGEST_S = 30.0
 """A timeout of 1 s, a tear-down's budget, two graces, pytest-xdist's 10 s at exit, and a slow machine."""
 OFFENDER = "test_it.py::test_offender"
@@ -123,3 +130,42 @@ def _assert_way_out(ended: Ended) -> None:
     assert run.returncode == (1 if ended.mode == "xdist" else alone), run.output
     crashes = [event for event in run.events if isinstance(event, WorkerCrashed)]
     assert len(crashes) == int(ended.ends_process and ended.mode == "xdist")
+
+
+@pytest.fixture(name="by_file", params=BY_FILE)
+def _by_file(request: pytest.FixtureRequest, tmp_path: Path) -> Ended:
+    files = {"test_it.py": HANGS[request.param].read_text(encoding="utf-8"), "test_other.py": "def test_other():\n    pass\n"}
+    write_suite(tmp_path, files)
+    run = run_suite(tmp_path, "-q", "-n", "2", "--dist", "loadfile", timeout_s=2 * LONGEST_BY_FILE_S)
+    return Ended(request.param, "by file", run)
+
+
+@pytest.mark.slow
+def test_a_hang_by_file_is_contained(by_file: Ended) -> None:
+    """Bounded, red, nobody left, other files whole; pytest-xdist 3.8 itself gives up what comes after a test that kills."""
+    run = by_file.run
+    assert run.returncode not in {0, 999}, run.output
+    assert run.duration_s < LONGEST_BY_FILE_S
+    assert run.left_behind == ()
+    reached = ["test_other.py::test_other", BEFORE, *([] if by_file.ends_process else [AFTER])]
+    assert {test_id: run.outcomes.get(test_id) for test_id in reached} == dict.fromkeys(reached, Outcome.PASSED), run.output
+    expected = by_file.keys["outcome"]
+    assert run.outcomes.get(OFFENDER, "none") == (expected if expected == "none" else Outcome(expected))
+
+
+BY_FILE_RUN = """
+[tool.ci-tools]
+pytest-args = ["-n", "2", "--dist", "loadfile"]
+"""
+
+
+@pytest.mark.slow
+def test_a_run_by_file_loses_nothing(tmp_path: Path) -> None:
+    """What pytest-xdist 3.8 loses of a file whose worker died, the next worker of the run makes up for."""
+    write_suite(tmp_path, {"test_it.py": HANGS["os_exit_zero"].read_text(encoding="utf-8")}, guards=BY_FILE_RUN)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CI_TOOLS_", "COV_"))}
+    argv = [sys.executable, "-m", "ci_tools", "run"]
+    done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=200, check=False)
+    report = json.loads(next(tmp_path.glob("ci-artifacts/*/report.json")).read_text(encoding="utf-8"))
+    outcomes = {case["test_id"]: case["attempts"][-1]["outcome"] for case in report["cases"]}
+    assert (done.returncode, outcomes) == (10, {BEFORE: "passed", OFFENDER: "crashed", AFTER: "passed"}), done.stdout

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -179,7 +180,7 @@ def test_a_server_without_accounts_says_so(tmp_path: Path) -> None:
     with start_redis(spec, environ={"PATH": ""}, folder=tmp_path) as server:
         with pytest.raises(ServiceError) as caught:
             adopt(server, tmp_path, slots=2)
-        assert "no account in their stead: unknown command 'ACL'" in str(caught.value)
+        assert re.search("no account in their stead: unknown command .ACL", str(caught.value))
         with registry_of(server) as registry:
             assert registry.keys() == []
 

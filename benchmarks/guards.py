@@ -1,11 +1,15 @@
 """What the guards cost, as ratios of CPU time against bare pytest with pytest-asyncio.
 
-Run: ``python benchmarks/guards.py [--tests N] [--rounds N]``. Every variant runs in a process of its own, the variants
-take turns, and the least CPU time of all rounds counts: on a shared machine anything else measures the neighbours.
+Run: ``python benchmarks/guards.py [--tests N] [--rounds N] [--only empty|work|start] [--check]``.
+
+Every variant runs in a process of its own, and the variants take turns in one run. What is compared is the CPU time that
+the process itself measures around its tests, so that start-up and collection do not blur it; the ratio is taken within a
+round, and the median of all rounds counts: on a shared machine a single figure measures the neighbours.
 """
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -43,6 +47,20 @@ async def test_it(number):
             await client.get(str(key))
 """
 NOTHING = "def test_it():\n    pass\n"
+CLOCK = """
+import time
+
+BEGAN = []
+
+
+def pytest_collection_finish():
+    BEGAN.append(time.process_time())
+
+
+def pytest_sessionfinish():
+    with open("seconds.txt", "w") as file:
+        file.write(str(time.process_time() - BEGAN[0]))
+"""
 INI = """
 [tool.pytest.ini_options]
 asyncio_default_fixture_loop_scope = "{scope}"
@@ -53,89 +71,177 @@ asyncio_default_test_loop_scope = "{scope}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to run the same suite."""
+    """One way to run the same suite, and the ratio that it must not exceed (0: none promised)."""
 
     name: str
     arguments: tuple[str, ...] = ()
     guards: str = ""
+    bound: float = 0.0
 
 
-KINDS = ("task", "thread", "process", "environment")
-OFF = "leaks = { " + ", ".join(f'{kind} = "off"' for kind in KINDS) + " }"
-STATELESS = 'leaks = { environment = "off" }'
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one pytest took, in seconds of CPU: its tests alone, and the whole process with its children."""
+
+    tests_s: float
+    total_s: float
+
+
+def modes(*on: str) -> str:
+    """The ``leaks`` table with these kinds on and all others off."""
+    from ci_tools.model.guard import LEAK_KINDS  # noqa: PLC0415 - the project is installed, and this is the one place of its kinds
+
+    return "leaks = { " + ", ".join(f'{kind} = "{"error" if kind in on else "off"}"' for kind in LEAK_KINDS) + " }"
+
+
+GROUPS = {
+    "tasks": ("task",),
+    "exceptions": ("exception",),
+    "coroutines, generators, timers": ("coroutine", "generator", "timer"),
+    "threads": ("thread",),
+    "processes": ("process",),
+    "sockets, files, descriptors": ("connection", "file", "descriptor"),
+    "temporary files": ("temporary",),
+    "patches": ("patch",),
+    "process state": ("environment",),
+}
+STATE = ("environment", "patch")
+STATELESS = tuple(kind for kinds in GROUPS.values() for kind in kinds if kind not in STATE)
+NO_JOURNAL = ("--ci-tools-journal", "off")
+IDLE = Variant(name="all off", arguments=NO_JOURNAL, guards=f'evidence = "off"\ntimeout = 0\n{modes()}')
 BARE = Variant(name="bare pytest-asyncio", arguments=("-p", "no:ci_tools", "-p", "no:timeout"))
-VARIANTS = (
-    BARE,
-    Variant(name="pytest-timeout alone", arguments=("-p", "no:ci_tools", "--timeout", "60")),
-    Variant(name="deadline only", arguments=("--ci-tools-journal", "off"), guards=OFF),
-    Variant(name="journal and deadline", guards=OFF),
-    Variant(name="deadline and leaks", arguments=("--ci-tools-journal", "off")),
-    Variant(name="all but process state", guards=STATELESS),
-    Variant(name="all guards"),
-)
+DEADLINE = Variant(name="deadline, evidence", arguments=NO_JOURNAL, guards=modes())
+EMPTY_BOUNDS = {"all but state": 1.10, "all guards": 1.20}
+WORK_BOUND = 1.05
+START_BOUND_MS = 30.0
 
 
-def cpu_seconds(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> float:
-    """User and system time of one pytest, its children included."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:valkey", "-p", "no:cacheprovider", *arguments]
+def variants(bounds: Mapping[str, float]) -> tuple[Variant, ...]:
+    """Bare, each guard by itself on top of the deadline, then all together."""
+    each = tuple(Variant(name=f"+ {name}", arguments=NO_JOURNAL, guards=modes(*kinds)) for name, kinds in GROUPS.items())
+    return (
+        BARE,
+        Variant(name="pytest-timeout alone", arguments=("-p", "no:ci_tools", "--timeout", "60")),
+        DEADLINE,
+        *each,
+        Variant(name="+ journal", guards=modes()),
+        Variant(name="all but state", guards=modes(*STATELESS), bound=bounds.get("all but state", 0.0)),
+        Variant(name="all guards", bound=bounds.get("all guards", 0.0)),
+    )
+
+
+def measure(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> Cost:
+    """Run one pytest there."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:valkey", "-p", "no:cacheprovider", "-p", "clock", *arguments]
     # As on a user's machine: without its cache pytest would rewrite every module of every plugin each time.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    with subprocess.Popen(command, cwd=folder, env={**inherited, **environ}, stdout=subprocess.DEVNULL) as process:
+    settings = {**inherited, **environ, "PYTHONPATH": str(folder)}
+    with subprocess.Popen(command, cwd=folder, env=settings, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode} in {folder}")
-    return usage.ru_utime + usage.ru_stime
+    seconds = float((folder / "seconds.txt").read_text(encoding="utf-8"))
+    return Cost(tests_s=seconds, total_s=usage.ru_utime + usage.ru_stime)
 
 
-def compare(title: str, suite: str, *, scope: str, tests: int, rounds: int, environ: Mapping[str, str]) -> None:
-    """Print each variant's least time per test and its ratio to the bare one, start-up taken off."""
-    print(f"\n{title}: {tests} tests, {scope} loops, best of {rounds}")
+def rounds_of(
+    chosen: Sequence[Variant], suite: str, *, scope: str, rounds: int, environ: Mapping[str, str]
+) -> dict[str, list[Cost]]:
+    """Every variant once in each round, in turns; the order is reversed every other round."""
+    costs: dict[str, list[Cost]] = {variant.name: [] for variant in chosen}
     with tempfile.TemporaryDirectory() as name:
-        folders = {}
-        for number, variant in enumerate(VARIANTS):
-            for kind, text in (("suite", suite), ("start", NOTHING)):
-                folder = Path(name) / f"{number}-{kind}"
-                folder.mkdir()
-                guards = f"[tool.ci-tools.guards]\n{variant.guards}" if variant.guards else ""
-                (folder / "pyproject.toml").write_text(INI.format(scope=scope, guards=guards), encoding="utf-8")
-                (folder / "test_it.py").write_text(text.format(tests=tests), encoding="utf-8")
-                folders[variant.name, kind] = folder
-        best: dict[tuple[str, str], float] = {}
-        for _ in range(rounds):
-            for variant in VARIANTS:
-                for kind in ("start", "suite"):
-                    key = variant.name, kind
-                    seconds = cpu_seconds(folders[key], variant.arguments, environ)
-                    best[key] = min(seconds, best.get(key, seconds))
-    bare = best[BARE.name, "suite"] - best[BARE.name, "start"]
-    for variant in VARIANTS:
-        net = best[variant.name, "suite"] - best[variant.name, "start"]
-        start_ms = (best[variant.name, "start"] - best[BARE.name, "start"]) * 1000
-        print(f"  {variant.name:24} x{net / bare:5.3f}  {net / tests * 1e6:8.0f} us/test  start-up {start_ms:+6.0f} ms")
+        for number, variant in enumerate(chosen):
+            folder = Path(name, str(number))
+            folder.mkdir()
+            guards = f"[tool.ci-tools.guards]\n{variant.guards}" if variant.guards else ""
+            (folder / "pyproject.toml").write_text(INI.format(scope=scope, guards=guards), encoding="utf-8")
+            (folder / "test_it.py").write_text(suite, encoding="utf-8")
+            (folder / "clock.py").write_text(CLOCK, encoding="utf-8")
+            measure(folder, variant.arguments, environ)  # once for the caches
+        order = list(enumerate(chosen))
+        for turn in range(rounds):
+            for number, variant in order if turn % 2 == 0 else reversed(order):
+                costs[variant.name].append(measure(Path(name, str(number)), variant.arguments, environ))
+    return costs
+
+
+def compare(
+    title: str, chosen: Sequence[Variant], suite: str, *, scope: str, tests: int, rounds: int, environ: Mapping[str, str]
+) -> bool:
+    """Print each variant's ratio to the bare one; whether all bounds were kept."""
+    costs = rounds_of(chosen, suite, scope=scope, rounds=rounds, environ=environ)
+    bare = [cost.tests_s for cost in costs[BARE.name]]
+    print(f"\n{title}: {tests} tests, {scope} loops, median of {rounds} rounds (least … most)")
+    is_kept = True
+    for variant in chosen:
+        seconds = [cost.tests_s for cost in costs[variant.name]]
+        ratios = sorted(mine / theirs for mine, theirs in zip(seconds, bare, strict=True))
+        ratio = statistics.median(ratios)
+        added_us = (statistics.median(seconds) - statistics.median(bare)) / tests * 1e6
+        verdict = "" if not variant.bound else f"  bound {variant.bound:.2f} {'kept' if ratio <= variant.bound else 'BROKEN'}"
+        is_kept = is_kept and not (variant.bound and ratio > variant.bound)
+        print(f"  {variant.name:34} x{ratio:5.3f} ({ratios[0]:.3f} … {ratios[-1]:.3f})  {added_us:+7.0f} us/test{verdict}")
+    return is_kept
+
+
+def compare_starts(rounds: int) -> bool:
+    """Print what the plugin adds to the start of pytest, its end included; whether the bound was kept."""
+    chosen = (BARE, IDLE, DEADLINE, Variant(name="all guards"))
+    costs = rounds_of(chosen, NOTHING, scope="function", rounds=rounds, environ={})
+    bare = [cost.total_s for cost in costs[BARE.name]]
+    print(f"\nstart and end of pytest with one test that does nothing, median of {rounds} rounds")
+    is_kept = True
+    for variant in chosen:
+        added_ms = statistics.median(
+            (mine.total_s - theirs) * 1000 for mine, theirs in zip(costs[variant.name], bare, strict=True)
+        )
+        verdict = ""
+        if variant is IDLE:
+            is_kept = added_ms <= START_BOUND_MS
+            verdict = f"  bound {START_BOUND_MS:.0f} ms {'kept' if is_kept else 'BROKEN'}"
+        print(f"  {variant.name:34} {added_ms:+7.0f} ms{verdict}")
+    return is_kept
 
 
 def main() -> None:
-    """Run both comparisons."""
+    """Run the comparisons."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tests", type=int, default=2000)
+    parser.add_argument("--tests", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["empty", "work"], default=None)
-    parser.add_argument("--scopes", nargs="+", default=["function", "session"])
+    parser.add_argument("--only", choices=["empty", "work", "start"], default=None)
+    parser.add_argument("--scopes", nargs="+", default=["function"])
+    parser.add_argument("--brief", action="store_true", help="without each guard by itself")
+    parser.add_argument("--check", action="store_true", help="end with 1 when a bound is broken")
     options = parser.parse_args()
-    if options.only != "work":
+    kept = []
+    if options.only in (None, "empty"):
         for scope in options.scopes:
-            compare("empty async tests", EMPTY, scope=scope, tests=options.tests, rounds=options.rounds, environ={})
-    if options.only != "empty":
-        from ci_tools.model.service import ServiceKind, ServiceSpec  # noqa: PLC0415 - only this part needs a server
-        from ci_tools.services.redis import start_redis  # noqa: PLC0415 - as above
+            chosen = variants(EMPTY_BOUNDS if scope == "function" else {})
+            chosen = tuple(one for one in chosen if not (options.brief and one.name.startswith("+")))
+            suite = EMPTY.format(tests=options.tests)
+            kept.append(
+                compare("empty async tests", chosen, suite, scope=scope, tests=options.tests, rounds=options.rounds, environ={})
+            )
+    if options.only in (None, "work"):
+        kept.append(compare_work(max(20, options.tests // 20), options.rounds))
+    if options.only in (None, "start"):
+        kept.append(compare_starts(2 * options.rounds))
+    if options.check and not all(kept):
+        raise SystemExit(1)
 
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            with start_redis(ServiceSpec(kind=ServiceKind.REDIS), environ=os.environ, folder=folder) as server:
-                environ = {"BENCH_REDIS_URL": server.url}
-                tests = max(20, options.tests // 20)
-                compare("tests with Redis work", WORK, scope="function", tests=tests, rounds=options.rounds, environ=environ)
+
+def compare_work(tests: int, rounds: int) -> bool:
+    """Tests of 310 tasks and 200 commands against a server of ours."""
+    from ci_tools.model.service import ServiceKind, ServiceSpec  # noqa: PLC0415 - only this part needs a server
+    from ci_tools.services.redis import start_redis  # noqa: PLC0415 - as above
+
+    chosen = (BARE, DEADLINE, Variant(name="all guards", bound=WORK_BOUND))
+    spec = ServiceSpec(kind=ServiceKind.REDIS)
+    with tempfile.TemporaryDirectory() as name, start_redis(spec, environ=os.environ, folder=Path(name)) as server:
+        environ = {"BENCH_REDIS_URL": server.url}
+        suite = WORK.format(tests=tests)
+        return compare("tests with Redis work", chosen, suite, scope="function", tests=tests, rounds=rounds, environ=environ)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,14 @@ KEYS = (
     ),
     Key(
         table="guards",
+        name="allowed-leaks",
+        takes="table of arrays of patterns",
+        default={},
+        meaning="what every test may leave, by kind: regular expressions over a finding's text; one that matches nothing is said",
+        parse=values.parse_patterns,
+    ),
+    Key(
+        table="guards",
         name="evidence",
         takes="mode",
         default=_GUARD.evidence,
@@ -317,6 +325,7 @@ def parse_config(table: Mapping[str, object], *, source: str) -> Config:
         silence_s=guards["silence"],  # type: ignore[arg-type] # as above
         exit_s=guards["exit"],  # type: ignore[arg-type] # as above
         leaks={**_GUARD.leaks, **guards["leaks"]},  # type: ignore[dict-item] # as above
+        allowed_leaks=guards["allowed-leaks"],  # type: ignore[arg-type] # as above
         evidence=guards["evidence"],  # type: ignore[arg-type] # as above
         services=guards["services"],  # type: ignore[arg-type] # as above
         phases=guards["phases"],  # type: ignore[arg-type] # as above

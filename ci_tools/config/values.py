@@ -1,8 +1,9 @@
 """Values of the configuration table: each function takes what TOML gave and gives what is meant, or says what was expected."""
 
 import re
+from collections.abc import Mapping
 
-from ci_tools.model.guard import GuardMode
+from ci_tools.model.guard import LEAK_KINDS, GuardMode
 from ci_tools.model.service import Isolation, Provider, ServiceKind
 
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)?")
@@ -101,6 +102,7 @@ def parse_modes(value: object) -> dict[str, GuardMode]:
     """What a finding of each kind does."""
     if not isinstance(value, dict):
         raise MistakeError('a table of modes, like { task = "error", thread = "warn" }')
+    _require_leak_kinds(value)
     return {kind: parse_mode(mode) for kind, mode in value.items()}
 
 
@@ -116,6 +118,26 @@ def parse_folders(value: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         raise MistakeError('a table of folders, like { "tests/integration" = ["redis"] }')
     return {folder.strip("/"): parse_texts(names) for folder, names in value.items()}
+
+
+def parse_patterns(value: object) -> dict[str, tuple[str, ...]]:
+    """Patterns over a finding's text, by kind of leak."""
+    if not isinstance(value, dict):
+        raise MistakeError('a table of patterns, like { thread = ["^leak .thread.: thread .grpc"] }')
+    _require_leak_kinds(value)
+    patterns = {kind: parse_texts(given) for kind, given in value.items()}
+    for pattern in (each for given in patterns.values() for each in given):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise MistakeError(f"regular expressions, and {pattern!r} is none: {error}") from error
+    return patterns
+
+
+def _require_leak_kinds(table: Mapping[str, object]) -> None:
+    unknown = sorted(set(table) - set(LEAK_KINDS))
+    if unknown:
+        raise MistakeError(f"kinds of leaks ({', '.join(LEAK_KINDS)}), and {', '.join(unknown)} is none")
 
 
 def parse_isolation(value: object) -> Isolation:

@@ -44,6 +44,7 @@ class GuardPolicy:
     ``phases`` maps a phase of a test (``setup``, ``call``, ``teardown``) to a budget of its own, within the test's.
     ``file_s`` is the budget of all tests of one file in one worker, ``collection_s`` that of one file's import and collection;
     0 means none. A test that takes longer than ``slow_s`` is said to be slow and nothing else.
+    ``allowed_leaks`` maps a kind to patterns over a finding's text: what one of them matches may be left by every test.
     ``services`` maps a folder to the services that every test below it declares, as the mark does.
     """
 
@@ -58,5 +59,6 @@ class GuardPolicy:
     slow_s: float = 30.0
     services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     leaks: Mapping[str, GuardMode] = field(default_factory=lambda: dict(LEAK_KINDS))
+    allowed_leaks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     evidence: GuardMode = GuardMode.ERROR
     is_journal_on: bool = True

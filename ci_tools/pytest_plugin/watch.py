@@ -57,7 +57,7 @@ class Watch:
             # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
             guards += (ownership, timeouts)
             if any(mode is not GuardMode.OFF for mode in policy.leaks.values()):
-                findings = Findings(recording, policy.leaks)
+                findings = Findings(recording, policy, say if lists_tests and _is_whole(config) else None)
                 guards += (findings, *leak_guards(ownership, findings, project))
             if policy.evidence is not GuardMode.OFF:
                 guards += (Evidence(provisioning, recording, policy.evidence), HollowGuard(policy.evidence, recording))
@@ -97,3 +97,9 @@ class Watch:
         if self._timeouts is not None:
             self._timeouts.begin_exit(timeout_s)
             atexit.register(self._timeouts.tidy)
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether nobody chose among the tests."""
+    is_chosen = config.option.keyword or config.option.markexpr or getattr(config.option, "deselect", None)
+    return not is_chosen and config.args_source is not pytest.Config.ArgsSource.ARGS

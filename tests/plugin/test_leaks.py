@@ -187,6 +187,20 @@ def test_an_allowance_covers_what_it_matches(tmp_path: Path) -> None:
     assert "matched nothing: remove the mark (issue 3)" in run.output
 
 
+ALLOWED_FOR_ALL = """
+allowed-leaks = { thread = ["thread 'forgotten'", "thread 'never'"] }
+"""
+
+
+def test_the_configuration_allows_by_pattern(tmp_path: Path) -> None:
+    """A pattern of the configuration excuses every test, and one that no test needed is said when all tests ran."""
+    write_suite(tmp_path, {"test_it.py": LEAKS["thread_daemon"].read_text(encoding="utf-8")}, guards=ALLOWED_FOR_ALL)
+    whole, part = run_suite(tmp_path, "-q"), run_suite(tmp_path, "-q", "-k", "innocent")
+    assert (whole.returncode, set(whole.outcomes.values()), whole.leaks) == (0, {Outcome.PASSED}, []), whole.output
+    unused = "\"thread 'never'\" of 'thread' matched nothing in the whole run"
+    assert (unused in whole.output, "matched nothing" in part.output) == (True, False)
+
+
 @pytest.mark.parametrize("mode", ["warn", "off"])
 def test_a_kind_can_be_quieter(tmp_path: Path, mode: str) -> None:
     """A leak of a kind that only warns is said and green; of a kind that is off it is not looked for."""

@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from ci_tools.model.case import Leak, Phase
-from ci_tools.model.guard import GuardMode
+from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.journal import LeakFound
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.recording import Recording
@@ -35,9 +35,15 @@ class _Allowance:
 class Findings(Guard):
     """Collects leaks and turns them into the phase's failure, or a warning, by the mode of their kind."""
 
-    def __init__(self, recording: Recording, modes: Mapping[str, GuardMode]) -> None:
+    def __init__(self, recording: Recording, policy: GuardPolicy, say: Callable[[str], None] | None = None) -> None:
         self._recording = recording
-        self._modes = modes
+        self._modes = policy.leaks
+        self._say = say
+        self._general = [
+            _Allowance(kind=kind, match=pattern, reason="")
+            for kind, patterns in policy.allowed_leaks.items()
+            for pattern in patterns
+        ]
         self._errors: list[str] = []
         self._warnings: list[str] = []
         self._allowances: list[_Allowance] = []
@@ -85,8 +91,17 @@ class Findings(Guard):
             return error
         return LeakError(f"{count} leak{'s' if count > 1 else ''}\n{errors}", pytrace=False)
 
+    def remove(self) -> None:
+        """Say which of the configuration's allowances no test needed; asked only where all tests ran in this process."""
+        for allowance in self._general:
+            if self._say is not None and not allowance.is_used and self.is_on(allowance.kind):
+                what = (
+                    f"ci-tools: guards.allowed-leaks: {allowance.match!r} of {allowance.kind!r} matched nothing in the whole run"
+                )
+                self._say(f"{what}; remove it")
+
     def _is_allowed(self, leak: Leak) -> bool:
-        for allowance in self._allowances:
+        for allowance in (*self._allowances, *self._general):
             if allowance.kind == leak.kind and re.search(allowance.match, render_leak(leak)):
                 allowance.is_used = True
                 return True

@@ -130,10 +130,11 @@ async def test_a_refused_redis_is_named_and_the_database_closed(tmp_path: Path) 
     assert "hush" not in message
 
 
-async def test_an_unusable_database_is_named_without_its_password() -> None:
+async def test_an_unusable_database_is_named_without_its_password(tmp_path: Path) -> None:
     """Without its database the start-up shows the URL with the password hidden, and Redis is never opened."""
     async with silent_port() as port:  # would time out, were it asked
-        app = create_test_app(DATABASE_URL="sqlite+aiosqlite://ada:hush@db.example/app", REDIS_URL=f"redis://127.0.0.1:{port}/0")
+        url = "sqlite+aiosqlite://ada:hush@db.example/app"
+        app = create_test_app(workdir=tmp_path, DATABASE_URL=url, REDIS_URL=f"redis://127.0.0.1:{port}/0")
         message = await fail_to_start(platform_of(app))
     assert message.startswith("startup phase 'database': database sqlite+aiosqlite://ada:***@db.example/app cannot be used")
     assert "check DATABASE_URL" in message

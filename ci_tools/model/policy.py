@@ -16,7 +16,7 @@ DEFAULT_PROFILE = "default"
 class QuarantineEntry:
     """One test that runs and does not gate, as long as it fails in the known way.
 
-    ``test`` is a test ID, ``signature`` the ID of the cause it is known to fail with (``sig-v1:…``), ``expires`` an ISO
+    ``test`` is a test ID, ``signature`` the ID of the cause it is known to fail with (``sig-v2:…``), ``expires`` an ISO
     date: the last day on which the entry counts. ``configuration`` is empty for all of them.
     """
 

@@ -41,7 +41,7 @@ class RuleResult:
 class Cause:
     """One root cause: the failures and errors that share an origin, with one example and how to repeat it.
 
-    ``signature`` is stable and carries its algorithm's version (``sig-v1:…``); ``rule`` is the readable pattern behind
+    ``signature`` is stable and carries its algorithm's version (``sig-v2:…``); ``rule`` is the readable pattern behind
     it, ``aliases`` are the signatures of merged near-twins. ``tests`` are distinct test IDs, ``failures`` and ``errors``
     count results. ``blocks`` says what it rolls up to (``blocks 17 tests``), ``spread`` is ``environment``, ``machine``,
     ``code`` or empty.

@@ -1,5 +1,6 @@
 """Recording: turns what pytest reports into the journal's events."""
 
+import re
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from ci_tools.pytest_plugin.failures import Project, blamed_fixture, failure_of
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import Position, test_id_of
 
+_RAISED = re.compile(r"E +((?:\w+\.)*\w+(?:Error|Exception|Warning|Exit)): (.+)")
+"""The line in which pytest's text says what was raised."""
 _PHASES = {"setup": Phase.SETUP, "call": Phase.CALL, "teardown": Phase.TEARDOWN}
 
 
@@ -202,8 +205,12 @@ class Recording:
 
 
 def _textual_failure(phase: Phase, text: str) -> Failure:
+    """A failure of which only pytest's text is known: a module that cannot be imported is reported so."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return Failure(phase=phase, type_name="", message=lines[-1].strip() if lines else "failed without a word", text=text)
+    last = lines[-1].strip() if lines else "failed without a word"
+    if raised := _RAISED.fullmatch(last):
+        return Failure(phase=phase, type_name=raised[1], message=raised[2], text=text)
+    return Failure(phase=phase, type_name="", message=last, text=text)
 
 
 def _reason_of(report: pytest.TestReport) -> str:

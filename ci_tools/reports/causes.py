@@ -3,17 +3,20 @@
 Works on our journals (exception chains, fixtures) and on any JUnit file (text only). Pure: report in, causes out.
 """
 
+import builtins
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
 from ci_tools.model.report import CollectionError, RunReport
 from ci_tools.model.verdict import Cause
-from ci_tools.reports.signatures import Signature, relative, root_of, signature_of
+from ci_tools.reports.roots import root_of
+from ci_tools.reports.signatures import Signature, base_of, port_of, relative
+from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT
 
 LONGEST_TITLE = 160
 """Characters of a cause's title: one line of a terminal or a table."""
@@ -37,7 +40,8 @@ def find_causes(report: RunReport, *, root: str = "") -> tuple[Cause, ...]:
     Paths in texts below ``root`` are shown relative to it. A test whose call and tear-down failed for two reasons is in
     two causes. Lost tests have the shard that did not report them as their cause.
     """
-    groups = _merge_fixtures(_split_contexts(_merge_near(_group(_grievances(report, root)))))
+    groups = _merge_near(_group(_with_servers([*_grievances(report, root)])))
+    groups = _merge_parametrized(_merge_fixtures(_split_contexts(_split_places(_split_types(groups)))))
     shards = {shard.shard for shard in report.shards}
     causes = [_cause(group, shards, root) for group in groups]
     # Of two that block as many, a file first: how many tests it hides nobody knows.
@@ -82,7 +86,7 @@ def _of_file(error: CollectionError, root: str) -> _Grievance:
     return _Grievance(
         error.path,
         error.failure,
-        signature_of(error.failure, root=root),
+        base_of(error.failure, root=root),
         error.shard,
         error.configuration,
         Outcome.ERROR,
@@ -91,7 +95,7 @@ def _of_file(error: CollectionError, root: str) -> _Grievance:
 
 
 def _of_test(case: Case, attempt: Attempt, failure: Failure, root: str) -> _Grievance:
-    signature = signature_of(failure, root=root)
+    signature = base_of(failure, root=root, test=case.test_id)
     if attempt.outcome in {Outcome.TIMED_OUT, Outcome.CRASHED} and not failure.chain:
         signature = _of_ended(signature, attempt, case)
     return _Grievance(
@@ -115,6 +119,49 @@ def _of_ended(signature: Signature, attempt: Attempt, case: Case) -> Signature:
     return replace(signature, type_name=attempt.outcome.value, place=place)
 
 
+# Servers.
+
+MANY_PORTS = 5
+"""From this many different ports in one kind of failure on, they may be handed out and not chosen."""
+
+KNOWN_PORTS = frozenset(
+    {80, 443, 1433, 1521, 1883, 2181, 2379, 3000, 3306, 4222, 4317, 5000, 5432, 5672, 6379, 8000, 8080, 8086, 8500, 9000, 9092}
+    | {9200, 11211, 15672}
+)
+"""Ports of well-known services: nobody is handed one."""
+
+
+def _with_servers(grievances: Sequence[_Grievance]) -> list[_Grievance]:
+    """Each failure with the server that it was about, where its port was chosen: a port that was handed out is noise."""
+    alike: dict[Signature, list[_Grievance]] = {}
+    for grievance in grievances:
+        alike.setdefault(grievance.signature, []).append(grievance)
+    found: list[_Grievance] = []
+    for signature, members in alike.items():
+        shards_of: dict[str, set[str]] = {}
+        for member in members:
+            for server in member.signature.servers:
+                shards_of.setdefault(server, set()).add(member.shard)
+        fixed = {server: signature.of_server(server) for server in _chosen(shards_of, len(members))}
+        found.extend(_with_server(member, fixed) if fixed else member for member in members)
+    return found
+
+
+def _with_server(grievance: _Grievance, fixed: Mapping[str, Signature]) -> _Grievance:
+    server = next((server for server in grievance.signature.servers if server in fixed), "")
+    return replace(grievance, signature=fixed[server]) if server else grievance
+
+
+def _chosen(shards_of: dict[str, set[str]], count: int) -> set[str]:
+    """The servers on ports that somebody chose: well-known ones, those that two shards share, low ones unless they are many."""
+    is_scattered = len(shards_of) >= MANY_PORTS and len(shards_of) * 3 > count
+    return {
+        server
+        for server, shards in shards_of.items()
+        if port_of(server) in KNOWN_PORTS or len(shards) > 1 or (port_of(server) < FIRST_EPHEMERAL_PORT and not is_scattered)
+    }
+
+
 def _group(grievances: Iterable[_Grievance]) -> list[_Group]:
     groups: dict[Signature, _Group] = {}
     for grievance in grievances:
@@ -133,7 +180,8 @@ def _merge_near(groups: Sequence[_Group]) -> list[_Group]:
     buckets: dict[tuple[object, ...], list[_Group]] = {}
     for group in groups:
         signature = group.signature
-        key = (signature.type_name, signature.hard, signature.details, signature.place)
+        name = signature.type_name.rpartition(".")[2]
+        key = (name, signature.hard, signature.details, signature.server, signature.test and signature.place)
         buckets.setdefault(key, []).append(group)
     merged: list[_Group] = []
     for bucket in buckets.values():
@@ -192,20 +240,75 @@ def _is_data(word: str) -> bool:
     return "<" in word or any(character.isdigit() for character in word) or not any(character.isalpha() for character in word)
 
 
-def _split_contexts(groups: Iterable[_Group]) -> Iterator[_Group]:
-    """Part what was raised from roots alike in different contexts; a failure without one joins the only one there is."""
+# What tells failures with one wording apart.
+
+
+def _split_types(groups: Iterable[_Group]) -> Iterator[_Group]:
+    """Part types of one name in different modules; a bare name that is no built-in joins the only module there is."""
     for group in groups:
-        contexts = {member.signature.context for member in group.members}
-        if len(contexts - {""}) <= 1:
-            yield group
+        yield from _split(group, lambda signature: "" if _is_short(signature.type_name) else signature.type_name)
+
+
+def _is_short(type_name: str) -> bool:
+    return "." not in type_name and not hasattr(builtins, type_name)
+
+
+def _split_places(groups: Iterable[_Group]) -> Iterator[_Group]:
+    """Part what was raised in different places; a failure without a place joins the only one there is."""
+    for group in groups:
+        yield from _split(group, lambda signature: signature.place)
+
+
+def _split_contexts(groups: Iterable[_Group]) -> Iterator[_Group]:
+    """Part what was raised from roots alike in different contexts; one that goes less far out joins the only longer one."""
+    for group in groups:
+        yield from _split(group, lambda signature: signature.context, joint=" < ")
+
+
+def _split(group: _Group, aspect: Callable[[Signature], str], joint: str = "") -> Iterator[_Group]:
+    values = {aspect(member.signature) for member in group.members}
+    if len(values) <= 1:
+        yield group
+        return
+    longest = {value: _longest(value, values, joint) for value in values}
+    if len(set(longest.values())) == 1:
+        yield group
+        return
+    parts: dict[str, list[_Grievance]] = {}
+    for member in group.members:
+        parts.setdefault(longest[aspect(member.signature)], []).append(member)
+    for members in parts.values():
+        known = Counter(member.signature for member in members)
+        signature = min(known, key=lambda one: (-known[one], one.id))
+        yield _Group(signature, members, {one.id for one in known})
+
+
+def _longest(value: str, values: set[str], joint: str) -> str:
+    """The only value that goes on where this one ends; itself where there is none or a choice."""
+    further = {other for other in values if other != value and (not value or (joint and other.startswith(value + joint)))}
+    ends = {other for other in further if not any(joint and one.startswith(other + joint) for one in further)}
+    return next(iter(ends)) if len(ends) == 1 else value
+
+
+def _merge_parametrized(groups: Iterable[_Group]) -> list[_Group]:
+    """Join what one line of one test function compared, with whatever values: its parameters are data."""
+    merged: list[_Group] = []
+    by_line: dict[tuple[object, ...], _Group] = {}
+    for group in groups:
+        lines = {(member.signature.test, member.signature.place) for member in group.members}
+        ((test, place), *others) = lines
+        if not test or others:
+            merged.append(group)
             continue
-        parts: dict[str, list[_Grievance]] = {}
-        for member in group.members:
-            parts.setdefault(member.signature.context, []).append(member)
-        for members in parts.values():
-            known = Counter(member.signature for member in members)
-            signature = min(known, key=lambda one: (-known[one], one.id))
-            yield _Group(signature, members, {one.id for one in known})
+        firm = tuple(token for token in group.signature.hard if token[0] not in "'\"`")
+        twin = by_line.setdefault((test, place, firm), group)
+        if twin is group:
+            merged.append(group)
+        else:
+            twin.members.extend(group.members)
+            twin.aliases |= group.aliases
+            twin.signature = min(twin.signature, group.signature, key=lambda one: one.id)
+    return merged
 
 
 # Fixtures.
@@ -221,7 +324,7 @@ def _merge_fixtures(groups: Iterable[_Group]) -> list[_Group]:
             rest.append(group)
             continue
         signature = group.signature
-        key = (fixture, signature.type_name, signature.hard, signature.details, signature.context)
+        key = (fixture, signature.type_name, signature.hard, signature.details, signature.context, signature.server)
         twin = merged.get(key)
         if twin is None:
             merged[key] = group

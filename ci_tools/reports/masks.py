@@ -40,8 +40,8 @@ _HARD = re.compile(
     | \b(?:got|expected|wanted|returned|received|answered|responded|replied|failed|was)(?:\ with)?[ :=(]+%(known)s%(alone)s
     | \A\(%(known)s\)(?=\s|\Z)
     | (?:Exception|Error):?\ \(%(known)s\)(?!\w)
-    | (?<![\w'])'[A-Za-z_][\w.:/ -]{0,80}'(?![\w'])
-    | (?<![\w"])"[A-Za-z_][\w.:/ -]{0,80}"(?![\w"])
+    | (?<![\w'])'[#.@]?[A-Za-z_][\w.:/ -]{0,80}'(?![\w'])
+    | (?<![\w"])"[#.@]?[A-Za-z_][\w.:/ -]{0,80}"(?![\w"])
     | `[^`\n]{1,80}`
     """.replace("%(status)s", _STATUS)
     .replace("%(known)s", _KNOWN)
@@ -94,6 +94,9 @@ _STATUS_WORDS = re.compile(r"\d\d\d [A-Z]|[=!]=|status|esponse|WinE|[ (:=][2-5]\
 _BESIDE = re.compile(
     r"(?:HTTP )?(?:response |request )?headers\b|\[parameters\b|\[SQL\b|(?:Date|Server|Set-Cookie|ETag):", re.IGNORECASE
 )
+_KEPT_PATH = re.compile(r"\b(?:http|ws)\w*://[^/\s'\"]*(/[^\s'\"<>)\]]*[^\s'\"<>)\].,;:])")
+_KEPT_NAME = re.compile(r"<path>/([\w.-]*\w)")
+_TEMPORARY = re.compile(r"tmp[a-z_]{6,}")
 _REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SPACES = re.compile(r"\s+")
@@ -118,7 +121,16 @@ def mask(message: str) -> tuple[str, tuple[str, ...]]:
         end = found.end()
     parts.append(_soft(message[end:]))
     text = _SPACES.sub(" ", "".join(parts)).strip()
+    if "/" in text:
+        hard.extend(f"'{name}'" for name in _KEPT_NAME.findall(text))
+        hard.extend(_KEPT_PATH.findall(text))
     return _REPEATS.sub(r"\1", text), tuple(sorted(hard))
+
+
+def name_of_file(path: str) -> str:
+    """The last part of a path, empty where it looks made up for the occasion: with digits, or as ``tempfile`` makes them."""
+    name = re.split(r"[\\/]", path.strip().rstrip("/\\"))[-1]
+    return "" if any(map(str.isdigit, name)) or _TEMPORARY.fullmatch(name) else name
 
 
 @lru_cache(maxsize=4096)
@@ -207,12 +219,18 @@ _AUTHORITY = re.compile(r"\A(\w+(?:\+\w+)?)://(?:[^@/\s]*@)?([^/:?#]*)(?::(\d+))
 
 
 def _masked_url(text: str) -> str:
-    """Scheme and host say which service it is; user, password, port and path vary."""
+    """Scheme, host and the path up to its first part that varies say what was asked; user, password, port and query vary."""
     found = _AUTHORITY.match(text)
     scheme, host, port, rest = found.groups() if found else ("", "", None, text)
     host = _VOLATILE.sub(_masked, host)
-    rest = "/".join(_VOLATILE.sub(_masked, part) for part in rest.partition("?")[0].split("/"))
-    return f"{scheme}://{host}{_masked_port(port) if port else ''}{rest}"
+    if not scheme.startswith(("http", "ws")):
+        rest = "/".join(_VOLATILE.sub(_masked, part) for part in rest.partition("?")[0].split("/"))
+        return f"{scheme}://{host}{_masked_port(port) if port else ''}{rest}"
+    kept = takewhile(lambda part: _STEADY.fullmatch(part) is not None, re.split(r"[?#]", rest, maxsplit=1)[0].split("/"))
+    return f"{scheme}://{host}{_masked_port(port) if port else ''}{'/'.join(kept).rstrip('/')}"
+
+
+_STEADY = re.compile(r"[^\d%]{0,40}|v\d{1,2}")
 
 
 _LASTING = re.compile(r"\A(?:/var/run/|/run/|/etc/|/usr/|/dev/)[\w./-]*\Z")

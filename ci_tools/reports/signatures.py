@@ -1,56 +1,33 @@
 """The signature of a failure: what stays of it when ids, times, paths and ports are taken out.
 
-Pure, and made of the failure alone: the same failure has the same signature in every run, on every machine.
+Pure, and made of the failure alone: the same failure has the same signature in every run, on every machine. It is the root
+exception's wording and, as far as that names nothing that could be mended, the server that it was about, or else the place in
+the project's code and what was raised from it.
 """
 
 import hashlib
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from ci_tools.model.case import Failure, Frame
-from ci_tools.reports.masks import mask, names_in
+from ci_tools.model.case import Failure
+from ci_tools.reports.roots import Place, Root, links_of
+from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT, Wording, servers_in, wording_of
 
-VERSION = "sig-v1"
+VERSION = "sig-v2"
 """Part of every signature: whoever changes the masking changes this, so that old ones are not taken for new ones."""
-
-LONGEST_MESSAGE = 500
-"""Characters of a message that are looked at: what differs only behind them is one cause."""
-
-FEW_CHARACTERS = 12
-"""An assertion with fewer letters than this (``assert 3 == 4``) says too little: where it was raised is added."""
-
-FEW_TYPED = 6
-"""The same for other exceptions, whose type says something too."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Root:
-    """The root exception of a failure: its type, its message and where it was raised.
-
-    ``details`` are further lines of the message where it was read out of a text, ``text`` is the traceback as rendered.
-    """
-
-    type_name: str
-    message: str
-    details: str = ""
-    frame: Frame | None = None
-    text: str = ""
-
-    @property
-    def source(self) -> str:
-        """The source line that raised; empty where no text shows it."""
-        return _source(self.text, self.frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """Masked form of a root exception. ``place`` is empty where the message says enough by itself.
+    """Masked form of a root exception.
 
     ``hard`` are the tokens that tell causes apart and may never be masked: errno, HTTP status, exit codes, quoted names;
-    ``details`` are those of the message's further lines. ``context`` is what was raised from a root that names nothing
-    (a refused connection, a time-out): types and hard tokens up to the first that names something.
+    ``details`` are those of the message's further lines. ``server`` is ``host:port`` where the port looks chosen and not handed
+    out. ``place`` (file and function of the project) and ``context`` (what was raised from the root: types and names, outwards)
+    are only set for a root that names nothing. ``servers`` are all that were named, whatever their ports look like; ``test`` is
+    the test function whose own line compared two values. Neither is part of what makes two signatures equal.
     """
 
     type_name: str
@@ -59,231 +36,208 @@ class Signature:
     place: str = ""
     details: tuple[str, ...] = ()
     context: str = ""
+    server: str = ""
+    is_refused: bool = field(default=False, compare=False)
+    servers: tuple[str, ...] = field(default=(), compare=False)
+    test: str = field(default="", compare=False)
 
     @property
     def id(self) -> str:
         """Stable ID: the algorithm's version and 12 hexadecimal digits."""
-        text = "\n".join((self.type_name, self.masked, self.place, *self.details, *filter(None, (self.context,))))
-        return f"{VERSION}:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+        parts = (self.type_name, self.masked, *self.hard, self.place, *self.details, *filter(None, (self.context, self.server)))
+        return f"{VERSION}:{hashlib.sha256(chr(10).join(parts).encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
     @property
     def rule(self) -> str:
         """Readable pattern behind the ID: ``ConnectionRefusedError: connect to * failed``."""
         text = re.sub(r"(?:<[a-z]+>\W*)*<[a-z]+>", "*", self.masked)
         head = f"{self.type_name}: {text}" if self.type_name and self.type_name != text else text or self.type_name
-        head = f"{head} … {' '.join(self.details)}" if self.details else head
+        said = " ".join((*(token for token in self.hard if token not in self.masked), *self.details))
+        head = f"{head} … {said}" if said else head
+        head = f"{head} by {self.server}" if self.server else head
         head = f"{head} at {self.place}" if self.place else head
         return f"{head} in {self.context}" if self.context else head
 
+    def of_server(self, server: str) -> "Signature":
+        """The same, known to be about this server: then neither place nor context matter, and a refusal is a refusal."""
+        if self.is_refused:
+            return replace(
+                self,
+                type_name="ConnectionRefusedError",
+                masked="refused",
+                hard=(),
+                details=(),
+                place="",
+                context="",
+                server=server,
+            )
+        return replace(self, place="", context="", server=server)
 
-def signature_of(failure: Failure, *, root: str = "") -> Signature:
-    """The signature of ``failure``; paths below ``root`` are made relative to it."""
-    origin = root_of(failure)
-    masked, hard, details = _words(origin)
-    place = "" if _says_enough(masked, hard, origin.type_name) else _place(origin, root)
-    is_chained = len(failure.chain) > 1 or (not failure.chain and "exception" in failure.text)
-    context = _context(failure) if is_chained and not _names_something(origin.type_name, masked, (*hard, *details)) else ""
-    return Signature(
-        type_name=_short_type(origin.type_name), masked=masked, hard=hard, place=place, details=details, context=context
+
+def signature_of(failure: Failure, *, root: str = "", test: str = "") -> Signature:
+    """The signature of ``failure`` by itself; paths below ``root`` are made relative to it, ``test`` is the failing test's ID."""
+    signature = base_of(failure, root=root, test=test)
+    server = next((server for server in signature.servers if port_of(server) < FIRST_EPHEMERAL_PORT), "")
+    return signature.of_server(server) if server else signature
+
+
+def port_of(server: str) -> int:
+    """The port of ``host:port``."""
+    return int(server.rpartition(":")[2])
+
+
+def base_of(failure: Failure, *, root: str = "", test: str = "") -> Signature:
+    """The signature of ``failure`` where no server is known: ``of_server`` makes it one of a server."""
+    links = links_of(failure)
+    said = wording_of(links[0].type_name, links[0].message)
+    signature = Signature(
+        type_name=said.type_name,
+        masked=said.masked,
+        hard=said.hard,
+        details=said.details,
+        servers=said.servers,
+        is_refused=said.is_refused,
     )
+    if _HANGS.search(said.type_name) or _HUNG.match(said.masked):
+        return replace(
+            signature, type_name="timed out", masked="timed out", hard=(), details=(), place=_hung_at(links, root, test)
+        )
+    if said.is_bare:
+        return _compared(signature, said, links[0], root, test)
+    if not said.is_generic:
+        return signature
+    outer = [wording_of(link.type_name, link.message) for link in links[1:]]
+    servers = said.servers or next((other.servers for other in outer if other.servers), ())
+    if said.is_refused and not servers:
+        servers = _servers_in_source(links, root)
+    if _is_own_type(said.type_name) and said.masked != said.type_name:
+        return replace(signature, servers=servers)
+    context, is_named = _context(outer)
+    return replace(signature, place="" if is_named else _place(links, root), context=context, servers=servers)
 
 
-def root_of(failure: Failure) -> Root:
-    """The exception that a failure began with, out of its chain or, for foreign reports, out of its text."""
-    if failure.chain:
-        link = failure.chain[-1]
-        return Root(type_name=link.type_name, message=link.message, frame=failure.frame or link.frame, text=failure.text)
-    return _root_of_text(failure)
-
-
-# Foreign text.
-
-_BORDER = re.compile(
-    r"\n\s*(?:The above exception was the direct cause of the following exception"
-    r"|During handling of the above exception, another exception occurred):\s*\n"
+_HANGS = re.compile(r"(?:\A|\.)TimedOutError\Z")
+_HUNG = re.compile(r"(?:Failed: )?Timeout \(?>?\s?<n>\)? from pytest-timeout")
+_TEST_FILE = re.compile(
+    r"(?:\A|[\\/])(?:test_[^\\/]*|[^\\/]*_test|[^\\/]*[.-](?:test|spec|cy|e2e)|[^\\/]*Tests?|[^\\/]*Spec)\.\w+\Z"
 )
-_WRAPPERS = (
-    re.compile(r'\A\s*failed on (?:setup|call|teardown) with "(.*)"\s*\Z', re.DOTALL),
-    re.compile(r"\A\s*(?:Also )?[Pp]arent suite (?:setup|teardown) failed:\s*(.*)\Z", re.DOTALL),
-    re.compile(r"\A\s*(?:Suite|Test|Keyword) (?:setup|teardown) failed:\s*(.*)\Z", re.DOTALL | re.IGNORECASE),
-    re.compile(
-        r"\A\s*(?:Setup|Teardown|beforeAll|beforeEach|afterAll|afterEach) (?:hook )?(?:failed|error):\s*(.*)\Z", re.DOTALL
-    ),
+_TEST_FUNCTION = re.compile(r"\Atest(?:[_A-Z].*)?\Z")
+_TRANSPORT = re.compile(
+    r"(?:Connect\w*|Timeout\w*|Cancel\w*|Network\w*|Transport\w*|Protocol\w*|Read\w*|Write\w*|Pool\w*)(?:Error|Exception|Timeout)?\Z"
+    r"|Timeout\w*\Z"
 )
-_ERROR_LINE = re.compile(r"^E(?:  +(\S.*)| *)$", re.MULTILINE)
-_TYPED = re.compile(
-    r"\A((?:[A-Za-z_]\w*\.)*[A-Z_a-z]\w*(?:Error|Exception|Warning|Exit|Interrupt|Timeout|Failed|Refused|Unavailable|Fault))(?::\s|\Z)"
-)
-_DOTTED = re.compile(r"\A((?:[a-z_]\w*\.)+(?:[A-Z]\w*|\w*error))(?::\s|\Z)")
-_PLACE = re.compile(r"^([^\s:][^:\n]*):(\d+): *(?:in (\S+)|[\w.]+)? *$", re.MULTILINE)
-_FILE = re.compile(r'^\s*File "([^"\n]+)", line (\d+), in (\S+)', re.MULTILINE)
-_NOT_OURS = re.compile(
-    r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]Lib[\\/]|(?:\A|[\\/])\.?venv[\\/]|hostedtoolcache|<frozen|\A<"
-    r"|/threading\.py|/asyncio/|importlib/__init__\.py"
+_TAKEN = re.compile(
+    r"\A(?:return|await|yield|raise|assert)\s+|\A[\w, .\[\]'\"]+(?::[^=]+)?=(?!=)\s*|\s*#.*\Z|\A(?:async )?with\s+"
 )
 
 
-def _root_of_text(failure: Failure) -> Root:
-    text = failure.text
-    type_name, message, details = failure.type_name, _unwrap(failure.message), ""
-    first = text
-    if "exception" in text and (border := _BORDER.search(text)):
-        first = text[: border.start()]
-        line, more = _error_block(first)
-        if line:
-            type_name, message = _type_and_message(line, "")
-            details = more
-    elif not message.strip():
-        type_name, message = _type_and_message(_error_line(text) or _last_line(text), type_name)
-    if not type_name or type_name == "AssertionError" or message.startswith(f"{type_name}:"):
-        type_name, message = _type_and_message(message, type_name)
-    frame = failure.frame
-    if frame is None or _NOT_OURS.search(frame.path):
-        frame = _frame(first) or frame
-    return Root(type_name=type_name, message=message, details=details, frame=frame, text=first)
-
-
-def _unwrap(message: str) -> str:
-    for _ in range(4):
-        for wrapper in _WRAPPERS:
-            if found := wrapper.match(message):
-                message = found[1]
-                break
-        else:
-            return message
-    return message
-
-
-def _error_line(text: str) -> str:
-    return _error_block(text)[0]
-
-
-def _error_block(text: str) -> tuple[str, str]:
-    """The last block of lines that pytest marks with E: the exception's type and the head of its message, and the rest."""
-    block: list[str] = []
-    previous_end = -2
-    for found in _ERROR_LINE.finditer(text):
-        if found.start() > previous_end + 1:
-            block.clear()
-        block.append(found[1] or "")
-        previous_end = found.end()
-    return (block[0].strip(), "\n".join(block[1:])) if block else ("", "")
-
-
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
-
-
-def _type_and_message(line: str, fallback: str) -> tuple[str, str]:
-    typed = _TYPED.match(line) or _DOTTED.match(line)
-    if typed is None:
-        return fallback, line
-    return typed[1], line[typed.end() :].strip()
-
-
-def _frame(text: str) -> Frame | None:
-    places = [(path, int(line), function) for path, line, function in _PLACE.findall(text)]
-    if not places:
-        places = [(path, int(line), function) for path, line, function in _FILE.findall(text)]
-    own = [place for place in places if not _NOT_OURS.search(place[0])]
-    if not own:
-        return None
-    path, line, function = own[-1]
-    return Frame(path=path, line=line, function=function)
-
-
-def _source(text: str, frame: Frame | None) -> str:
-    """The source line that pytest marks as the one that raised, in the frame where the text shows that frame."""
-    if frame is not None and (shown := text.find(f"{frame.path}:{frame.line}:")) > 0:
-        text = text[:shown]
-    at = text.rfind("\n>")
-    if at < 0:
-        return text[1:].split("\n", 1)[0].strip() if text.startswith(">") else ""
-    return text[at + 2 :].split("\n", 1)[0].strip()
-
-
-def _short_type(type_name: str) -> str:
-    return type_name.removeprefix("builtins.")
-
-
-def _first_words(message: str, type_name: str) -> str:
-    """The part of a message that names the cause: its first line, and the next where the first only announces it."""
-    lines = [line.strip() for line in message[:LONGEST_MESSAGE].splitlines() if line.strip()]
-    if not lines:
-        return type_name if not message.strip() else ""
-    head = lines[0]
-    if head.endswith(":") and len(lines) > 1:
-        head = f"{head} {lines[1]}"
-    return head
-
-
-def _words(origin: Root) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """The masked head of a message, its hard tokens, and those of its further lines that the head does not have."""
-    head = _first_words(origin.message, origin.type_name)
-    masked, hard = mask(head)
-    _, _, more = origin.message.strip().partition("\n")
-    rest = f"{more}\n{origin.details}".strip()
-    if not rest:
-        return masked, hard, ()
-    known = {token.strip("'\"`") for token in hard}
-    names = names_in(f"assert \n{rest}" if head.startswith("assert ") else rest)
-    return masked, hard, tuple(name for name in names if name.strip("'") not in known)
-
-
-# Roots that name nothing.
-
-_TRANSPORT = re.compile(r"(?:Connect\w*|Timeout\w*|Cancel\w*|Network\w*|Transport\w*|Read|Write)(?:Error|Exception)?\Z|Timeout\Z")
-_ERROR_NUMBER = re.compile(r"\W*(?:Errno|errno|WinError|winerror|Error)\b|['\"`]localhost['\"`]")
-_NAMING = re.compile(r"\w+://[\w.-]*|\b\d{4,5}\b|<path>/[\w.]+")
-
-
-def _names_something(type_name: str, masked: str, hard: Iterable[str]) -> bool:
-    """Whether an exception says what it was about: a type of its own, a name, a status, a known port or a file."""
+def _is_own_type(type_name: str) -> bool:
+    """Whether the type itself says what went wrong: one of a library or of the project, and none of a transport."""
     module, _, name = type_name.rpartition(".")
-    if module and module.partition(".")[0] not in sys.stdlib_module_names and not _TRANSPORT.match(name):
-        return True
-    return any(not _ERROR_NUMBER.match(token) for token in hard) or _NAMING.search(masked) is not None
+    return bool(module) and module.partition(".")[0] not in sys.stdlib_module_names and not _TRANSPORT.match(name)
 
 
-def _context(failure: Failure) -> str:
-    """Types and hard tokens of what was raised from the root, outwards, up to the first that names something."""
+def _context(outer: Sequence[Wording]) -> tuple[str, bool]:
+    """Types and names of what was raised from the root, outwards, and whether the last of them names something."""
     said: list[str] = []
-    for outer in _outer(failure):
-        masked, hard, details = _words(outer)
-        said.append(" ".join((_short_type(outer.type_name), *hard, *details, *_NAMING.findall(masked))))
-        if _names_something("", masked, (*hard, *details)):
+    is_named = False
+    for wording in outer:
+        said.append(" ".join((wording.type_name, *wording.hard, *wording.details)))
+        is_named = any(token[0] in "'\"`" for token in wording.hard)
+        if is_named:
             break
-    return " < ".join(said)
+    return " < ".join(said), is_named
 
 
-def _outer(failure: Failure) -> Iterator[Root]:
-    """The exceptions that were raised from the root, the nearest first."""
-    if failure.chain:
-        yield from (Root(type_name=link.type_name, message=link.message) for link in reversed(failure.chain[:-1]))
-    elif "exception" in failure.text:
-        root, *outer = (_error_block(section) for section in _BORDER.split(failure.text))
-        for line, more in outer if root[0] else ():
-            type_name, message = _type_and_message(line, "")
-            if type_name or message:
-                yield Root(type_name=type_name, message=message, details=more)
+def _places(link: Root, root: str) -> list[Place]:
+    """Where the project's code stood, the innermost last."""
+    ours = [place for place in link.places() if place.is_ours]
+    if not ours and link.frame is not None:
+        frame = Place(path=link.frame.path, function=link.frame.function.rpartition(".")[2], source="")
+        ours = [frame] if frame.is_ours else []
+    return [replace(place, path=relative(place.path, root)) for place in ours]
 
 
-_EMPTY_WORDS = re.compile(r"<[a-z]+>|\b(?:assert|not|is|in|and|or|None|True|False)\b")
+def _is_test(place: Place) -> bool:
+    """Whether it is a test's own code, and none that tests share."""
+    is_named_so = not place.path.endswith(".py") or not place.function or _TEST_FUNCTION.match(place.function) is not None
+    return is_named_so and _TEST_FILE.search(place.path) is not None
 
 
-def _says_enough(masked: str, hard: tuple[str, ...], type_name: str) -> bool:
-    is_assertion = not type_name or type_name.endswith(("AssertionError", "Failed"))
-    if hard and (not is_assertion or any(token[0].isdigit() for token in hard)):
-        return True
-    letters = sum(map(str.isalpha, _EMPTY_WORDS.sub("", masked)))
-    return letters >= (FEW_CHARACTERS if is_assertion else FEW_TYPED)
+def _short(path: str) -> str:
+    """The file and its folder: checkouts lie in different places."""
+    return "/".join(path.split("/")[-2:])
 
 
-def _place(origin: Root, root: str) -> str:
-    source = origin.source
-    if origin.frame is None:
-        return source
-    return f"{relative(origin.frame.path, root)}:{source or origin.frame.function or origin.frame.line}"
+def _plain_source(source: str) -> str:
+    """A source line without what its value is taken for."""
+    previous = ""
+    while source != previous:
+        previous, source = source, _TAKEN.sub("", source)
+    return source.rstrip(":; ")
+
+
+def _place(links: Sequence[Root], root: str) -> str:
+    """File and function of the innermost code of the project; a test's own line where only that is known."""
+    for link in links:
+        ours = _places(link, root)
+        if not ours:
+            continue
+        place = ours[-1]
+        if _is_test(place):
+            return _plain_source(place.source or link.marked)
+        return f"{_short(place.path)}:{place.function or _plain_source(place.source or link.marked)}"
+    return _plain_source(links[0].marked) if links[0].text else ""
+
+
+def _servers_in_source(links: Sequence[Root], root: str) -> tuple[str, ...]:
+    """The server that the project's lines name, the innermost that names one: many clients do not say whom they called."""
+    for link in links:
+        for place in reversed(_places(link, root)):
+            if found := servers_in(place.source) or tuple(f":{port}" for port in _PORT.findall(place.source)):
+                return found
+    return ()
+
+
+def _hung_at(links: Sequence[Root], root: str, test: str) -> str:
+    """Where a test that took too long stood: also in its own code."""
+    for link in links:
+        if ours := _places(link, root):
+            return f"{_short(ours[-1].path)}:{ours[-1].function or _plain_source(ours[-1].source)}"
+    return test.partition("[")[0]
+
+
+def _compared(signature: Signature, said: Wording, origin: Root, root: str, test: str) -> Signature:
+    """A bare comparison: its line tells what was compared; in code that tests share, the values do too."""
+    function = test.partition("[")[0]
+    ours = _places(origin, root)
+    source = _plain_source((ours[-1].source if ours else "") or origin.marked)
+    if ours and not _is_test(ours[-1]):
+        place = f"{_short(ours[-1].path)}:{ours[-1].function}:{source}"
+        return replace(signature, place=place, hard=(*signature.hard, *said.compared))
+    if _CALL.search(source):
+        plain = _LITERAL.sub("*", source)
+        # Where the line gives other values, other ones come out.
+        return replace(
+            signature, place=plain, test=function, hard=signature.hard if plain != source else (*signature.hard, *said.compared)
+        )
+    if not source and (called := _CALLED.search(origin.message)):
+        return replace(signature, place=called[1], test=function)
+    path = _short(ours[-1].path) if ours else ""
+    line = source or (ours[-1].function if ours else "")
+    place = f"{path}:{line}" if path and line else line or function
+    return replace(signature, place=place, test=function, hard=(*signature.hard, *said.compared))
+
+
+_CALLED = re.compile(r"^ *\+ +where .* = <(?:bound method|function) ([\w.]+)", re.MULTILINE)
+_LITERAL = re.compile(r"(?<!\w)(?:[bruf]{0,2}(?:'[^'\n]*'|\"[^\"\n]*\")|-?\d[\d_.]*)(?!\w)")
+_PORT = re.compile(r"[(,=]\s*(\d{4,5})\s*[,)]")
+
+
+_CALL = re.compile(
+    r"(?<![\w.])(?!(?:len|list|set|sorted|dict|str|int|float|tuple|isinstance|all|any|sum|repr|bool|type|abs|min|max|expect|not|in"
+    r"|is|and|or|range|round|next|iter|response|resp|res|r|result|self|client)\b)(?:\w+\.)*\w+\("
+)
 
 
 def relative(path: str, root: str) -> str:

@@ -1,0 +1,359 @@
+"""The exceptions behind a failure, the root first, in one form whoever wrote them down.
+
+A journal gives a chain; a JUnit file gives text: pytest's long, short, native and line tracebacks, exception groups, and what
+the runners of other languages print. Each link has its type, its whole message and its places, as far as they are known.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from ci_tools.model.case import Failure, Frame
+
+LONGEST_SECTION = 60_000
+"""Characters of one traceback that are read, from its end: the place that raised stands there."""
+
+_BORDER = re.compile(
+    r"\n[ |]*(?:The above exception was the direct cause of the following exception"
+    r"|During handling of the above exception, another exception occurred):[ |]*\n"
+)
+_JOINT = re.compile(r"\n[ |]*(The above|During handling of the above) exception[ ,]")
+_WRAPPERS = (
+    re.compile(r'\A\s*failed on (?:setup|call|teardown) with "(.*?)"?\s*\Z', re.DOTALL),
+    re.compile(r"\A\s*(?:Also )?[Pp]arent suite (?:setup|teardown) failed:\s*(.*)\Z", re.DOTALL),
+    re.compile(r"\A\s*(?:Suite|Test|Keyword) (?:setup|teardown) failed:\s*(.*)\Z", re.DOTALL | re.IGNORECASE),
+    re.compile(
+        r"\A\s*(?:Setup|Teardown|beforeAll|beforeEach|afterAll|afterEach) (?:hook )?(?:failed|error):\s*(.*)\Z", re.DOTALL
+    ),
+)
+_ERROR_LINE = re.compile(r"^E(?: ( +)([^ \n].*)| *)$", re.MULTILINE)
+_NAME = r"(?:[A-Za-z_]\w*\.)*(?:<locals>\.)?[A-Za-z_]\w*"
+_TYPED = re.compile(
+    r"\A((?:[A-Za-z_]\w*\.)*(?:<locals>\.)?\w*(?:Error|Exception|Warning|Exit|Interrupt|Timeout|Failed|Failure|Refused|Unavailable"
+    r"|Fault|Group|Iteration))(?::\s|:?\Z)"
+)
+_ANY_TYPE = re.compile(rf"\A({_NAME})(?::\s|\Z)")
+_DOTTED = re.compile(r"\A((?:[a-z_]\w*\.)+(?:<locals>\.)?(?:_*[A-Z]\w*|\w*error|timeout))(?::\s|\Z)")
+_FAILED = re.compile(r"\A(Failed): (?=DID NOT RAISE|Timeout|\S)")
+_PLACE = re.compile(r"^([^\s:>|][^:\n]*|[A-Za-z]:[^:\n]+):(\d+): *(?:in (\S+)|([\w.]+))?(?:: [^\n]*)? *$", re.MULTILINE)
+_MISSING = re.compile(r"\s*fixture '([^'\n]+)' not found")
+_CRASH = re.compile(r"[^\s>][^\n]*:\d+: ([\w.]+)\s*\Z")
+_NATIVE = re.compile(r'^[ |]*File "([^"\n]+)", line (\d+), in (\S+)\n?([^\n]*)', re.MULTILINE)
+_TRACEBACK = "Traceback (most recent call last):"
+_DEF = re.compile(r"^[>E ]?\s*(?:async )?def (\w+)\(", re.MULTILINE)
+_MARKED = re.compile(r"^>\s*(?:\d+ \|)?\s*(\S.*)$", re.MULTILINE)
+_MARGIN = re.compile(r"^ *(?:[|+][-+ |]*(?:\d+ -+)?|-+)? ?", re.MULTILINE)
+_CUT = re.compile(r"\n?\[\+\d+ more lines?[^\]\n]*\]?\s*\Z")
+_NOT_OURS = re.compile(
+    r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]Lib[\\/]|(?:\A|[\\/])\.?venv[\\/]|hostedtoolcache|<frozen|\A<"
+    r"|/threading\.py|/asyncio/|importlib/__init__\.py|(?:\A|/)node_modules/|\Anode:|\Ainternal/|\.tox/|\.nox/|/rustc/|/vendor/"
+)
+# Other languages: what a stack line looks like, and which classes are no project's.
+_STACK = re.compile(
+    r"^\s+at (?:async )?(?:(?P<js>[^\s(][^(\n]*?) \()?(?:file://)?(?P<jsfile>[^\s():]*[/.][^\s():]*):\d+:\d+\)?\s*$"
+    r"|^\s+at (?P<java>[\w.$]+)\.(?P<method>[\w$<>]+)\((?P<javafile>\w+\.(?:java|kt|scala|groovy)):\d+\)"
+    r"|^\s+at (?P<net>[\w.<>`]+)\([^)\n]*\) in (?P<netfile>.+):line \d+"
+    r"|panicked at (?:'[^'\n]*', )?(?P<rust>[\w./\\-]+\.rs):\d+:\d+"
+    r"|^\s+(?P<go>[\w./-]+\.go):\d+(?::|\s)"
+    r"|^(?P<php>/[^\s:]+\.php):\d+$",
+    re.MULTILINE,
+)
+_LIBRARY_CLASS = re.compile(
+    r"(?:java|javax|jdk|sun|com\.sun|kotlin|kotlinx|scala|org\.(?:junit|apache|springframework|hibernate|postgresql|opentest4j"
+    r"|mockito|gradle|assertj|hamcrest|testng)|io\.(?:netty|grpc|lettuce)|reactor|okhttp3|com\.(?:zaxxer|fasterxml|google)|redis)\."
+)
+_TOLD = re.compile(r"^\s+[\w./-]+\.go:\d+: (.+)|panicked at \S+:\d+:\d+:\n(.+)", re.MULTILINE)
+_CAUSED = re.compile(r"^(?:\s*Caused by|\s*\[?cause\]?): (.+)$", re.MULTILINE)
+_JS_TYPE = re.compile(r"\A(\w*(?:Error|Exception))(?: \[(\w+)\])?: ")
+_PYTEST_OWN = frozenset({"", "testCodeFailure", "Error", "error", "failure", "Failure", "AssertionError", "rerun"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A line of a traceback: its file, its function (without its class) and its source, each empty where unknown."""
+
+    path: str
+    function: str = ""
+    source: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it lies in the project and not in a library or in the language itself."""
+        return not _NOT_OURS.search(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """One exception of a failure: its type, its message with all lines, and where it was raised.
+
+    ``frame`` is the place that the journal or the reader knew, ``text`` the traceback as rendered.
+    """
+
+    type_name: str
+    message: str
+    frame: Frame | None = None
+    text: str = ""
+
+    def places(self) -> tuple[Place, ...]:
+        """The lines of the traceback, the innermost last; the recorded frame where no text shows any."""
+        return _places(self.text[-LONGEST_SECTION:])
+
+    @property
+    def marked(self) -> str:
+        """The source line that the text marks as the one that raised; empty where it shows none."""
+        found = _MARKED.findall(self.text[-LONGEST_SECTION:])
+        return found[-1].strip() if found else ""
+
+
+def root_of(failure: Failure) -> Root:
+    """The exception that a failure began with, out of its chain or, for foreign reports, out of its text."""
+    return links_of(failure)[0]
+
+
+def links_of(failure: Failure) -> tuple[Root, ...]:
+    """The exceptions of a failure, the root first, each next one raised from or during the one before. Never empty."""
+    sections = _BORDER.split(failure.text) if "exception" in failure.text else [failure.text]
+    if failure.chain and not _is_group(failure.chain[-1].type_name) and failure.chain[-1].type_name not in _COLLECTING:
+        links = [
+            Root(
+                type_name=canonical(link.type_name),
+                message=link.message,
+                frame=link.frame,
+                text=sections[index] if len(sections) == len(failure.chain) else "",
+            )
+            for index, link in enumerate(reversed(failure.chain))
+        ]
+        if len(sections) != len(failure.chain):
+            links[0] = replace(links[0], frame=failure.frame or links[0].frame, text=sections[0])
+    else:
+        links = [found for section in sections if (found := _raised(section)) is not None] if failure.text else []
+        if len(links) == len(sections) > 1:
+            pass
+        elif links and _may_be_read(failure):
+            links = links[:1] if len(sections) == 1 else links
+        else:
+            links = [_said(failure, sections[0])]
+        if failure.frame is not None:
+            links[0] = replace(links[0], frame=failure.frame)
+    if missing := _NO_FIXTURE.match(links[0].message) if links[0].type_name == "FixtureLookupError" else None:
+        links[0] = replace(links[0], message=f"fixture '{missing[1]}' not found")
+    if len(links) == len(sections) > 1:
+        joints = ["During" in joint for joint in _JOINT.findall(failure.text)]
+        while len(links) > 1 and joints and joints.pop(0) and _is_only_first_try(*links[:2]):
+            links = links[1:]
+    while len(links) > 1 and links[0].type_name.endswith("CancelledError"):  # how a time-out works, not why there was one
+        links = [replace(links[1], text=links[1].text or links[0].text, frame=links[1].frame or links[0].frame), *links[2:]]
+    return tuple(links)
+
+
+def _is_only_first_try(first: Root, second: Root) -> bool:
+    """Whether the first exception only led to another way (a key that is not cached), on which the second, real one, was met."""
+    if first.type_name.rpartition(".")[2] not in _FIRST_TRIES:
+        return False
+    places = second.places()
+    return bool(places) and not (places[-1].is_ours and places[-1].source.startswith("raise"))
+
+
+_FIRST_TRIES = frozenset({"KeyError", "IndexError", "AttributeError", "LookupError", "StopIteration", "Empty", "BlockingIOError"})
+
+
+def canonical(type_name: str) -> str:
+    """One name for one type: without ``builtins``, and built-in where it is only a second name of a built-in."""
+    return _ALIASES.get(type_name) or type_name.removeprefix("builtins.")
+
+
+_NO_FIXTURE = re.compile(r"\('([^'\n]+)', <")
+_COLLECTING = frozenset({"_pytest.nodes.Collector.CollectError", "CollectError"})
+_ALIASES = {
+    "asyncio.exceptions.TimeoutError": "TimeoutError",
+    "asyncio.TimeoutError": "TimeoutError",
+    "concurrent.futures._base.TimeoutError": "TimeoutError",
+    "concurrent.futures.TimeoutError": "TimeoutError",
+    "socket.timeout": "TimeoutError",
+    "IOError": "OSError",
+    "EnvironmentError": "OSError",
+    "unittest.case.failureException": "AssertionError",
+    "_pytest.outcomes.Failed": "Failed",
+    "_pytest.fixtures.FixtureLookupError": "FixtureLookupError",
+}
+
+
+def _is_group(type_name: str) -> bool:
+    return type_name.rpartition(".")[2] in {"ExceptionGroup", "BaseExceptionGroup"}
+
+
+def _may_be_read(failure: Failure) -> bool:
+    """Whether the text says more of what was raised than type and message do: pytest's does, a log below a sentence does not."""
+    text = failure.text
+    return _TRACEBACK in text or failure.type_name in _PYTEST_OWN or bool(_ERROR_LINE.search(text)) or bool(_CAUSED.search(text))
+
+
+def _said(failure: Failure, text: str) -> Root:
+    """The exception that type and message tell of, where the text has none of its own."""
+    type_name, message = canonical(failure.type_name), _CUT.sub("", _unwrap(failure.message))
+    message = message.removeprefix("E   ")
+    if told := _TOLD.search(text) if message.strip() in {"", "Failed"} or " panicked at " in message else None:
+        message = told[1] or told[2]
+    elif not message.strip() and not (type_name and "\n\tat " in text):
+        type_name, message = type_and_message(_last_line(text), type_name)
+    elif (
+        type_name in _PYTEST_OWN or message.startswith((f"{type_name}:", f"{type_name.rpartition('.')[2]}:")) or type_name == "in"
+    ):
+        type_name, message = type_and_message(message, type_name)
+    return Root(type_name=canonical(type_name), message=message, text=text)
+
+
+def _unwrap(message: str) -> str:
+    for _ in range(4):
+        for wrapper in _WRAPPERS:
+            if found := wrapper.match(message):
+                message = found[1]
+                break
+        else:
+            return message
+    return message
+
+
+def _raised(section: str) -> Root | None:
+    """What one traceback ends with; None where it ends with nothing that can be read."""
+    if "xception Group Traceback" in section and (leaf := _of_group(section)):
+        return leaf
+    tail = section[-LONGEST_SECTION:]
+    if block := _error_block(tail):
+        return _of_block(section, block)
+    if _TRACEBACK in tail:
+        return _of_native(tail)
+    if causes := _CAUSED.findall(tail):
+        at = tail.rfind(causes[-1])
+        typed = _JS_TYPE.match(causes[-1])
+        type_name, message = (
+            (typed[1], causes[-1][typed.end() :]) if typed else type_and_message(causes[-1], "", is_sure="." in causes[-1])
+        )
+        return Root(type_name=type_name, message=message, text=tail[at:])
+    return None
+
+
+def _of_block(section: str, block: list[str]) -> Root:
+    """The exception of a block of lines marked with E, pytest's own way to show one."""
+    if missing := _MISSING.match(block[0]):
+        return Root(type_name="FixtureLookupError", message=f"fixture '{missing[1]}' not found", text="")
+    crash = _CRASH.match(section[section.rstrip().rfind("\n") + 1 :])
+    hint = crash[1] if crash else ""
+    head = block[0].strip()
+    if head.startswith('File "'):  # a SyntaxError shows its own file, line and caret first
+        head = next((line.strip() for line in reversed(block) if _TYPED.match(line.strip())), head)
+        block = [head]
+    type_name, message = type_and_message(head, hint if "." not in hint else "", hint=hint)
+    if message.startswith("assert ") and type_name in {"", hint}:
+        type_name = "AssertionError"
+    return Root(type_name=canonical(type_name), message="\n".join((message, *block[1:])), text=section)
+
+
+def _of_native(section: str) -> Root | None:
+    lines = section[section.rfind(_TRACEBACK) :].splitlines()[1:]
+    at = next((index for index, line in enumerate(lines) if line and not line[0].isspace()), None)
+    if at is None:
+        return None
+    type_name, message = type_and_message(lines[at].strip(), "", is_sure=True)
+    return Root(type_name=canonical(type_name), message="\n".join((message, *lines[at + 1 :])).rstrip(), text=section)
+
+
+def _of_group(section: str) -> Root | None:
+    """The first exception inside an exception group, innermost."""
+    plain = _MARGIN.sub("", section[: 4 * LONGEST_SECTION])
+    for part in re.split(r"^(?=Exception Group Traceback|Traceback \(most)|^-{6,}$", plain, flags=re.MULTILINE):
+        if part.startswith(_TRACEBACK):
+            indented = "\n".join(f"  {line}" if line.startswith('File "') else line for line in part.splitlines())
+            if found := re.search(rf"^({_NAME})(?::\s(.*))?$", _without_places(indented), re.MULTILINE):
+                return Root(type_name=canonical(found[1]), message=found[2] or "", text=indented)
+    return None
+
+
+def _without_places(text: str) -> str:
+    """A traceback without its ``File`` lines, and without the source line and the carets below each."""
+    kept: list[str] = []
+    skip = 0
+    for line in text.splitlines()[1:]:
+        if line.lstrip().startswith('File "'):
+            skip = 2
+        elif skip and (skip == 2 or not line.strip(" ^~")):  # noqa: PLR2004 - the line right below
+            skip -= 1
+        else:
+            kept.append(line)
+            skip = 0
+    return "\n".join(kept)
+
+
+def _error_block(text: str) -> list[str]:
+    """The last block of lines that pytest marks with E: the exception's type and message."""
+    block: list[str] = []
+    previous_end = -2
+    margin = 0
+    for found in _ERROR_LINE.finditer(text):
+        if found.start() > previous_end + 1:
+            block.clear()
+            margin = len(found[1] or "")
+        block.append(" " * (len(found[1] or "") - margin) + (found[2] or ""))
+        previous_end = found.end()
+    return block
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def type_and_message(line: str, fallback: str, *, hint: str = "", is_sure: bool = False) -> tuple[str, str]:
+    """Type and message of a line like ``package.SomeError: words``; ``hint`` is the short name that the type must have."""
+    typed = _TYPED.match(line) or _DOTTED.match(line) or _FAILED.match(line)
+    if typed is None and (is_sure or hint):
+        typed = _ANY_TYPE.match(line)
+        if typed and not is_sure and typed[1].rpartition(".")[2] != hint:
+            typed = None
+    if typed is None:
+        return fallback, line
+    return typed[1], line[typed.end() :].strip()
+
+
+def _places(text: str) -> tuple[Place, ...]:
+    found: list[Place] = []
+    end = 0
+    for place in _PLACE.finditer(text):
+        path, _, function, _ = place.groups()
+        if function:
+            source = text[place.end() : place.end() + 300].lstrip("\n").split("\n", 1)[0].strip()
+        else:
+            block = text[end : place.start()]
+            block = block[max(0, block.rfind("\n_ _")) :]
+            marked = _MARKED.findall(block)
+            source = marked[-1].strip() if marked else ""
+            function = named[1] if (named := _DEF.search(block)) else ""
+        found.append(Place(path=path, function=_plain(function), source=source))
+        end = place.end()
+    if not found and 'File "' in text:
+        found = [
+            Place(path=path, function=_plain(function), source=source.strip(" |"))
+            for path, _, function, source in _NATIVE.findall(text)
+        ]
+    return tuple(found) or tuple(reversed([*_stack(text)]))
+
+
+def _stack(text: str) -> list[Place]:
+    """The lines of another language's stack, the innermost first."""
+    found: list[Place] = []
+    marked = _MARKED.findall(text)
+    source = marked[-1].strip() if marked else ""
+    for line in _STACK.finditer(text):
+        if line["java"]:
+            if not _LIBRARY_CLASS.match(f"{line['java']}."):
+                found.append(Place(path=line["javafile"], function=line["method"], source=source))
+        elif line["net"]:
+            found.append(Place(path=line["netfile"], function=line["net"].rpartition(".")[2], source=source))
+        else:
+            path = line["jsfile"] or line["rust"] or line["go"] or line["php"]
+            function = (line["js"] or "").removeprefix("new ").rpartition(".")[2]
+            found.append(Place(path=path, function="" if "<anonymous>" in (line["js"] or "") else function, source=source))
+    return found
+
+
+def _plain(function: str) -> str:
+    """The function's own name, without its class or the function around it."""
+    return function.rpartition(".")[2]

@@ -1,0 +1,295 @@
+"""What an exception says, in one form: words of libraries that say one thing in many ways are brought to one.
+
+``wording_of`` gives the type, the head that is masked, what tells causes apart, and whether all that is too little to name
+what went wrong, so that the place has to say it.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ci_tools.reports.masks import mask, name_of_file, names_in
+
+LONGEST_MESSAGE = 500
+"""Characters of a message's head that are looked at: what differs only behind them is one cause."""
+
+LONGEST_REST = 4000
+"""Characters of a message in which fields and servers are looked for."""
+
+FEW_CHARACTERS = 12
+"""An assertion with fewer letters than this says too little: where it was raised is added."""
+
+FEW_TYPED = 6
+"""The same for other exceptions, whose type says something too."""
+
+FIRST_EPHEMERAL_PORT = 32_768
+"""From here on Linux hands out ports of its own choice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """An exception's words. ``servers`` are ``host:port``, the host empty where it is this machine or an address."""
+
+    type_name: str
+    masked: str
+    hard: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    is_bare: bool = False
+    """Compares two values and names nothing: ``assert 3 == 4``."""
+    is_generic: bool = False
+    """Names nothing that could be mended: a time-out, a text that is no JSON."""
+    is_refused: bool = False
+    """A server that is not there."""
+
+    @property
+    def names_something(self) -> bool:
+        """Whether it says what it was about: a name, a status, a server or a file."""
+        return bool(self.servers) or any(not _NAMELESS.match(token) for token in (*self.hard, *self.details))
+
+
+_SQLALCHEMY = re.compile(r"\A\(((?:\w+\.)+\w+)\) (?:<class '([\w.]+)'>: )?")
+_BEHIND = re.compile(r"\n\[SQL: |\n\(Background on this error", re.DOTALL)
+_REFUSED = re.compile(r"[Cc]onnection refused|ECONNREFUSED|(?:[Ee]rrno|Error) 111\b|actively refused|WinError 10061")
+_ERRNO = re.compile(r"\[Errno (-?\d+)\] (.*)", re.DOTALL)
+_FULL = frozenset({"12", "23", "24", "28", "122"})
+"""Errnos of a machine that has run out of memory, files or space: which file it was that did not fit is chance."""
+_OS_ERRORS = re.compile(
+    r"\A(?:OSError|FileNotFoundError|PermissionError|NotADirectoryError|IsADirectoryError|FileExistsError|BlockingIOError)\Z"
+)
+_QUOTED_PATH = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"")
+_COMPARES = re.compile(
+    r"\A(?:assert\b"
+    r"|.* != .*|(?:Lists|Tuples|Sets|Dicts|Sequences|Items|Element counts) (?:differ|in the|were not equal)"
+    r"|(?:False|True|None|.{1,80}) is (?:not )?(?:true|false|None|True|False)\b"
+    r"|.{1,200} not (?:less than|greater than|found in|equal to|almost equal)|.{1,80} unexpectedly|.{0,9}expected:? ?<.*> but was"
+    r"|expect\(|Expected values to be|Expected .*\bto (?:equal|be)\b|Failed asserting that|got .{1,80} want |assertion .*failed)",
+    re.DOTALL,
+)
+_STATUSES = re.compile(r"\d{3} [=!]= \d{3}|<Response \[")
+_ALWAYS_GENERIC = re.compile(
+    r"(?:\A|\.)(?:JSONDecodeError|Unicode(?:De|En)codeError|ZeroDivisionError|IndexError|RecursionError|StopIteration"
+    r"|StopAsyncIteration|CancelledError|InvalidOperation|DecimalException|EOFError|BrokenPipeError|ConnectionResetError"
+    r"|ConnectionAbortedError|IncompleteReadError|ParseError|OverflowError|NotImplementedError|NullPointerException|NullReferenceException"
+    r"|(?:Array|String)?IndexOutOf\w+|ArithmeticException|ClassCastException)\Z"
+    r"|\A(?:binascii\.Error|struct\.error|zlib\.error|_csv\.Error|KeyboardInterrupt)\Z"
+)
+_TIMED_OUT = re.compile(
+    r"\A(?:|time[d]?[ -]?out[.!]?|timed out|the (?:read|write|connect|handshake)\w* operation timed out|operation timed out"
+    r"|(?:\w+ )?time-?out(?: (?:of|after|expired|exceeded).{0,40})?)\Z",
+    re.IGNORECASE,
+)
+_TIMEOUT_TYPE = re.compile(r"(?:Timeout\w*|TimedOut\w*|timeout)\Z")
+# Messages of the language itself: what went wrong is a line of code, and quoted is what it was given.
+_OF_LANGUAGE = tuple(
+    (re.compile(pattern, re.DOTALL), said)
+    for pattern, said in (
+        (r"invalid literal for int\(\) with base \d+: .*", "invalid literal for int()"),
+        (r"could not convert string to (\w+): .*", r"could not convert string to \1"),
+        (r"Invalid isoformat string: .*", "Invalid isoformat string"),
+        (r"time data .* does not match format.*", "time data does not match format"),
+        (r"(?:'[^']*'|[\w.-]+) (is not a valid \w+)", r"\1"),
+        (r"(?:'[^']*'|[\w.-]+) (is not in (?:list|deque))", r"\1"),
+        (r"unconverted data remains: .*", "unconverted data remains"),
+        (r"('[\w-]+' codec can't (?:de|en)code) .*", r"\1"),
+        (r"badly formed hexadecimal UUID string", "badly formed UUID"),
+        (r"(not enough|too many) values to unpack.*", r"\1 values to unpack"),
+        (r"(unsupported operand type\(s\) for .*)", r"\1"),
+        (r"('.{1,3}' not supported between instances of .*)", r"\1"),
+        (r"('[\w.]+' object (?:is not|does not support) .*|'NoneType' object has no attribute '\w+'.*)", r"\1"),
+        (r"(can only concatenate .*|must be (?:str|real number|integer)\b.*|object of type '\w+' has no len\(\))", r"\1"),
+        (r"(argument of type '\w+' is not .*|a bytes-like object is required.*|expected string or bytes-like object.*)", r"\1"),
+        (r"(sequence item <?\w*>?: expected str instance.*|can't compare .*|can't subtract .*|cannot unpack .*)", r"\1"),
+        (r"(list index out of range|pop from .*|.* division by zero|division by zero|math domain error)", r"\1"),
+        (r"(Cannot read propert.*|.{1,80} is not a function|.{1,80} is (?:undefined|not defined|null)|Cannot invoke .*)", r"\1"),
+        (r"\[<class 'decimal\.(\w+)'>\]", r"\1"),
+        (r"((?:max|min)\(\) .*empty.*|dictionary changed size.*|maximum recursion depth.*|generator raised.*)", r"\1"),
+    )
+)
+_LANGUAGE_SIGNS = re.compile(
+    r"\A(?:invalid lit|could not conv|Invalid iso|time data|unconverted|badly|not enough|too many|unsupp|can|must|a bytes|arg"
+    r"|expected str|object of"
+    r"|sequence|list|pop|math|\[<|max|min|dict|maxi|gen)|' (?:codec|object|not|is not)|division|is not (?:a valid|in|a func|def)"
+    r"|Cannot| is (?:und|null)"
+)
+_NAMELESS = re.compile(
+    r"\W*(?:Errno|errno|WinError|winerror|Error)\b"
+    r"|['\"`](?:localhost|NoneType|int|str|float|bool|list|dict|tuple|set|bytes|object|function|method|type|utf-8|ascii|latin-1"
+    r"|datetime\.\w+|[<>+*/%|&=-]+)['\"`]\Z"
+)
+_EMPTY_WORDS = re.compile(r"<[a-z]+>|\b(?:assert|not|is|in|and|or|None|True|False)\b")
+_COMMAND = re.compile(
+    r"Command (.*) (returned non-zero exit status -?\d+|died with (?:<Signals\.\w+: \d+>|\w+ signal \d+)|timed out after)",
+    re.DOTALL,
+)
+_INTERPRETER = re.compile(
+    r"python[\d.]*|(?:ba|z|da)?sh|node|env|sudo|npx|uv|uvx|run|exec|perl|ruby|java|timeout|nice|[^\w]*|<\w+>"
+)
+_PYDANTIC = re.compile(r"\A\d+ validation errors? for ([\w.\[\], ]+)")
+_PYDANTIC_FIELD = re.compile(r"^(\S[^\n]*)\n  [^\n]*?\[type=(\w+)", re.MULTILINE)
+_SCHEMA = re.compile(r"^Failed validating '?([\w$]+)'? in schema([^\n]*):", re.MULTILINE)
+_INSTANCE = re.compile(r"^On instance([^\n]*):", re.MULTILINE)
+_SERVER = re.compile(
+    r"\('(?P<tuple>[^'\n]*)', (?P<tupleport>\d{2,5})(?:, \d+, \d+)?\)"
+    r"|host='?(?P<pool>[^',)\n]+)'?, port=(?P<poolport>\d{2,5})"
+    r"|server at \"(?P<pg>[^\"\n]+)\"(?: \([^)\n]*\))?, port (?P<pgport>\d{2,5})"
+    r"|(?:://(?:[^@/\s'\"]*@)?|\b(?:to|at|with|from|on|tcp|udp|of|server|host|address|broker|node|reach|dial"
+    r"|ECONNREFUSED)[ =:]+|ipv[46]:)"
+    r"(?P<named>\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?|):(?P<namedport>\d{2,5})(?![\w.:]*\w)"
+    r"|(?<![\w.])(?P<bare>localhost|\d{1,3}(?:\.\d{1,3}){3}|\[::1?\]):(?P<bareport>\d{2,5})(?!\w)"
+    r"|\bport[ =:]+(?P<port>\d{2,5})\b"
+)
+_PORT_SIGN = re.compile(r"[:=, ]\d{2,5}\b")
+_LOCAL = re.compile(r"\A(?:localhost|\[?[0-9a-fA-F:]*:[0-9a-fA-F:]*\]?|\d{1,3}(?:\.\d{1,3}){3}|0|host\.docker\.internal|)\Z")
+
+
+def wording_of(type_name: str, message: str) -> Wording:
+    """What an exception of this type with this message says."""
+    return _wording(type_name, message[:LONGEST_REST])
+
+
+@lru_cache(maxsize=4096)
+def _wording(type_name: str, message: str) -> Wording:
+    if inner := _SQLALCHEMY.match(message):
+        type_name, message = inner[2] or inner[1], message[inner.end() :]
+    if "\n" in message:
+        message = _BEHIND.split(message, maxsplit=1)[0]
+    for special in (_of_model, _of_schema, _of_command, _of_system, _of_language):
+        if found := special(type_name, message):
+            return found
+    servers = servers_in(message)
+    head = _head(message, type_name)
+    masked, hard = mask(head)
+    more = message.strip().partition("\n")[2].strip()
+    if _is_assertion(type_name) and _COMPARES.match(head):
+        # What is compared is data; a status is none.
+        firm = tuple(token for token in hard if token[0] not in "'\"`")
+        details = names_in(f"assert \n{more}") if more else ()
+        if any(_STATUSES.search(token) for token in firm):
+            return Wording(type_name=type_name, masked=masked, hard=firm, servers=servers)
+        if any(_STATUSES.search(token) for token in details):
+            return Wording(type_name=type_name, masked=masked, hard=firm, details=details, servers=servers)
+        quoted = tuple(token for token in hard if token[0] in "'\"`")
+        return Wording(type_name=type_name, masked="assert", hard=firm, details=details, compared=quoted, is_bare=True)
+    details = ()
+    if more:
+        known = {token.strip("'\"`") for token in hard}
+        details = tuple(name for name in names_in(more) if name.strip("'") not in known)
+    is_named = any(not _NAMELESS.match(token) for token in (*hard, *details))
+    is_generic = not is_named and (
+        bool(hard)
+        or _ALWAYS_GENERIC.search(type_name) is not None
+        or (_TIMEOUT_TYPE.search(type_name) is not None and _TIMED_OUT.match("" if head == type_name else head) is not None)
+        or not _says_enough(masked, hard, type_name)
+    )
+    return Wording(type_name=type_name, masked=masked, hard=hard, details=details, servers=servers, is_generic=is_generic)
+
+
+def servers_in(text: str) -> tuple[str, ...]:
+    """The servers that a text names with their ports, in its order, each once."""
+    if not _PORT_SIGN.search(text):
+        return ()
+    found: dict[str, None] = {}
+    for match in _SERVER.finditer(text):
+        host = next((match[name] for name in ("tuple", "pool", "pg", "named", "bare") if match[name]), "")
+        port = next(match[name] for name in ("tupleport", "poolport", "pgport", "namedport", "bareport", "port") if match[name])
+        if not _FILE_NAME.search(host):
+            host = "" if _LOCAL.match(host) else mask(host)[0]
+            found[f"{host}:{int(port)}"] = None
+    return tuple(found)
+
+
+_FILE_NAME = re.compile(r"\.(?:py|js|mjs|cjs|ts|tsx|go|rs|java|kt|cs|php|rb|c|h|cpp|toml|ya?ml|json|txt|sql|feature)\Z")
+
+
+def _is_assertion(type_name: str) -> bool:
+    return (
+        not type_name
+        or type_name.endswith(("AssertionError", "Failed", "AssertionFailedError", "ComparisonFailure"))
+        or (type_name in {"testCodeFailure", "Error", "failure", "ExpectationFailedException"})
+    )
+
+
+def _head(message: str, type_name: str) -> str:
+    """The part of a message that names the cause: its first line, and the next where the first only announces it."""
+    lines = [line.strip() for line in message[:LONGEST_MESSAGE].splitlines() if line.strip()]
+    if not lines:
+        return type_name if not message.strip() else ""
+    head = lines[0]
+    if head.endswith(":") and len(lines) > 1:
+        head = f"{head} {lines[1]}"
+    return head
+
+
+def _of_model(type_name: str, message: str) -> Wording | None:
+    """Pydantic: the model, and each field with what is wrong with it; what it was given is data."""
+    found = _PYDANTIC.match(message) if "[type=" in message else None
+    if found is None:
+        return None
+    fields = sorted({f"{re.sub(r'[.]?[0-9]+(?=[.]|$)', '', field)}:{kind}" for field, kind in _PYDANTIC_FIELD.findall(message)})
+    return Wording(type_name=type_name, masked=f"validation error for {found[1].strip()}", hard=tuple(fields))
+
+
+def _of_schema(type_name: str, message: str) -> Wording | None:
+    """JSON schema: the rule and where in the document; the missing name where that is the rule."""
+    found = _SCHEMA.search(message) if "\nFailed validating " in message else None
+    if found is None:
+        return None
+    where = _INSTANCE.search(message)
+    rule, path = found[1], re.sub(r"\[\d+\]", "[]", where[1] if where else found[2])
+    named = mask(_head(message, type_name))[1] if rule in {"required", "additionalProperties", "dependentRequired"} else ()
+    return Wording(type_name=type_name, masked=f"{rule} at {path or 'root'}", hard=(rule, *filter(None, (path,)), *named))
+
+
+def _of_system(type_name: str, message: str) -> Wording | None:
+    """The operating system's errors: the number says what, the file or the server says of what; the words are many."""
+    if any(sign in message for sign in ("refused", "REFUSED", " 111", "10061")) and _REFUSED.search(message):
+        said = "refused" if type_name == "ConnectionRefusedError" else mask(_head(message, type_name))[0]
+        return Wording(type_name=type_name, masked=said, servers=servers_in(message), is_generic=True, is_refused=True)
+    errno = _ERRNO.match(message)
+    if errno is None or not _OS_ERRORS.match(type_name) or servers_in(message):
+        return None
+    files = [name_of_file(one or other) for one, other in _QUOTED_PATH.findall(errno[2][:LONGEST_MESSAGE])]
+    number = f"[Errno {errno[1]}]"
+    if errno[1] in _FULL:
+        return Wording(type_name="OSError", masked=number, hard=(number,))
+    names = tuple(sorted({f"'{name}'" for name in files if name}))
+    words = mask(re.split(": ['\"]", errno[2], maxsplit=1)[0])[0]
+    return Wording(type_name=type_name, masked=f"{number} {words}", hard=(number, *names), is_generic=not files)
+
+
+def _of_command(type_name: str, message: str) -> Wording | None:
+    """A program that ended badly: its name, its sub-command and how it ended; its other arguments are data."""
+    found = _COMMAND.match(message) if message.startswith("Command ") else None
+    if found is None:
+        return None
+    words = [word for word in re.split(r"[\s'\",\[\]]+", found[1]) if word and not word.startswith("-")]
+    plain = [name_of_file(word) or mask(word)[0] for word in words]
+    named = [word for word in plain if not _INTERPRETER.fullmatch(word)][:2]
+    program = " ".join(word for index, word in enumerate(named) if index == 0 or word.isalpha())
+    end = " ".join(found[2].split())
+    ended = "timed out" if end.startswith("timed out") else re.sub(r"<Signals\.(\w+): \d+>", r"\1", end).rstrip(".")
+    return Wording(type_name=type_name, masked=f"{program} {ended}", hard=(f"'{program}'", ended))
+
+
+def _of_language(type_name: str, message: str) -> Wording | None:
+    """What the language itself says of a line of code: the values in it are data, the place tells causes apart."""
+    if "." in type_name and not type_name.startswith(("decimal.", "json.", "xml.", "builtins.")):
+        return None
+    head = message.partition("\n")[0]
+    if not _LANGUAGE_SIGNS.search(head):
+        return None
+    for pattern, said in _OF_LANGUAGE:
+        if found := pattern.fullmatch(head):
+            masked, hard = mask(found.expand(said))
+            return Wording(type_name=type_name, masked=masked, hard=hard, is_generic=True)
+    return None
+
+
+def _says_enough(masked: str, hard: tuple[str, ...], type_name: str) -> bool:
+    is_assertion = not type_name or type_name.endswith(("AssertionError", "Failed"))
+    if hard and (not is_assertion or any(token[0].isdigit() for token in hard)):
+        return True
+    letters = sum(map(str.isalpha, _EMPTY_WORDS.sub("", masked)))
+    return letters >= (FEW_CHARACTERS if is_assertion else FEW_TYPED)

@@ -27,6 +27,7 @@ from ci_tools.pytest_plugin.leaks.state import (
     UMASK,
     State,
     attributes_now,
+    differing,
     put_back,
     show,
     signal_aspect,
@@ -51,12 +52,14 @@ class _Point:
     def difference(self) -> tuple[State, State]:
         """What was and is now, of the aspects that differ."""
         attributes = attributes_now()
-        if not self.changed and attributes == self.attributes:  # nearly always, and the only cost then
+        changed = {name: now for name, was in self.changed.items() if (now := value_of(name)) is not was and now != was}
+        if not changed and attributes == self.attributes:  # nearly always, and the only cost then
             return {}, {}
-        was = {**self.attributes, **self.changed}
-        now = {**attributes, **{name: value_of(name) for name in self.changed}}
-        names = sorted(name for name in was if was[name] is not now.get(name, was[name]) and was[name] != now[name])
-        return {name: was[name] for name in names}, {name: now[name] for name in names}
+        was, now = differing(self.attributes, attributes)
+        for name in self.changed:  # what has been accepted since, or looked at one by one, is told by itself
+            was.pop(name, None)
+        was.update((name, self.changed[name]) for name in changed)
+        return dict(sorted(was.items())), {**now, **changed}
 
     def accept(self, changes: State) -> None:
         """Take these values for granted."""

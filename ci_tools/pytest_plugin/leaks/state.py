@@ -15,6 +15,7 @@ from typing import Any
 from ci_tools.pytest_plugin.failures import Project
 
 FOLDER, UMASK, LOCALE, RANDOM = "working folder", "umask", "locale", "state of random"
+_MODULES, _VARIABLES = "own modules", "own context variables"
 OWN_VARIABLE = "variable PYTEST_CURRENT_TEST"
 _LONGEST_VALUE = 80
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
@@ -27,23 +28,39 @@ State = dict[str, object]
 
 
 class _OwnModules:
-    """The project's modules and the context variables that they define. Looked for again when a module has come or gone."""
+    """The project's modules and the context variables that they define. Looked for again when a module has come or gone.
+
+    Both are read as one tuple each, in an order that only grows: that is all that most tests pay for them.
+    """
 
     def __init__(self) -> None:
         self.project: Project | None = None
         self._count = 0
-        self._modules: dict[str, object] = {}
+        self._modules: dict[str, str] = {}
         self._variables: dict[str, contextvars.ContextVar[object]] = {}
 
-    def values(self) -> State:
-        """Which object each module is now, and what each variable holds in this context."""
+    def modules(self) -> tuple[object, ...]:
+        """Which object each module is now."""
         if len(sys.modules) != self._count and self.project is not None:
             self._count = len(sys.modules)
             self._find(self.project)
-        state: State = {name: sys.modules.get(module, ABSENT) for name, module in self._modules.items()}  # type: ignore[call-overload] # keys of sys.modules
-        for name, variable in self._variables.items():
-            state[name] = variable.get(ABSENT)
-        return state
+        return tuple(map(sys.modules.get, self._modules.values()))
+
+    def variables(self) -> tuple[object, ...]:
+        """What each variable holds in this context."""
+        return tuple([variable.get(ABSENT) for variable in self._variables.values()])
+
+    def spread(self, group: str, values: object) -> State:
+        """What such a tuple holds, by aspect."""
+        names = self._modules if group == _MODULES else self._variables
+        return dict(zip(names, values, strict=False)) if isinstance(values, tuple) else {}
+
+    def value_of(self, name: str) -> object:
+        """What one of the aspects is right now."""
+        module, variable = self._modules.get(name), self._variables.get(name)
+        if module is not None:
+            return sys.modules.get(module)
+        return variable.get(ABSENT) if variable is not None else None
 
     def set_variable(self, name: str, value: object) -> None:
         """Put a variable back; TypeError where it had no value, which only a token can restore."""
@@ -73,28 +90,46 @@ def attributes_now() -> State:
         "threading.excepthook": threading.excepthook,
         "root logger's handlers": tuple(root.handlers),
         "root logger's level": root.level,
-        **OWN_MODULES.values(),
+        _MODULES: OWN_MODULES.modules(),
+        _VARIABLES: OWN_MODULES.variables(),
     }
+
+
+def differing(was: State, now: State) -> tuple[State, State]:
+    """Of two sets of attributes, those that differ: what they were, and what they are."""
+    before: State = {}
+    after: State = {}
+    for name, value in was.items():
+        if value == now[name]:
+            continue
+        if name in (_MODULES, _VARIABLES):
+            olds, news = OWN_MODULES.spread(name, value), OWN_MODULES.spread(name, now[name])
+            changed = [each for each, old in olds.items() if news[each] is not old]
+            before.update((each, olds[each]) for each in changed)
+            after.update((each, news[each]) for each in changed)
+        else:
+            before[name], after[name] = value, now[name]
+    return before, after
 
 
 def value_of(name: str) -> object:
     """What a noted aspect is right now."""
-    match name:
-        case "working folder":
-            return _folder()
-        case "umask":
-            mask = _SET_UMASK(0)  # there is no way to only ask
-            _SET_UMASK(mask)
-            return mask
-        case "locale":
-            return _SET_LOCALE(locale.LC_ALL)
-        case "state of random":
-            return random.getstate()
+    plain = _READ.get(name)
+    if plain is not None:
+        return plain()
     kind, _, subject = name.partition(" ")
     if kind == "variable":
         return os.environ.get(subject, ABSENT)
+    if kind in ("module", "context"):
+        return OWN_MODULES.value_of(name)
     number = _NUMBERS.get(subject.removeprefix("of "))
     return None if number is None else signal.getsignal(number)  # a number that is none fails in the noted call itself
+
+
+def _umask() -> int:
+    mask = _SET_UMASK(0)  # there is no way to only ask
+    _SET_UMASK(mask)
+    return mask
 
 
 def variable_aspect(name: object) -> str:
@@ -176,5 +211,11 @@ def _signal_name(number: object) -> str:
 
 _SET_UMASK = os.umask
 _SET_LOCALE = locale.setlocale
+_READ: dict[str, Callable[[], object]] = {
+    FOLDER: _folder,
+    UMASK: _umask,
+    LOCALE: lambda: _SET_LOCALE(locale.LC_ALL),
+    RANDOM: random.getstate,
+}
 _NAMES: dict[object, str] = {int(one): one.name for one in signal.Signals}
 _NUMBERS = {_signal_name(number): number for number in range(1, 65)}

@@ -142,11 +142,10 @@ class PostgresMeter:
         after = self._before
         if before is None or after is None:
             return None
-        return {
-            "statements": after.statements_since(before),
-            "connections": after.opened_since(before),
-            "bytes": sum(max(count - known.get(inode, 0), 0) for inode, count in self._bytes.items()),
-        }
+        counts = {"statements": after.statements_since(before), "connections": after.opened_since(before)}
+        passed = sum(max(count - known.get(inode, 0), 0) for inode, count in self._bytes.items())
+        # A connection that was closed has taken its bytes with it: no number is better than a wrong zero.
+        return counts if not passed and any(counts.values()) else {**counts, "bytes": passed}
 
     def close(self) -> None:
         """Close our connection."""

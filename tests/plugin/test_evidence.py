@@ -170,6 +170,7 @@ def test_postgres_is_counted_by_its_server(tmp_path: Path, guards: str, is_exact
     assert told["asyncpg"]["postgres_connections"] == "1"
     assert int(told["uses_the_kept_one"]["postgres_bytes"]) > 5000
     assert told["untouched"]["postgres_statements"] == told["untouched"]["postgres_bytes"] == "0"
+    assert "postgres_bytes" not in told["psycopg"]
     assert "declared postgres, 0 statements" in run.output
 
 

@@ -193,6 +193,9 @@ class Target:
     def _refuse_cases(self) -> None:
         raise RefusalError(f"holds more than {self.limits.cases} cases: the rest is not read")
 
+    def _refuse_results(self) -> None:
+        raise RefusalError(f"holds more than {self.limits.results} results in one case: the rest is not read")
+
     def _start_in_case(self, tag: str, attributes: Mapping[str, str]) -> None:
         case = self.case
         assert case is not None  # noqa: S101 - the caller looked
@@ -202,7 +205,11 @@ class Target:
                 self._warn(f"holds <{tag}>, read as a failure")
                 tag = "failure"
             values = self._cut(attributes)
-            case.results.append(self._begin(Result(tag, values.get("type", ""), values.get("message", ""))))
+            if len(case.results) < self.limits.results:
+                case.results.append(self._begin(Result(tag, values.get("type", ""), values.get("message", ""))))
+            else:
+                # What is left out may be the one that decides.
+                self._refuse_results()
         elif tag == "property":
             self._property(case.properties, attributes)
         elif self.keeps_output and tag in _OUTPUTS:

@@ -386,6 +386,9 @@ def test_limits_are_said(tmp_path: Path) -> None:
     report = read(tmp_path, text, limits=Limits(cases=4))
     assert (len(report.cases), "holds more than 4 cases" in report.corrupt[0]) == (4, True)
     assert "is larger than 20 bytes" in read(tmp_path, text, limits=Limits(size_bytes=20)).corrupt[0]
+    many = suite(f'<testcase name="t" classname="c">{"<flakyFailure/>" * 9}<failure/></testcase>')
+    report = read(tmp_path, many, limits=Limits(results=9))
+    assert (outcomes(report), "holds more than 9 results" in report.corrupt[0]) == ({"c::t": "lost"}, True)
     long = suite(f'<testcase name="{"n" * 99}" classname="c"><failure message="m">{"x" * 99}</failure></testcase>')
     cut = read(tmp_path, long, limits=Limits(attribute_chars=9, text_chars=9))
     assert ([len(item.attempts[0].failures[0].text) for item in cut.cases], len(cut.warnings)) == ([9], 2)

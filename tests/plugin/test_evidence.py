@@ -267,6 +267,12 @@ def test_websockets():
     assert asyncio.run(speak()) == "a"
 
 
+@pytest.mark.service("websocket")
+def test_refused(url):
+    with pytest.raises(websockets.exceptions.InvalidStatus):
+        websockets.sync.client.connect(url.replace("http:", "ws:"), proxy=None)
+
+
 @pytest.mark.service("http")
 def test_untouched_http(url):
     pass
@@ -296,6 +302,7 @@ def test_requests_and_frames_are_counted(tmp_path: Path) -> None:
     requests = {name: told[name]["http_requests"] for name in ("urllib", "httpx", "httpx_asyncio", "aiohttp", "untouched_http")}
     assert requests == {"urllib": "1", "httpx": "3", "httpx_asyncio": "1", "aiohttp": "1", "untouched_http": "0"}
     assert int(told["websockets"]["websocket_frames"]) >= 2
+    assert told["refused"]["websocket_frames"] == "1"  # the answer to the opening handshake
     assert "declared http, 0 requests" in run.output
     assert "declared websocket, 0 frames" in run.output
     assert (tmp_path / "after").read_text(encoding="utf-8") == "False"

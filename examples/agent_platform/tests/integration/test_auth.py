@@ -91,7 +91,7 @@ async def test_a_token_of_another_kind_is_refused(live: LiveServer) -> None:
     assert 200 == (await live.http.get("/me", headers=bearer(ada.token))).status_code
 
 
-@pytest.mark.service("redis", "database", "http", "websocket")
+@pytest.mark.service("redis", "database", "websocket")
 async def test_test_headers_prove_nothing(live: LiveServer) -> None:
     """Neither headers that claim to be a test nor the simulation key itself open a socket."""
     key = live.settings.simulation_key

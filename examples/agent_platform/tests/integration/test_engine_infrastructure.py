@@ -159,7 +159,7 @@ async def test_latency_is_measured(live: LiveServer, witness: Witness, request: 
     assert [RESEARCHED] * 5 == [await witness.trace(run_id) for run_id in runs]
 
 
-@pytest.mark.service("redis", "database", "http")
+@pytest.mark.service("redis", "database")
 async def test_a_part_refuses_another_event_loop(live: LiveServer) -> None:
     """Database and Redis say so when they are used on another loop than the one that they were started on."""
     pings = {"DatabaseSessionManager": live.platform.database.ping, "RedisManager": live.platform.redis.ping}

@@ -268,9 +268,17 @@ def test_websockets():
 
 
 @pytest.mark.service("websocket")
-def test_refused(url):
-    with pytest.raises(websockets.exceptions.InvalidStatus):
-        websockets.sync.client.connect(url.replace("http:", "ws:"), proxy=None)
+def test_refused():
+    def refuse(connection, request):
+        return connection.respond(401, "no")
+
+    async def knock():
+        async with websockets.asyncio.server.serve(None, "127.0.0.1", 0, process_request=refuse) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(websockets.exceptions.InvalidStatus):
+                await websockets.asyncio.client.connect(f"ws://127.0.0.1:{port}", proxy=None)
+
+    asyncio.run(knock())
 
 
 @pytest.mark.service("http")

@@ -86,7 +86,8 @@ class Plan:
     ``shards`` has an entry for every index, empty ones (``Shard.is_empty``) included.
     ``expected_digest`` is over the sorted expected test IDs, ``filters`` is what narrowed the suite (paths, ``-k``, ``-m``),
     ``broken_files`` are files whose collection failed: they belong to a shard too, so that their error is reported.
-    ``seed`` is what pytest-randomly shuffles every shard by; 0 without it.
+    ``seed`` is what pytest-randomly shuffles every shard by; 0 without it. ``groups`` are the names, by test ID, of what stays
+    together: in one shard, and there in one process.
     """
 
     commit: str
@@ -99,6 +100,7 @@ class Plan:
     broken_files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seed: int = 0
+    groups: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property

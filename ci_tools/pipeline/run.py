@@ -304,6 +304,7 @@ def _run_shard(
         slots_path=str(slots_path),
         seed=plan.seed,
         is_sequence=bool(state.sequence),
+        groups={test_id: plan.groups[test_id] for test_id in shard.test_ids if test_id in plan.groups},
         guard=project.config.guard,
     )
     tests = len(shard.test_ids)
@@ -317,7 +318,7 @@ def _run_shard(
         pytest_args=request.pytest_args,
         processes=_processes(state),
         is_sequence=bool(state.sequence),
-        has_groups=plan.facts.get("groups", "0") != "0",
+        has_groups=bool(plan.groups),
     )
     started_at, began = time.time(), time.monotonic()
     exits: tuple[WorkerExit, ...] = ()

@@ -68,6 +68,10 @@ class Installation:
             from ci_tools.pytest_plugin.crashes import Crashes  # noqa: PLC0415 - as above
 
             plugins.register(Crashes(self._journal, Path(order.journal_dir)), "ci_tools_crashes")
+            if order.groups:
+                from ci_tools.pytest_plugin.groups import Groups  # noqa: PLC0415 - as above
+
+                plugins.register(Groups(order.groups), "ci_tools_groups")
             plugins.register(Controlling(), "ci_tools_controlling")
             return
         if self._is_xdist_worker:

@@ -57,6 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
+        "together(name): tests with the same name run in one shard, and there in one pytest-xdist worker, as with xdist_group",
+    )
+    config.addinivalue_line(
+        "markers",
         "allow_leak(kind, match='', reason): what the test may leave behind (task, thread, process, environment): a pattern over"
         " the finding's text; an allowance that matches nothing is reported",
     )

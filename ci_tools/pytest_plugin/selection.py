@@ -47,6 +47,7 @@ class Selection:
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None]:
         """Around all other plugins, so that their deselection counts: keep this shard's tests or refuse."""
+        _join(items)
         yield
         missing, unexpected = self._compare(items)
         if missing or unexpected:
@@ -119,6 +120,7 @@ class Listing:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
         """Around all other plugins: what is left now is what would run."""
+        _join(items)
         yield
         self._write(items)
 
@@ -171,6 +173,16 @@ def needs_of(item: pytest.Item) -> tuple[str, ...]:
         names.add("postgres")
     names |= {_OF_FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in _OF_FIXTURES}
     return tuple(sorted(names))
+
+
+def _join(items: Sequence[pytest.Item]) -> None:
+    """Our mark becomes pytest-xdist's, so that plan and distribution have one word for it."""
+    for item in items:
+        for mark in item.iter_markers("together"):
+            if len(mark.args) != 1 or mark.kwargs:
+                what = f"together{mark.args!r} {mark.kwargs!r} of {item.nodeid} is not understood"
+                raise pytest.UsageError(f'{what}; write together("name")')
+            item.add_marker(pytest.mark.xdist_group(str(mark.args[0])))
 
 
 def _path_of(test_id: str) -> str:

@@ -75,7 +75,8 @@ def partition(
         broken_files=_broken_files(collected),
         notes=_notes(shards, costs, twice),
         seed=collected.seed,
-        facts={**_facts(files, shards, costs, max(processes, 1)), "groups": str(len(set(collected.groups.values())))},
+        groups=collected.groups,
+        facts=_facts(files, shards, costs, max(processes, 1)),
     )
 
 

@@ -405,6 +405,26 @@ def write_project(root: Path, files: dict[str, str]) -> None:
     (root / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_tests_marked_together_stay_together(root: Path, workers: str) -> None:
+    """Tests of two files and of a class with our mark run in one shard, in one process; the other files' are spread."""
+    marked = "import os\nimport pytest\n\n@pytest.mark.together('pair')\ndef test_marked(record_property):\n"
+    body = "    record_property('pid', os.getpid())\n"
+    free = "import pytest\n\n@pytest.mark.parametrize('n', range(6))\ndef test_free(n):\n    pass\n"
+    write_project(root, {"test_a.py": marked + body, "test_b.py": free, "test_c.py": free, "test_d.py": marked + body})
+    made = ci_tools(root, "plan", "--shards", "2", "--output", "plan.json")
+    assert made.returncode == 0, made.stderr
+    plan = loads(Plan, (root / "plan.json").read_bytes())
+    pair = {"test_a.py::test_marked", "test_d.py::test_marked"}
+    (home,) = [shard for shard in plan.shards if pair & set(shard.test_ids)]
+    assert pair <= set(home.test_ids)
+    done = ci_tools(root, "run", "--plan", "plan.json", "--shard", str(home.ref), "--workers", workers)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cases = {case.test_id: case for case in latest(root).cases}
+    assert set(cases) == set(home.test_ids)
+    assert len({cases[test_id].attempts[0].properties["pid"] for test_id in pair}) == 1
+
+
 def test_bazel_is_told_that_its_slice_ran(root: Path, tmp_path: Path) -> None:
     """By Bazel's variables the second of two shards runs, and its status file is there: else Bazel fails the test."""
     write_project(root, dict.fromkeys(("test_a.py", "test_b.py"), "def test_it():\n    pass\n"))

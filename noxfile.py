@@ -66,6 +66,7 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The long suites: planted bugs, kill matrix, executed workflows. Arguments go to pytest."""
     nox_sessions.install_locked(session, "requirements/tests.txt", project=".")
+    session.install("networkx==3.6.1", "numpy")  # a suite that nobody wrote for us, run whole; installed here alone
     _pytest(session, "-m", "slow", *session.posargs)
 
 

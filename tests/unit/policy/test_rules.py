@@ -62,6 +62,11 @@ def earlier(report: RunReport, **fields: object) -> RunReport:
     return replace(report, cases=cases, shards=(*first, again))
 
 
+def turned(report: RunReport) -> RunReport:
+    """The run with its shard reports in the other order."""
+    return replace(report, shards=report.shards[::-1])
+
+
 def hollow(case_: Case, **properties: str) -> Case:
     """The case with these properties on its attempt."""
     return replace(case_, attempts=(replace(case_.attempts[0], properties=properties),))
@@ -84,7 +89,12 @@ HOLDS: dict[str, tuple[Facts, ...]] = {
         facts(with_shard(run(), started_at=NOW + 300), max_report_age_s=1.0),
         facts(with_shard(run(), started_at=NOW + 301)),
     ),
-    "workers-finished": (facts(), facts(with_shard(run(), exits=())), facts(earlier(run(), exits=(VANISHED,)))),
+    "workers-finished": (
+        facts(),
+        facts(with_shard(run(), exits=())),
+        facts(earlier(run(), exits=(VANISHED,))),
+        facts(turned(earlier(run(), exits=(VANISHED,)))),
+    ),
     "exits-consistent": (
         facts(),
         facts(run(FAILED)),

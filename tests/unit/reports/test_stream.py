@@ -12,6 +12,7 @@ from ci_tools.model.case import Outcome
 from ci_tools.reports.elements import Limits
 from ci_tools.reports.foreign import read_junit
 from ci_tools.reports.junit import write_junit
+from ci_tools.reports.scan import scan
 from ci_tools.reports.stream import Merged, merge_junit
 
 PRODUCERS = Path(__file__).parents[2] / "golden" / "reports" / "producers"
@@ -118,6 +119,18 @@ def test_the_order_of_cases_is_kept(tmp_path: Path) -> None:
         (item.test_id, item.outcome) for item in read_junit(source).cases
     ]
     assert (merged.tests, merged.failures) == (2400, 2 * 172)
+
+
+def test_few_cases_wait_at_a_time(tmp_path: Path) -> None:
+    """A suite of any size is handed over in pieces of 500 and a rest, so that memory stays flat."""
+    rows = "".join(f'<testcase classname="c" name="n{number}" time="0.1"/>' for number in range(1700))
+    sizes: list[int] = []
+    scan(
+        put(tmp_path, "a.xml", f'<testsuite name="s">{rows}</testsuite>'),
+        lambda _: None,
+        on_plain=lambda _, batch: sizes.append(len(batch)),
+    )
+    assert sizes == [500, 500, 500, 200]
 
 
 @pytest.mark.parametrize("name", ["a&lt;b", "a&amp;b", "a&quot;b", "caf\u00e9 %s %d", "\U0001f600", "a&#9;b", "x" * 70_000])

@@ -28,6 +28,8 @@ LEAK_KINDS = {
     "working_tree": GuardMode.OFF,  # reports and snapshots are written there on purpose, and other workers write too
     "environment": GuardMode.ERROR,
     "patch": GuardMode.ERROR,
+    "service_setting": GuardMode.ERROR,
+    "service_key": GuardMode.OFF,  # many suites empty the server before a test and not after it
     "seed": GuardMode.OFF,  # seeding is how many suites make themselves repeatable
 }
 """What the guards look for after each test, and what a finding does unless the configuration says otherwise."""

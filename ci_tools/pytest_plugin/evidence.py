@@ -81,6 +81,10 @@ class Evidence(Guard):
                 self._note(item, f"{name}_{UNITS[name]}_by_phase", ", ".join(told))
         return error
 
+    def count_anew(self, name: str) -> None:
+        """Another guard of ours has asked this service: the next test's count begins with a new reading."""
+        self._running.discard(name)
+
     def remove(self) -> None:
         """Close our connections, and put back what was patched."""
         for meter in self._meters.values():

@@ -16,6 +16,8 @@ from ci_tools.pytest_plugin.hollow import HollowGuard
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.kinds import leak_guards
+from ci_tools.pytest_plugin.leaks.services import KINDS as SERVICE_KINDS
+from ci_tools.pytest_plugin.leaks.services import ServiceGuard
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.phases import Phases
 from ci_tools.pytest_plugin.position import Position
@@ -54,13 +56,17 @@ class Watch:
             self._timeouts = timeouts = Timeouts(
                 policy, position=position, recording=recording, ownership=ownership, exits=exits, journal=journal, say=say
             )
+            is_evidence_on = policy.evidence is not GuardMode.OFF
+            evidence = Evidence(provisioning, recording, policy.evidence) if is_evidence_on else None
             # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
             guards += (ownership, timeouts)
             if any(mode is not GuardMode.OFF for mode in policy.leaks.values()):
                 findings = Findings(recording, policy, say if lists_tests and _is_whole(config) else None)
                 guards += (findings, *leak_guards(ownership, findings, project))
-            if policy.evidence is not GuardMode.OFF:
-                guards += (Evidence(provisioning, recording, policy.evidence), HollowGuard(policy.evidence, recording))
+                if any(findings.is_on(kind) for kind in SERVICE_KINDS):
+                    guards += (ServiceGuard(findings, provisioning, evidence.count_anew if evidence else None),)
+            if evidence is not None:
+                guards += (evidence, HollowGuard(policy.evidence, recording))
         self._guards = guards
 
     def register(self) -> None:

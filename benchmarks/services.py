@@ -5,6 +5,9 @@ bound and whether it was met here. A peer is measured as whoever uses it sees it
 that has loaded both, its set-up and tear-down and the server's end, less the same of a test without any fixture. That
 holds the import of what is needed, the server's start, a client, and what empties the database for the test. A peer that
 is not installed is left out and said.
+
+Where other programs work at the same time every bound is lost to them: ``chrt -r 1 python benchmarks/services.py`` (root,
+Linux) measures the machine without them.
 """
 
 import argparse
@@ -21,7 +24,7 @@ from pathlib import Path
 from statistics import median
 
 from ci_tools.model.service import Provider, ServiceKind, ServiceSpec
-from ci_tools.services import databases, pgwire, resp
+from ci_tools.services import databases, home, pgwire, resp
 from ci_tools.services.discovery import wheel_program
 from ci_tools.services.postgres import start_postgres
 from ci_tools.services.provision import provide
@@ -96,13 +99,13 @@ def timed(sample: Sample, name: str) -> Iterator[None]:
 
 def raw_redis(program: Path, sample: Sample) -> None:
     """The limit: the same program with the same options, started bare, asked every millisecond."""
-    home = Path(tempfile.mkdtemp(prefix="b", dir="/tmp"))
+    place = Path(tempfile.mkdtemp(prefix="b", dir="/tmp"))
     options = ["--port", "0", "--unixsocket", "s", "--save", "", "--appendonly", "no", "--databases", "1024", "--logfile", "log"]
     with timed(sample, "redis raw start"):
-        process = subprocess.Popen([str(program), *options], cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([str(program), *options], cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while True:
             try:
-                with resp.connect_unix(str(home / "s"), 1) as connection:
+                with resp.connect_unix(str(place / "s"), 1) as connection:
                     connection.ask("PING")
                     break
             except OSError:
@@ -110,7 +113,7 @@ def raw_redis(program: Path, sample: Sample) -> None:
     with timed(sample, "redis raw stop"):
         process.kill()
         process.wait()
-    shutil.rmtree(home)
+    shutil.rmtree(place)
 
 
 def our_redis(sample: Sample) -> None:
@@ -145,6 +148,17 @@ def our_postgres(sample: Sample) -> None:
                 databases.clone(server.endpoint, f"ours{number}", template="template_of_mine")
     with timed(sample, "postgres stop"):
         server.stop()
+
+
+def postgres_on_disk(sample: Sample) -> None:
+    """The same warm start where memory has no room for it."""
+    memory, home._MEMORY = home._MEMORY, Path(os.devnull)  # noqa: SLF001 - no option chooses the slower place
+    try:
+        with timed(sample, "postgres start on disk"):
+            server = start_postgres(POSTGRES, environ={"PATH": ""}, folder=None)
+        server.stop()
+    finally:
+        home._MEMORY = memory  # noqa: SLF001 - as above
 
 
 def span(test: str, options: Sequence[str], bytecode: Path) -> float:
@@ -186,23 +200,30 @@ def peers(sample: Sample, redis_program: Path, postgres_folder: Path, bytecode: 
             sample.setdefault(name, []).append(found[name] - found[NOTHING])
 
 
-def claim(text: str, value: float, bound: str, *, is_met: bool) -> None:
-    """One line: what was measured, what is claimed of it, and whether it holds here."""
-    print(f"{text:<66} {value:7.2f}   ({bound}: {'met' if is_met else 'NOT MET'})")
+def claim(text: str, sample: Sample, over: str, under: str, bound: float, *, is_least: bool = False) -> None:
+    """One line: the medians' ratio, or the median alone, the same of the best rounds, the bound, and whether it was met here.
+
+    The best rounds say what a quiet machine would: other programs only ever add to a time.
+    """
+    values = []
+    for pick in (median, min):
+        below = pick(sample[under]) if under else 1.0
+        values.append(pick(sample[over]) / below)
+    is_met = values[0] >= bound if is_least else values[0] <= bound
+    words = f"at {'least' if is_least else 'most'} {bound:g}: {'met' if is_met else 'NOT MET'}"
+    print(f"{text:<66} {values[0]:7.2f}   ({words}; best rounds {values[1]:.2f})")
 
 
 def claims(sample: Sample) -> None:
     """Every claim that could be measured here."""
-    of = {name: median(values) for name, values in sample.items()}
-    pairs = (("redis start", "redis raw start", 1.1), ("postgres clone", "postgres bare clone", 1.2))
-    for one, other, bound in pairs:
-        claim(f"{one} : {other}", of[one] / of[other], f"at most {bound}", is_met=of[one] / of[other] <= bound)
-    for name, bound in (("redis stop", 5), ("redis x4 start", 50), ("postgres start", 200)):
-        claim(f"{name}, ms", of[name], f"at most {bound}", is_met=of[name] <= bound)
+    claim("redis start : redis raw start", sample, "redis start", "redis raw start", 1.1)
+    claim("postgres clone : postgres bare clone", sample, "postgres clone", "postgres bare clone", 1.2)
+    for name, bound in (("redis stop", 5), ("redis x4 start", 50), ("postgres start on disk", 200)):
+        claim(f"{name}, ms", sample, name, "", bound)
     for peer, ours in (("pytest-redis", "redis"), ("pytest-postgresql", "postgres")):
-        if f"{peer} whole fixture" in of:
-            ratio = of[f"{peer} whole fixture"] / of[f"{ours} whole fixture"]
-            claim(f"{peer} : {ours}, whole fixture", ratio, "at least 3", is_met=ratio >= 3)
+        if f"{peer} whole fixture" in sample:
+            text = f"{peer} : {ours}, whole fixture"
+            claim(text, sample, f"{peer} whole fixture", f"{ours} whole fixture", 3, is_least=True)
         else:
             print(f"{peer:<66} not measured here: not installed, or not for root")
 
@@ -222,6 +243,7 @@ def main() -> None:
         lambda: our_redis(sample),
         lambda: four_redis(sample),
         lambda: our_postgres(sample),
+        lambda: postgres_on_disk(sample),
     ]
     for variant in variants:
         variant()  # warm: caches of the disk, of clusters and of digests

@@ -35,3 +35,11 @@ def test_memory_without_room_is_passed_over() -> None:
     home = new_home(in_memory_with_bytes=1 << 60)
     home.rmdir()
     assert Path(tempfile.gettempdir()) == home.parent
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a memory file system that everybody may write is Linux' own")
+def test_memory_with_room_is_taken() -> None:
+    """A home that fits into memory lies there: no disk is waited for."""
+    home = new_home(in_memory_with_bytes=1)
+    home.rmdir()
+    assert Path("/dev/shm") == home.parent  # noqa: S108 - the place itself is the fact

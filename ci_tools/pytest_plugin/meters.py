@@ -4,6 +4,7 @@ A meter keeps a connection of its own and takes off what it caused itself, so th
 """
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,7 @@ UNITS = {"redis": "commands", "postgres": "statements", "http": "requests", "web
 """What proves that a test touched the service, by the name in its mark; a name that is not here is not measured."""
 
 _INFO = ("INFO", "stats")
+_COUNTERS = re.compile(r"^(total_\w+):(\d+)", re.MULTILINE)
 _ATTEMPTS = 2
 """The test may have killed our connection along with all others."""
 
@@ -81,7 +83,7 @@ class RedisMeter:
                 connection = self._connection or self._connect()
                 self._own["bytes"] += _asked(*_INFO)  # it is read before it is answered
                 text = connection.ask(*_INFO)
-                told = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+                told = dict(_COUNTERS.findall(text))
                 counted = {
                     "commands": int(told["total_commands_processed"]) - self._own["commands"],
                     "connections": int(told["total_connections_received"]) - self._own["connections"],

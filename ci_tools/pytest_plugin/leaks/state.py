@@ -183,7 +183,7 @@ def _restore_paths(value: tuple[str, ...]) -> None:
     sys.path[:] = value
 
 
-def _restore_handlers(value: tuple[logging.Handler, ...]) -> None:
+def _restore_root_logger(value: tuple[logging.Handler, ...]) -> None:
     logging.getLogger().handlers[:] = value
 
 
@@ -195,7 +195,7 @@ _RESTORE: dict[str, Callable[[Any], object]] = {
     "sys.path": _restore_paths,
     "sys.excepthook": lambda value: setattr(sys, "excepthook", value),
     "threading.excepthook": lambda value: setattr(threading, "excepthook", value),
-    "root logger's handlers": _restore_handlers,
+    "root logger's handlers": _restore_root_logger,
     "root logger's level": lambda value: logging.getLogger().setLevel(value),
 }
 

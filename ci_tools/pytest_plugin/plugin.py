@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "allow_leak(kind, match='', reason): what the test may leave behind (task, thread, process, environment): a pattern over"
+        "allow_leak(kind, match='', reason): what the test may leave behind (task, thread, connection, …): a pattern over"
         " the finding's text; an allowance that matches nothing is reported",
     )
     assignment = assign(config)

@@ -22,6 +22,7 @@ _STDLIB = sysconfig.get_path("stdlib") + os.sep
 
 
 _FIXTURE_ATTRIBUTE = "__ci_tools_fixture__"
+_PLACE_ATTRIBUTE = "__ci_tools_place__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ def failure_of(
     own_frames = []
     for link in links_of(error):
         own, deepest = frames_of(link.__traceback__, project)
+        own = getattr(link, _PLACE_ATTRIBUTE, None) or own
         chain.append(ExceptionLink(type_name=type_name_of(link), message=message_of(link), frame=own or deepest))
         own_frames.append(own)
     # The root cause's place in the project, else the nearest one that any link has.
@@ -102,6 +104,11 @@ def blame_fixture(error: BaseException, fixture: RaisingFixture) -> None:
     if not hasattr(error, _FIXTURE_ATTRIBUTE):
         with contextlib.suppress(AttributeError, TypeError):  # an exception class with slots takes no note
             setattr(error, _FIXTURE_ATTRIBUTE, fixture)
+
+
+def note_place(error: BaseException, frame: Frame | None) -> None:
+    """Note on an exception of ours where its cause lies: its traceback shows the guard that raised it."""
+    setattr(error, _PLACE_ATTRIBUTE, frame)
 
 
 def blamed_fixture(error: BaseException) -> RaisingFixture | None:

@@ -187,6 +187,34 @@ def test_an_allowance_covers_what_it_matches(tmp_path: Path) -> None:
     assert "matched nothing: remove the mark (issue 3)" in run.output
 
 
+TWO_IN_ONE_PLACE = """
+import threading
+
+
+def start():
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+def test_one():
+    start()
+
+
+def test_two():
+    start()
+"""
+
+
+def test_the_failure_of_a_leak_stands_where_the_leak_was_made(tmp_path: Path) -> None:
+    """What a guard found is placed at the line that made it, not in the guard, and begins with what was found."""
+    write_suite(tmp_path, {"test_it.py": TWO_IN_ONE_PLACE})
+    run = run_suite(tmp_path, "-q")
+    failures = [event.failure for event in run.events if isinstance(event, PhaseFinished) and event.failure is not None]
+    assert [("test_it.py", 6, "start")] * 2 == [
+        (failure.frame.path, failure.frame.line, failure.frame.function) for failure in failures if failure.frame is not None
+    ], run.output
+    assert all(failure.message.startswith("leak (thread): ") for failure in failures)
+
+
 ALLOWED_FOR_ALL = """
 allowed-leaks = { thread = ["thread 'forgotten'", "thread 'never'"] }
 """

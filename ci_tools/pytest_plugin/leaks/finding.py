@@ -10,6 +10,7 @@ import pytest
 from ci_tools.model.case import Leak, Phase
 from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.journal import LeakFound
+from ci_tools.pytest_plugin.failures import note_place
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.recording import Recording
 
@@ -44,7 +45,7 @@ class Findings(Guard):
             for kind, patterns in policy.allowed_leaks.items()
             for pattern in patterns
         ]
-        self._errors: list[str] = []
+        self._errors: list[tuple[Leak, str]] = []
         self._warnings: list[str] = []
         self._allowances: list[_Allowance] = []
 
@@ -59,7 +60,10 @@ class Findings(Guard):
             return
         execution = self._recording.execution
         self._recording.write(LeakFound(at=time.time(), test_id=execution.test_id if execution else "", leak=leak))
-        (self._errors if mode is GuardMode.ERROR else self._warnings).append(render_leak(leak, note))
+        if mode is GuardMode.ERROR:
+            self._errors.append((leak, render_leak(leak, note)))
+        else:
+            self._warnings.append(render_leak(leak, note))
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Read what the test is allowed to leave."""
@@ -76,8 +80,9 @@ class Findings(Guard):
             ]
         if not self._errors and not self._warnings:
             return error
-        errors, warned = "\n".join(self._errors), "\n".join(self._warnings)
-        count = len(self._errors)
+        # Sorted: what leaks the same in many tests reads the same in all of them, and is one cause.
+        leaked = sorted(self._errors, key=lambda found: found[1])
+        errors, warned = "\n".join(text for _, text in leaked), "\n".join(self._warnings)
         self._errors, self._warnings = [], []
         if warned:
             try:
@@ -89,7 +94,9 @@ class Findings(Guard):
         if error is not None:
             error.add_note(errors)
             return error
-        return LeakError(f"{count} leak{'s' if count > 1 else ''}\n{errors}", pytrace=False)
+        found = LeakError(errors, pytrace=False)
+        note_place(found, next((leak.created for leak, _ in leaked if leak.created is not None), None))
+        return found
 
     def remove(self) -> None:
         """Say which of the configuration's allowances no test needed; asked only where all tests ran in this process."""

@@ -69,8 +69,11 @@ _VOLATILE = re.compile(
     re.VERBOSE,
 )
 _UNIT = r"(?:ns|us|µs|ms|s|sec|secs|seconds?|minutes?|min|hours?|h|[KMGT]i?B|[kKMG]?[Bb]ytes?|B|%)(?!\w)"
-# A word with a digit or a slash in it, with the unit behind it and the word `port` before it.
-_MAY_VARY = re.compile(rf"(?:(?<!\w)port[ =:]+)?(?<!\S)[^\s\d/\\]*[\d/\\]\S*(?:\ {_UNIT})?")
+_SIGN = r"[\d/\\]"
+_VARYING_SIGN = re.compile(_SIGN)
+# A word with a digit or a slash in it, with the unit behind it.
+_VARYING_WORD = re.compile(rf"(?<!\S)[^\s\d/\\]*{_SIGN}\S*(?:\ {_UNIT})?")
+_VARYING_PORT = re.compile(rf"(?:(?<!\w)port[ =:]+)?{_VARYING_WORD.pattern}")
 # What every hard token has one of: cheap to look for, and most messages have none.
 _HARD_SIGNS = (
     "'",
@@ -88,8 +91,15 @@ _HARD_SIGNS = (
     "signal",
     "SIG",
     "HTTP",
+    "==",
+    "!=",
+    "status",
+    "esponse",
+    "WinE",
 )
-_STATUS_WORDS = re.compile(r"\d\d\d [A-Z]|[=!]=|status|esponse|WinE|[ (:=][2-5]\d\d(?!\d)").search
+# Apart, each of them is looked for by its first character.
+_STATUS_BEHIND = re.compile(r"[ (:=][2-5]\d\d(?!\d)")
+_STATUS_BEFORE = re.compile(r"\d\d\d [A-Z]")
 # Lines that say who answered, when and with what, and lines with what was sent.
 _BESIDE = re.compile(
     r"(?:HTTP )?(?:response |request )?headers\b|\[parameters\b|\[SQL\b|(?:Date|Server|Set-Cookie|ETag):", re.IGNORECASE
@@ -99,7 +109,6 @@ _KEPT_NAME = re.compile(r"<path>/([\w.-]*\w)")
 _TEMPORARY = re.compile(r"tmp[a-z_]{6,}")
 _REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_SPACES = re.compile(r"\s+")
 _SERVICE_PORTS = frozenset({"80", "443", "1433", "1521", "3306", "5432", "5672", "6379", "9092", "9200", "11211", "27017"})
 """Ports that name a service: a refused Redis and a refused PostgreSQL are two causes."""
 
@@ -120,7 +129,7 @@ def mask(message: str) -> tuple[str, tuple[str, ...]]:
         hard.append(token)
         end = found.end()
     parts.append(_soft(message[end:]))
-    text = _SPACES.sub(" ", "".join(parts)).strip()
+    text = " ".join("".join(parts).split())
     if "/" in text:
         hard.extend(f"'{name}'" for name in _KEPT_NAME.findall(text))
         hard.extend(_KEPT_PATH.findall(text))
@@ -167,12 +176,25 @@ def _name(text: str) -> str | None:
 
 
 def _may_be_hard(message: str) -> bool:
-    return any(sign in message for sign in _HARD_SIGNS) or _STATUS_WORDS(message) is not None
+    for sign in _HARD_SIGNS:  # a loop: `any` would make a generator for every message
+        if sign in message:
+            return True
+    return _STATUS_BEHIND.search(message) is not None or _STATUS_BEFORE.search(message) is not None
 
 
 def _soft(text: str) -> str:
     """What varies always has a digit or a slash; most words have neither and are not looked at."""
-    return _MAY_VARY.sub(_masked_word, text)
+    if "port" in text:
+        return _VARYING_PORT.sub(_masked_word, text)
+    parts: list[str] = []
+    end = 0
+    while sign := _VARYING_SIGN.search(text, end):
+        word = _VARYING_WORD.search(text, text.rfind(" ", end, sign.start()) + 1 or end)
+        if word is None:
+            break
+        parts.extend((text[end : word.start()], _masked_word(word)))
+        end = word.end()
+    return "".join((*parts, text[end:])) if parts else text
 
 
 def _masked_word(found: re.Match[str]) -> str:

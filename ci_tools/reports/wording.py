@@ -7,6 +7,7 @@ what went wrong, so that the place has to say it.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from ci_tools.reports.masks import mask, name_of_file, names_in
 
@@ -141,6 +142,7 @@ _SERVER = re.compile(
     r"|\bport[ =:]+(?P<port>\d{2,5})\b"
 )
 _PORT_SIGN = re.compile(r"[:=, ]\d{2,5}\b")
+_PORT_BEHIND = re.compile(r"[:= ]\d\d")
 _LOCAL = re.compile(r"\A(?:localhost|\[?[0-9a-fA-F:]*:[0-9a-fA-F:]*\]?|\d{1,3}(?:\.\d{1,3}){3}|0|host\.docker\.internal|)\Z")
 
 
@@ -191,12 +193,14 @@ def servers_in(text: str) -> tuple[str, ...]:
     if not _PORT_SIGN.search(text):
         return ()
     found: dict[str, None] = {}
-    for match in _SERVER.finditer(text):
-        host = next((match[name] for name in ("tuple", "pool", "pg", "named", "bare") if match[name]), "")
-        port = next(match[name] for name in ("tupleport", "poolport", "pgport", "namedport", "bareport", "port") if match[name])
+    end = 0
+    while _PORT_BEHIND.search(text, end) and (match := _SERVER.search(text, end)):
+        end = match.end()
+        last = match.lastgroup or "port"  # every way to name a server ends with its port
+        host = match[last.removesuffix("port")] if last != "port" else ""
         if not _FILE_NAME.search(host):
             host = "" if _LOCAL.match(host) else mask(host)[0]
-            found[f"{host}:{int(port)}"] = None
+            found[f"{host}:{int(match[last])}"] = None
     return tuple(found)
 
 
@@ -244,7 +248,8 @@ def _of_schema(type_name: str, message: str) -> Wording | None:
 
 def _of_system(type_name: str, message: str) -> Wording | None:
     """The operating system's errors: the number says what, the file or the server says of what; the words are many."""
-    if any(sign in message for sign in ("refused", "REFUSED", " 111", "10061")) and _REFUSED.search(message):
+    may_be_refused = "refused" in message or "REFUSED" in message or " 111" in message or "10061" in message
+    if may_be_refused and _REFUSED.search(message):
         said = "refused" if type_name == "ConnectionRefusedError" else mask(_head(message, type_name))[0]
         return Wording(type_name=type_name, masked=said, servers=servers_in(message), is_generic=True, is_refused=True)
     errno = _ERRNO.match(message)
@@ -291,5 +296,6 @@ def _says_enough(masked: str, hard: tuple[str, ...], type_name: str) -> bool:
     is_assertion = not type_name or type_name.endswith(("AssertionError", "Failed"))
     if hard and (not is_assertion or any(token[0].isdigit() for token in hard)):
         return True
-    letters = sum(map(str.isalpha, _EMPTY_WORDS.sub("", masked)))
-    return letters >= (FEW_CHARACTERS if is_assertion else FEW_TYPED)
+    few = FEW_CHARACTERS if is_assertion else FEW_TYPED
+    letters = filter(str.isalpha, _EMPTY_WORDS.sub("", masked))
+    return sum(1 for _ in islice(letters, few)) == few

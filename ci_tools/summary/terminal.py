@@ -118,11 +118,12 @@ def _names(title: str, names: Iterable[str], width: int, paint: "_Paint") -> lis
 
 
 def _services(verdict: Verdict, report: RunReport, width: int, paint: "_Paint") -> list[str]:
+    """A line a server program; the several of one kind that came from it are one."""
     told = {
         f"{item.kind} {item.version} ({item.provider}{': ' + item.path if item.path else ''})": None
         for item in verdict.services or report.services
     }
-    return [paint(fit("services  " + ", ".join(told), width), "dim")] if told else []
+    return [paint(fit(f"service  {line}", width), "dim") for line in told]
 
 
 def _repeat(verdict: Verdict, report: RunReport, repeat: str, paint: "_Paint") -> list[str]:

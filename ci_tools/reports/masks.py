@@ -175,11 +175,18 @@ def _name(text: str) -> str | None:
     return f"'{inner}'"
 
 
-def _may_be_hard(message: str) -> bool:
-    for sign in _HARD_SIGNS:  # a loop: `any` would make a generator for every message
-        if sign in message:
+def has_any(text: str, signs: tuple[str, ...]) -> bool:
+    """Whether a text holds one of these: a loop, as ``any`` would make a generator for each of many texts."""
+    for sign in signs:  # noqa: SIM110 - as said
+        if sign in text:
             return True
-    return _STATUS_BEHIND.search(message) is not None or _STATUS_BEFORE.search(message) is not None
+    return False
+
+
+def _may_be_hard(message: str) -> bool:
+    return (
+        has_any(message, _HARD_SIGNS) or _STATUS_BEHIND.search(message) is not None or _STATUS_BEFORE.search(message) is not None
+    )
 
 
 def _soft(text: str) -> str:

@@ -288,7 +288,12 @@ def _error_block(text: str) -> list[str]:
     block: list[str] = []
     previous_end = -2
     margin = 0
-    for found in _ERROR_LINE.finditer(text):
+    at = 0 if text.startswith("E") else text.find("\nE") + 1 or -1
+    while at >= 0:
+        found = _ERROR_LINE.match(text, at)
+        at = text.find("\nE", at) + 1 or -1
+        if found is None:
+            continue
         if found.start() > previous_end + 1:
             block.clear()
             margin = len(found[1] or "")

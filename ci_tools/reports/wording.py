@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from ci_tools.reports.masks import mask, name_of_file, names_in
+from ci_tools.reports.masks import has_any, mask, name_of_file, names_in
 
 LONGEST_MESSAGE = 500
 """Characters of a message's head that are looked at: what differs only behind them is one cause."""
@@ -108,11 +108,13 @@ _OF_LANGUAGE = tuple(
         (r"((?:max|min)\(\) .*empty.*|dictionary changed size.*|maximum recursion depth.*|generator raised.*)", r"\1"),
     )
 )
-_LANGUAGE_SIGNS = re.compile(
-    r"\A(?:invalid lit|could not conv|Invalid iso|time data|unconverted|badly|not enough|too many|unsupp|can|must|a bytes|arg"
-    r"|expected str|object of"
-    r"|sequence|list|pop|math|\[<|max|min|dict|maxi|gen)|' (?:codec|object|not|is not)|division|is not (?:a valid|in|a func|def)"
-    r"|Cannot| is (?:und|null)"
+_LANGUAGE_START = re.compile(
+    r"(?:invalid lit|could not conv|Invalid iso|time data|unconverted|badly|not enough|too many|unsupp|can|must|a bytes|arg"
+    r"|expected str|object of|sequence|list|pop|math|\[<|max|min|dict|maxi|gen)"
+)
+_LANGUAGE_SIGNS = (
+    *("' codec", "' object", "' not", "' is not", "division", "is not a valid", "is not in", "is not a func", "is not def"),
+    *("Cannot", " is und", " is null"),
 )
 _NAMELESS = re.compile(
     r"\W*(?:Errno|errno|WinError|winerror|Error)\b"
@@ -248,8 +250,7 @@ def _of_schema(type_name: str, message: str) -> Wording | None:
 
 def _of_system(type_name: str, message: str) -> Wording | None:
     """The operating system's errors: the number says what, the file or the server says of what; the words are many."""
-    may_be_refused = "refused" in message or "REFUSED" in message or " 111" in message or "10061" in message
-    if may_be_refused and _REFUSED.search(message):
+    if has_any(message, ("refused", "REFUSED", " 111", "10061")) and _REFUSED.search(message):
         said = "refused" if type_name == "ConnectionRefusedError" else mask(_head(message, type_name))[0]
         return Wording(type_name=type_name, masked=said, servers=servers_in(message), is_generic=True, is_refused=True)
     errno = _ERRNO.match(message)
@@ -283,7 +284,7 @@ def _of_language(type_name: str, message: str) -> Wording | None:
     if "." in type_name and not type_name.startswith(("decimal.", "json.", "xml.", "builtins.")):
         return None
     head = message.partition("\n")[0]
-    if not _LANGUAGE_SIGNS.search(head):
+    if not (_LANGUAGE_START.match(head) or has_any(head, _LANGUAGE_SIGNS)):
         return None
     for pattern, said in _OF_LANGUAGE:
         if found := pattern.fullmatch(head):

@@ -6,9 +6,10 @@ a file without ``SessionFinished`` as its last line belongs to a worker that did
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
-from typing import get_args
+from operator import attrgetter
+from typing import Any, get_args
 
 from ci_tools.errors import DecodeError
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Failure, Leak, Outcome, Phase
@@ -210,9 +211,16 @@ _NO_DEFAULT = object()
 
 
 @cache
-def _keys(kind: type) -> tuple[tuple[str, str, object], ...]:
-    """Of each field its name, its key as it stands in a line, and its default."""
-    return tuple((one.name, f',"{one.name}":', _NO_DEFAULT if one.default is MISSING else one.default) for one in fields(kind))
+def _fields_of(kind: type) -> tuple[Any, tuple[tuple[str, object], ...]]:
+    """What reads all fields of an event at once; and of each field its key as it stands in a line, and its default."""
+    keys = tuple((f',"{one.name}":', _default_of(one)) for one in fields(kind))
+    return attrgetter(*(one.name for one in fields(kind))), keys
+
+
+def _default_of(one: "Field[Any]") -> object:
+    if one.default is not MISSING:
+        return one.default
+    return _NO_DEFAULT if one.default_factory is MISSING else one.default_factory()
 
 
 def render_event(event: Event) -> str:
@@ -223,9 +231,9 @@ def render_event(event: Event) -> str:
     """
     kind = type(event)
     line = f'{{"event":"{kind.__name__}"'
-    for name, key, default in _keys(kind):  # type: ignore[arg-type] # a class is hashable; mypy sees a union of them
-        value = getattr(event, name)
-        if value is default or value == default:
+    read, keys = _fields_of(kind)  # type: ignore[arg-type] # a class is hashable; mypy sees a union of them
+    for (key, default), value in zip(keys, read(event), strict=True):
+        if default is not _NO_DEFAULT and value == default:
             continue
         if isinstance(value, str):  # an enum's member too
             line += key + _QUOTE(value)

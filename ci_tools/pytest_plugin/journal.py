@@ -29,11 +29,11 @@ class Journal:
         """Where the dead man's switch writes."""
         return self.path.with_suffix(STACKS_SUFFIX)
 
-    def write(self, event: Event) -> None:
-        """Put one event down. A closed journal, a forked child's copy and a full disk take nothing and raise nothing."""
+    def write(self, *events: Event) -> None:
+        """Put events down that belong together. A closed journal, a forked child's copy and a full disk take nothing."""
         if not self._is_open or os.getpid() != self._pid:
             return
-        line = (render_event(event) + "\n").encode("ascii")
+        line = "".join([render_event(event) + "\n" for event in events]).encode("ascii")
         try:
             written = os.write(self._descriptor, line)
             while written < len(line):  # a signal or a full pipe cut it: rare enough to accept a torn line

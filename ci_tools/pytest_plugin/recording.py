@@ -72,10 +72,10 @@ class Recording:
         self._collection_began = time.perf_counter()
         self._collection_failures: dict[str, Failure] = {}
 
-    def write(self, event: Event) -> None:
-        """Put an event into the journal, if there is one."""
+    def write(self, *events: Event) -> None:
+        """Put events into the journal, if there is one, with one write for all of them."""
         if self._journal is not None:
-            self._journal.write(event)
+            self._journal.write(*events)
 
     # Collection
 
@@ -134,16 +134,21 @@ class Recording:
             if report.failed:
                 execution.subtest_failures.append(self._failure(report, call, phase))
             return report
-        self._end_phase(execution, phase, report, call)
+        ended = self._end_phase(execution, phase, report, call)
         if phase is Phase.TEARDOWN:
-            self.finish(execution)
+            self.finish(execution, after=(ended,))
+        else:
+            self.write(ended)
         return report
 
-    def finish(self, execution: Execution, outcome: Outcome | None = None, reason: str = "") -> None:
+    def finish(
+        self, execution: Execution, outcome: Outcome | None = None, reason: str = "", *, after: tuple[Event, ...] = ()
+    ) -> None:
         """An execution is over: by its tear-down, or (outcome given) because the process is about to end."""
         self._finished += 1
         self.execution = None
         self.write(
+            *after,
             TestFinished(
                 at=time.time(),
                 test_id=execution.test_id,
@@ -159,7 +164,9 @@ class Recording:
         """The end marker."""
         self.write(SessionFinished(at=time.time(), exit_status=int(exit_status), finished=self._finished))
 
-    def _end_phase(self, execution: Execution, phase: Phase, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    def _end_phase(
+        self, execution: Execution, phase: Phase, report: pytest.TestReport, call: pytest.CallInfo[None]
+    ) -> PhaseFinished:
         result: str = report.outcome
         failure = None
         reason = _reason_of(report)
@@ -174,18 +181,17 @@ class Recording:
         if reason:
             execution.reason = reason
         execution.results[phase] = result
-        execution.properties.update({str(name): str(value) for name, value in report.user_properties})
-        self.write(
-            PhaseFinished(
-                at=time.time(),
-                test_id=execution.test_id,
-                phase=phase,
-                result=result,
-                duration_s=report.duration,
-                failure=failure,
-                reason=reason,
-                counts=execution.counts.get(phase),
-            ),
+        if report.user_properties:
+            execution.properties.update({str(name): str(value) for name, value in report.user_properties})
+        return PhaseFinished(
+            at=time.time(),
+            test_id=execution.test_id,
+            phase=phase,
+            result=result,
+            duration_s=report.duration,
+            failure=failure,
+            reason=reason,
+            counts=execution.counts.get(phase) if execution.counts else None,
         )
 
     def _failure(self, report: pytest.TestReport, call: pytest.CallInfo[None], phase: Phase) -> Failure:

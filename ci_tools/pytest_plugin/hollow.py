@@ -39,6 +39,8 @@ class HollowGuard(Guard):
         self._mode = mode
         self._recording = recording
         self._returns = Returns()
+        self._sound: object = self
+        """The class or module of the test before, where nothing of it was hollow and its tests run as functions do."""
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Look out for an early return; what a test declares is proved by what it did."""
@@ -56,7 +58,7 @@ class HollowGuard(Guard):
             return error
         if early:
             self._mark(item, f"returned at line {early}, before its first assertion")
-        reason = _reason(item)
+        reason = self._reason(item)
         if not reason:
             return None
         if self._mode is GuardMode.ERROR:
@@ -66,6 +68,16 @@ class HollowGuard(Guard):
         except HollowWarning as raised:  # the suite's filters turn warnings into errors
             return raised
         return None
+
+    def _reason(self, item: pytest.Item) -> str:
+        """What is hollow about it. Of a plain TestCase each method is asked, of all else the class and the module."""
+        if item.parent is self._sound:
+            return ""
+        reason = _reason(item)
+        kind = getattr(item, "cls", None)
+        if not reason and not (isinstance(kind, type) and _is_plain_test_case(kind)):
+            self._sound = item.parent
+        return reason
 
     def _mark(self, item: pytest.Item, reason: str) -> None:
         """A doubt, no proof: said, and weighed by the gate. An assertion may stand in a function that the test has called."""

@@ -149,6 +149,7 @@ class Ownership(Guard):
         self._main_thread = threading.main_thread()
         self._restore: list[Callable[[], None]] = []
         self._before_close: list[Callable[[asyncio.AbstractEventLoop], None]] = []
+        self._loop: Callable[[], object] = lambda: None
         self._is_asyncio = False
         self._is_uvloop = False
         self.loop_kinds: list[Any] = []
@@ -348,7 +349,8 @@ class Ownership(Guard):
                 return
         if owner is FLOATING or owner is NOBODY:
             return
-        if loop not in self.loops:
+        if self._loop() is not loop:  # mostly the one of the task before
+            self._loop = weakref.ref(loop)
             self.loops.add(loop)
         owner.add(TaskRecord(weakref.ref(task), coro, self.site(3), not loop.is_running()))
 

@@ -160,7 +160,8 @@ class Listing:
 
 def services_of(item: pytest.Item) -> tuple[str, ...]:
     """The services that the test's ``service`` marks declare, sorted."""
-    return tuple(sorted({str(name) for mark in item.iter_markers("service") for name in mark.args}))
+    names = {str(name) for mark in item.iter_markers("service") for name in mark.args}
+    return tuple(sorted(names)) if names else ()
 
 
 def needs_of(item: pytest.Item) -> tuple[str, ...]:

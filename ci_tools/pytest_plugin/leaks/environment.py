@@ -39,6 +39,7 @@ from ci_tools.pytest_plugin.position import test_id_of
 
 KIND, SEED = "environment", "seed"
 
+_OWN_VARIABLE_NAME = os.fsencode(OWN_VARIABLE.removeprefix("variable "))
 _HINT = "change it with pytest's monkeypatch, which puts it back"
 
 
@@ -95,7 +96,7 @@ class EnvironmentGuard(Guard):
         self._patch(os, "chdir", lambda _: FOLDER)
         if hasattr(os, "fchdir"):
             self._patch(os, "fchdir", lambda _: FOLDER)
-        self._patch(signal, "signal", signal_aspect)
+        self._patch_signal()
 
     def remove(self) -> None:
         """Put the patched functions back."""
@@ -161,6 +162,8 @@ class EnvironmentGuard(Guard):
 
         def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
             subject = (*arguments, *options.values(), None)[0]
+            if type(subject) is bytes and subject == _OWN_VARIABLE_NAME:  # the same as below, before anything is put together
+                return original(*arguments, **options)
             key = aspect(subject)
             if key == OWN_VARIABLE:  # pytest itself sets it three times for each test
                 return original(*arguments, **options)
@@ -173,9 +176,36 @@ class EnvironmentGuard(Guard):
                 if key not in point.changed:  # now is the last moment to look
                     point.changed[key] = value_of(key)
             result = original(*arguments, **options)
-            if key not in sites:  # asyncio.Runner sets SIGINT twice for each test
+            if key not in sites:
                 sites[key] = site(2)
             return result
 
         setattr(module, name, noting)
         self._restore.append(lambda: setattr(module, name, original))
+
+    def _patch_signal(self) -> None:
+        """asyncio.Runner sets SIGINT and puts it back in each test: what is as it was need not be looked at again."""
+        original: Any = signal.signal
+        sites, site = self._sites, self._ownership.site
+
+        def noting(signalnum: Any, handler: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            was = original(signalnum, handler)  # tells what asking for the handler before would
+            key = signal_aspect(signalnum)
+            if is_unowned():
+                for point in self._points:
+                    point.accept({key: handler} if key in point.changed else {})
+                return was
+            is_changed = False
+            for point in self._points:
+                if point.changed.setdefault(key, was) is handler:
+                    del point.changed[key]
+                else:
+                    is_changed = True
+            if not is_changed:
+                sites.pop(key, None)
+            elif key not in sites:
+                sites[key] = site(2)
+            return was
+
+        signal.signal = noting
+        self._restore.append(lambda: setattr(signal, "signal", original))

@@ -72,18 +72,21 @@ class TaskGuard(Guard):
                 record.coro.close()
 
     def _pending(self, owners: Iterable[Owner], loop: "asyncio.AbstractEventLoop | None") -> list[_Found]:
+        found = [
+            (task, record, owner)
+            for owner in owners
+            for task, record in owner.pending()
+            if loop is None or task.get_loop() is loop
+        ]
+        if not found:
+            return found
         import asyncio  # noqa: PLC0415 - loaded already
 
         try:
             current = asyncio.current_task()
         except RuntimeError:
-            current = None
-        return [
-            (task, record, owner)
-            for owner in owners
-            for task, record in owner.pending()
-            if task is not current and (loop is None or task.get_loop() is loop)
-        ]
+            return found
+        return [one for one in found if one[0] is not current]
 
     def _is_held(self, task: "asyncio.Task[Any]") -> bool:
         """Whether a living fixture's value still holds the task: a session's pool may make one inside a test."""

@@ -7,6 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from ci_tools.model.journal import CostsMeasured
+from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import Position
 
@@ -14,7 +15,7 @@ _LEAST_S = 0.001
 """What takes less is not worth a line."""
 
 
-class Costs:
+class Costs(Guard):
     """Measures in one process that runs tests, and writes what it measured after collection and at the end."""
 
     def __init__(self, journal: Journal, position: Position) -> None:
@@ -22,7 +23,8 @@ class Costs:
         self._position = position
         self._imports: dict[str, float] = {}
         self._fixtures: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        self._is_inside = False
+        self._outermost: pytest.FixtureDef[object] | None = None
+        self._began = 0.0
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -45,18 +47,17 @@ class Costs:
             self._journal.write(CostsMeasured(at=time.time(), imports=imports))
         self._imports = {}
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
-        """Book a wider fixture's set-up, with those it asks for itself, on its scope and not on the test that came first."""
-        if fixturedef.scope == "function" or self._is_inside or self._position.execution != 1:
-            return (yield)
-        self._is_inside = True
-        began = time.perf_counter()
-        try:
-            return (yield)
-        finally:
-            self._is_inside = False
-            seconds = time.perf_counter() - began
+    def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+        """Start the clock of a wider fixture's set-up, which is that of those it asks for itself too."""
+        if self._outermost is None and fixturedef.scope != "function" and self._position.execution == 1:
+            self._outermost = fixturedef
+            self._began = time.perf_counter()
+
+    def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
+        """Book it on its scope and not on the test that came first."""
+        if self._outermost is fixturedef:
+            self._outermost = None
+            seconds = time.perf_counter() - self._began
             if seconds >= _LEAST_S:
                 booked = self._fixtures[self._position.test_id]
                 booked[fixturedef.scope] = round(booked.get(fixturedef.scope, 0.0) + seconds, 5)

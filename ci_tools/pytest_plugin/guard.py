@@ -1,12 +1,21 @@
 """A guard: watches one test from inside the process."""
 
+from typing import ClassVar
+
 import pytest
 
 from ci_tools.model.case import Phase
 
+EACH_PHASE = (Phase.SETUP, Phase.CALL, Phase.TEARDOWN)
+
 
 class Guard:
     """What a guard is told. Every method runs in the main thread, inside the phase it names; by default it does nothing."""
+
+    begins_in: ClassVar[tuple[Phase, ...]] = EACH_PHASE
+    """The phases whose beginning means something to it: it is told of no other."""
+    ends_in: ClassVar[tuple[Phase, ...]] = EACH_PHASE
+    """The phases whose end does."""
 
     def begin_test(self, item: pytest.Item) -> None:
         """An execution's set-up is about to begin."""

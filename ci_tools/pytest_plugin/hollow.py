@@ -35,6 +35,9 @@ class HollowWarning(pytest.PytestWarning):
 class HollowGuard(Guard):
     """Asks of a test that passed whether everything of it ran."""
 
+    begins_in = (Phase.CALL,)
+    ends_in = (Phase.CALL,)
+
     def __init__(self, mode: GuardMode, recording: Recording) -> None:
         self._mode = mode
         self._recording = recording

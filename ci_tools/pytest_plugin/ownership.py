@@ -137,6 +137,8 @@ def is_unowned() -> bool:
 class Ownership(Guard):
     """Follows who runs, and patches asyncio so that its tasks are recorded."""
 
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, project: Project) -> None:
         self.loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self.test: Owner | None = None

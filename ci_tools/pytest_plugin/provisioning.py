@@ -25,6 +25,8 @@ _KINDS = {kind.value: kind for kind in ServiceKind}
 class Provisioning(Guard):
     """The services of one process. Nothing is started before a test or fixture needs it; all is stopped at the end."""
 
+    begins_in = (Phase.SETUP,)
+
     def __init__(self, root: Path, claim: Claim | None) -> None:
         self._root = root
         self._claim = claim

@@ -41,7 +41,6 @@ class Watch:
         lists_tests: bool,
     ) -> None:
         self._config = config
-        self._journal = journal
         self._position = position = Position()
         self._project = project = Project(config.rootpath)
         self._recording = recording = Recording(journal, position, project, lists_tests=lists_tests)
@@ -67,6 +66,9 @@ class Watch:
                     guards += (ServiceGuard(findings, provisioning, evidence.count_anew if evidence else None),)
             if evidence is not None:
                 guards += (evidence, HollowGuard(policy.evidence, recording))
+        self._costs = Costs(journal, position) if journal is not None else None
+        if self._costs is not None:
+            guards += (self._costs,)  # last, so that its clock has no guard's time in it
         self._guards = guards
 
     def register(self) -> None:
@@ -78,8 +80,8 @@ class Watch:
             self._timeouts.start()
             plugins.register(self._timeouts, "ci_tools_timeouts")
         plugins.register(self._recording, "ci_tools_recording")
-        if self._journal is not None:
-            plugins.register(Costs(self._journal, self._position), "ci_tools_costs")
+        if self._costs is not None:
+            plugins.register(self._costs, "ci_tools_costs")
         plugins.register(Phases(self._position, self._recording, self._project, self._guards), "ci_tools_phases")
 
     def begin_finish(self) -> None:

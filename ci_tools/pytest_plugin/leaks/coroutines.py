@@ -34,6 +34,8 @@ _Found = tuple[Made, Owner]
 class CoroutineGuard(Guard):
     """Notes what asyncio keeps for later, and looks when the owner's life is over or its loop is about to be closed."""
 
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings

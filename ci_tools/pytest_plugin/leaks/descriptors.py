@@ -64,6 +64,8 @@ class _Noting:
 class DescriptorGuard(Guard):
     """Notes who opens what, and looks when the owner's life is over or its loop is about to be closed."""
 
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings
@@ -267,6 +269,8 @@ class DescriptorGuard(Guard):
 
 class LoopGuard(Guard):
     """Asks for what open loops work for, before all other leaks."""
+
+    ends_in = (Phase.TEARDOWN,)
 
     def __init__(self, descriptors: DescriptorGuard) -> None:
         self._descriptors = descriptors

@@ -71,6 +71,9 @@ class _Point:
 class EnvironmentGuard(Guard):
     """Compares the state before a test's set-up with the state after its tear-down."""
 
+    begins_in = (Phase.SETUP,)
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings

@@ -24,6 +24,8 @@ _HINT_OF_THREAD = "catch it in the thread and hand it over: concurrent.futures k
 class ExceptionGuard(Guard):
     """Notes what asyncio and threading would only print."""
 
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings

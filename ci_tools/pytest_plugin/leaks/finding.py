@@ -36,6 +36,8 @@ class _Allowance:
 class Findings(Guard):
     """Collects leaks and turns them into the phase's failure, or a warning, by the mode of their kind."""
 
+    begins_in = (Phase.SETUP,)
+
     def __init__(self, recording: Recording, policy: GuardPolicy, say: Callable[[str], None] | None = None) -> None:
         self._recording = recording
         self._modes = policy.leaks

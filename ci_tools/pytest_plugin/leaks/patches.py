@@ -20,6 +20,8 @@ _HINT = "use the patch with `with` or as a decorator, or addCleanup(patcher.stop
 class PatchGuard(Guard):
     """Notes every start of a patch, and looks whether it still stands when its owner's life is over."""
 
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings

@@ -54,6 +54,8 @@ class _Fork:
 class ProcessGuard(Guard):
     """Notes who starts a child, and looks when the owner's life is over."""
 
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings

@@ -51,6 +51,9 @@ _HINTS = {
 class ServiceGuard(Guard):
     """Compares the server before and after a test that declares it."""
 
+    begins_in = (Phase.SETUP,)
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, findings: Findings, provisioning: Provisioning, say_asked: Callable[[str], None] | None) -> None:
         self._findings = findings
         self._say_asked = say_asked

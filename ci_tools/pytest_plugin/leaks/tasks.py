@@ -30,6 +30,8 @@ _Found = tuple["asyncio.Task[Any]", TaskRecord, Owner]
 class TaskGuard(Guard):
     """Looks at tasks when their owner's life ends, and before a loop is closed: closing cancels them without a word."""
 
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings

@@ -30,6 +30,9 @@ _EXPECTED = frozenset({"__pycache__", ".pytest_cache", ".hypothesis", "ci-artifa
 class TemporaryGuard(Guard):
     """Notes what the project's own code makes with tempfile, and looks whether it is gone when its owner's life is over."""
 
+    begins_in = (Phase.SETUP,)
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings

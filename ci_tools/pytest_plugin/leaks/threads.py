@@ -25,6 +25,8 @@ _HINT = "tell it to end and join it, leave its executor with `with`, or stop it 
 class ThreadGuard(Guard):
     """Notes who starts a thread, and looks when the owner's life is over."""
 
+    ends_in = (Phase.TEARDOWN,)
+
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
         self._findings = findings

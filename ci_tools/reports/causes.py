@@ -115,7 +115,9 @@ _ERRORS = {Outcome.ERROR, Outcome.CRASHED, Outcome.LOST}
 def _title(group: Group, example: Grievance, root: str) -> str:
     origin = root_of(example.failure)
     message = next((line.strip() for line in origin.message.splitlines() if line.strip()), "")
-    said = f"{origin.type_name}: {message}" if message and origin.type_name not in {"", message} else message or origin.type_name
+    # An error of our own guards says everything itself.
+    type_name = "" if message and origin.type_name.startswith("ci_tools.") else origin.type_name
+    said = f"{type_name}: {message}" if message and type_name not in {"", message} else message or type_name
     fixture = fixture_of_all(group)
     if all(member.is_file for member in group.members):
         said = f"`{_broken_module(example, root)}` cannot be imported: {message or origin.type_name}"

@@ -4,14 +4,13 @@ Pure: failures with their signatures in, groups of them out.
 """
 
 import builtins
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
-from ci_tools.model.case import Failure, Outcome, Phase
-from ci_tools.reports.signatures import Signature, port_of
+from ci_tools.model.case import Failure, Outcome
+from ci_tools.reports.signatures import Signature, port_of, raising_fixture
 from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT
 
 NEAR = 0.90
@@ -273,28 +272,7 @@ def _merge_fixtures(groups: Iterable[Group]) -> list[Group]:
     return [*merged.values(), *rest]
 
 
-_FIXTURE = re.compile(
-    r"@(?:pytest|pytest_asyncio|anyio)\.fixture(\([^)]*\))?[^\n]*\n(?:[> ]?\s*@[^\n]*\n)*[> ]?\s*(?:async )?def (\w+)\(",
-    re.MULTILINE,
-)
-_SCOPE = re.compile(r"""scope\s*=\s*["'](\w+)["']""")
-
-
-def _fixture(failure: Failure) -> tuple[str, str, str] | None:
-    """Name, scope and path of the fixture that raised; out of the traceback's source lines where nobody recorded it."""
-    if failure.fixture:
-        return failure.fixture, failure.fixture_scope or "function", failure.fixture_path or ""
-    if failure.phase not in {Phase.SETUP, Phase.TEARDOWN} or "fixture" not in failure.text:
-        return None
-    found = _FIXTURE.findall(failure.text)
-    if not found:
-        return None
-    arguments, name = found[-1]
-    scope = _SCOPE.search(arguments)
-    return name, scope[1] if scope else "function", ""
-
-
 def fixture_of_all(group: Group) -> tuple[str, str, str] | None:
     """Name, scope and path of the fixture that raised every failure of the group; None where there is none or several."""
-    fixtures = {_fixture(member.failure) for member in group.members}
+    fixtures = {raising_fixture(member.failure) for member in group.members}
     return next(iter(fixtures)) if len(fixtures) == 1 else None

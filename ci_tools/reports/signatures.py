@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ci_tools.model.case import Failure
+from ci_tools.model.case import Failure, Phase
 from ci_tools.reports.roots import Place, Root, links_of
 from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT, Wording, servers_in, wording_of
 
@@ -105,7 +105,7 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> Signature:
     if said.is_bare:
         return _compared(signature, said, links[0], root, test)
     if not said.is_generic:
-        return signature
+        return replace(signature, place=_fixture_place(failure, links, root))
     outer = [wording_of(link.type_name, link.message) for link in links[1:]]
     servers = said.servers or next((other.servers for other in outer if other.servers), ())
     if said.is_refused and not servers:
@@ -113,7 +113,10 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> Signature:
     if _is_own_type(said.type_name) and said.masked != said.type_name:
         return replace(signature, servers=servers)
     context, is_named = _context(outer)
-    return replace(signature, place="" if is_named else _place(links, root), context=context, servers=servers)
+    place = "" if is_named else _place(links, root)
+    if said.is_refused and place.count(":") == 1 and not place.startswith(":"):
+        place = place.partition(":")[0]  # one client of one server: whichever of its functions was called first
+    return replace(signature, place=place, context=context, servers=servers)
 
 
 _HANGS = re.compile(r"(?:\A|\.)TimedOutError\Z")
@@ -190,6 +193,17 @@ def _place(links: Sequence[Root], root: str) -> str:
     return _plain_source(links[0].marked) if links[0].text else ""
 
 
+def _fixture_place(failure: Failure, links: Sequence[Root], root: str) -> str:
+    """Where a set-up or tear-down was given up by code of the project: what a fixture says itself is that fixture's alone."""
+    if failure.phase not in {Phase.SETUP, Phase.TEARDOWN}:
+        return ""
+    places = links[0].places()
+    place = _place(links, root) if places and places[-1].is_ours else ""
+    fixture = raising_fixture(failure)
+    is_raised_there = fixture is not None and place.endswith(f":{fixture[0]}")
+    return place if is_raised_there or (place and places[-1].source.startswith("raise ")) else ""
+
+
 def _servers_in_source(links: Sequence[Root], root: str) -> tuple[str, ...]:
     """The server that the project's lines name, the innermost that names one: many clients do not say whom they called."""
     for link in links:
@@ -245,3 +259,24 @@ def relative(path: str, root: str) -> str:
     path = path.replace("\\", "/")
     prefix = root.replace("\\", "/").rstrip("/") + "/"
     return path.removeprefix(prefix) if root else path
+
+
+_FIXTURE = re.compile(
+    r"@(?:pytest|pytest_asyncio|anyio)\.fixture(\([^)]*\))?[^\n]*\n(?:[> ]?\s*@[^\n]*\n)*[> ]?\s*(?:async )?def (\w+)\(",
+    re.MULTILINE,
+)
+_SCOPE = re.compile(r"""scope\s*=\s*["'](\w+)["']""")
+
+
+def raising_fixture(failure: Failure) -> tuple[str, str, str] | None:
+    """Name, scope and path of the fixture that raised; out of the traceback's source lines where nobody recorded it."""
+    if failure.fixture:
+        return failure.fixture, failure.fixture_scope or "function", failure.fixture_path or ""
+    if failure.phase not in {Phase.SETUP, Phase.TEARDOWN} or "fixture" not in failure.text:
+        return None
+    found = _FIXTURE.findall(failure.text)
+    if not found:
+        return None
+    arguments, name = found[-1]
+    scope = _SCOPE.search(arguments)
+    return name, scope[1] if scope else "function", ""

@@ -5,6 +5,7 @@ what went wrong, so that the place has to say it.
 """
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -185,6 +186,7 @@ def _wording(type_name: str, message: str) -> Wording:
         bool(hard)
         or _ALWAYS_GENERIC.search(type_name) is not None
         or (_TIMEOUT_TYPE.search(type_name) is not None and _TIMED_OUT.match("" if head == type_name else head) is not None)
+        or (head == type_name and type_name.partition(".")[0] in sys.stdlib_module_names)
         or not _says_enough(masked, hard, type_name)
     )
     return Wording(type_name=type_name, masked=masked, hard=hard, details=details, servers=servers, is_generic=is_generic)

@@ -1,6 +1,7 @@
 """Causes across sources: one root is one cause however it was written down, and its near miss is another."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 from report_sample import case
@@ -276,6 +277,39 @@ def test_a_wrapped_root_joins_the_bare_one() -> None:
         for chain in chains
     )
     assert causes_of(*failures) == 1
+
+
+@pytest.mark.parametrize("source", [journal, short])
+def test_a_library_error_without_words_is_told_apart_by_its_place(source: Callable[[str, str, str, str], Failure]) -> None:
+    """The standard library's type alone names nothing: two queues that are full are two causes, one of them met twice is one."""
+    full = [source("asyncio.queues.QueueFull", "", "quay/signals.py", function) for function in ("receive", "send", "send")]
+    assert 2 == causes_of(*full)
+
+
+def test_one_client_without_a_known_port_is_one_cause() -> None:
+    """Whichever of a client's functions was called first, on whatever port: it is its server that is down."""
+    said = "Error 111 connecting to 127.0.0.1:{}. Connection refused."
+    failures = [
+        short("redis.exceptions.ConnectionError", said.format(port), "quay/cache.py", function)
+        for port, function in ((41877, "occupant"), (38465, "occupy"))
+    ]
+    other = short("redis.exceptions.ConnectionError", said.format(45011), "quay/locks.py", "take")
+    assert 1 == causes_of(*failures)
+    assert 2 == causes_of(*failures, other)
+
+
+def given_up(fixture: str, function: str, said: str = "RuntimeError: not ready after 30 probes") -> Failure:
+    """A set-up that the project's own code ended, in a fixture's body or in what it calls."""
+    text = f"tests/conftest.py:9: in {fixture}\n    wait()\ntests/probes.py:7: in {function}\n    raise RuntimeError(said)\n"
+    if function == fixture:
+        text = f"tests/conftest.py:9: in {fixture}\n    raise RuntimeError(said)\n"
+    return Failure(phase=Phase.SETUP, type_name="RuntimeError", message=said, text=f"{text}E   {said}")
+
+
+def test_what_a_fixture_says_itself_is_its_own_cause() -> None:
+    """Two fixtures that give up with the same words are two causes, one that calls the same probe in both is one."""
+    assert 2 == causes_of(given_up("dispatcher", "dispatcher"), given_up("radar", "radar"), given_up("radar", "radar"))
+    assert 1 == causes_of(given_up("dispatcher", "probe"), given_up("radar", "probe"))
 
 
 def compared(source: str, said: str, test: str) -> Case:

@@ -292,7 +292,7 @@ def _wait_for_journal(project: Path, text: str) -> None:
     """Until a journal says that this test has started: what a person would watch for, with a deadline."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        for path in (project / "ci-artifacts").glob("*/journal-*.jsonl"):
+        for path in (project / "ci-artifacts").glob("[0-9]*/journal-*.jsonl"):
             if any("TestStarted" in line and text in line for line in path.read_text(encoding="utf-8").splitlines()):
                 return
         psutil.wait_procs([], timeout=0.05)

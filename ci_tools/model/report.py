@@ -1,6 +1,6 @@
 """What one shard said (shard report) and all of them merged (run report)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -141,3 +141,12 @@ class RunReport:
     def flaky(self) -> tuple[Case, ...]:
         """The cases that passed after a failed attempt."""
         return tuple(case for case in self.cases if case.is_flaky)
+
+
+def newest_of(reports: Iterable[ShardReport]) -> dict[tuple[str, str], ShardReport]:
+    """The newest run attempt of each shard, by configuration and shard: how earlier ones ended is why they were run again."""
+    found: dict[tuple[str, str], ShardReport] = {}
+    for report in reports:
+        key = (report.configuration, report.shard)
+        found[key] = max(found.get(key, report), report, key=lambda item: item.run_attempt)
+    return found

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from ci_tools.errors import ExitCode, most_severe
 from ci_tools.model.case import Outcome
-from ci_tools.model.report import EndedBy, RunReport, ShardReport
+from ci_tools.model.report import EndedBy, RunReport, ShardReport, newest_of
 from ci_tools.model.verdict import Decision
-from ci_tools.policy.question import DETAILS, Answer, Facts, names_of, newest_of, none_of, rule, under
+from ci_tools.policy.question import DETAILS, Answer, Facts, names_of, none_of, rule, under
 from ci_tools.policy.wording import plural
 
 _CLOCK_SKEW_S = 300.0
@@ -149,7 +149,7 @@ def reports_fresh(facts: Facts) -> Answer:
     limit = facts.policy.max_report_age_s
     ages = {
         shard.source or shard.shard: facts.now - shard.started_at if shard.started_at else None
-        for shard in newest_of(facts.report)
+        for shard in newest_of(facts.report.shards).values()
     }
     known = [age for age in ages.values() if age is not None]
     oldest = f"{max(known):.0f} s" if known else "no report says its time"
@@ -169,14 +169,14 @@ def workers_finished(facts: Facts) -> Answer:
     ended: list[str] = []
     has_losses = False
     tally_of = _tallies(facts.report)
-    for shard in newest_of(facts.report):
+    for shard in newest_of(facts.report.shards).values():
         bad = [exit_ for exit_ in shard.exits if not exit_.finished_session]
         ended.extend(
             f"{_of_shard(shard)}worker {exit_.worker}: {_ending(exit_.ended_by, exit_.returncode, exit_.message)}"
             for exit_ in bad
         )
         has_losses = has_losses or (bool(bad) and tally_of(shard).lost > 0)
-    total = sum(len(shard.exits) for shard in newest_of(facts.report))
+    total = sum(len(shard.exits) for shard in newest_of(facts.report.shards).values())
     return Answer(
         holds=not ended,
         expected=f"{plural(total, 'worker')} finished" if total else "no worker is known to have vanished",
@@ -196,7 +196,7 @@ def exits_consistent(facts: Facts) -> Answer:
     """
     odd: list[str] = []
     tally_of = _tallies(facts.report)
-    for shard in newest_of(facts.report):
+    for shard in newest_of(facts.report.shards).values():
         if shard.facts and not shard.exits:
             odd.append(f"{_of_shard(shard)}no worker says how it ended")
         exits = [exit_ for exit_ in shard.exits if exit_.finished_session and exit_.ended_by is EndedBy.ITSELF]
@@ -258,7 +258,7 @@ def declared_tests(facts: Facts) -> Answer:
     tally_of = _tallies(facts.report)
     off = [
         f"{shard.source or shard.shard} declares {shard.declared_tests}"
-        for shard in newest_of(facts.report)
+        for shard in newest_of(facts.report.shards).values()
         if shard.declared_tests is not None and shard.declared_tests != tally_of(shard).cases
     ]
     return under(none_of(off, "file with another count", off), facts.policy.declared_tests)

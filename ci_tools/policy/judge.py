@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from ci_tools.errors import ExitCode, most_severe
 from ci_tools.model.case import Outcome
 from ci_tools.model.policy import DEFAULT_PROFILE, Baseline, Policy
-from ci_tools.model.report import RunReport
+from ci_tools.model.report import RunReport, newest_of
 from ci_tools.model.verdict import Cause, Decision, HouseError, Input, RuleResult, Verdict
 from ci_tools.policy.baseline import Delta, compare
 from ci_tools.policy.quarantine import forgive
-from ci_tools.policy.question import Answer, Facts, Rule, newest_of
+from ci_tools.policy.question import Answer, Facts, Rule
 from ci_tools.policy.rules import RULES
 from ci_tools.policy.wording import change, listed, plural
 
@@ -174,7 +174,7 @@ def _tail(facts: Facts) -> Iterator[str]:
         yield listed([error.what.splitlines()[0] for error in facts.errors], 1)
     if report.missing_shards:
         yield f"{len(report.missing_shards)} of {plural(len(report.expected_shards), 'shard')} missing"
-    ended = sum(1 for shard in newest_of(report) for exit_ in shard.exits if not exit_.finished_session)
+    ended = sum(1 for shard in newest_of(report.shards).values() for exit_ in shard.exits if not exit_.finished_session)
     yield from (
         plural(count, noun, many)
         for count, noun, many in (

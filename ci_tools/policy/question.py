@@ -8,7 +8,7 @@ from ci_tools.errors import ExitCode
 from ci_tools.model.case import Case, Outcome
 from ci_tools.model.guard import GuardMode
 from ci_tools.model.policy import Baseline, Policy
-from ci_tools.model.report import RunReport, ShardReport
+from ci_tools.model.report import RunReport
 from ci_tools.model.verdict import Cause, Decision, HouseError
 from ci_tools.policy.baseline import Delta
 from ci_tools.policy.quarantine import Forgiveness
@@ -77,15 +77,6 @@ def rule(breach: Decision, code: ExitCode | None = None) -> Callable[[Ask], Rule
         return Rule(id=name, ask=ask, breach=breach, exit_code=code or _CODES[breach], doc=ask.__doc__ or "")
 
     return made
-
-
-def newest_of(report: RunReport) -> tuple[ShardReport, ...]:
-    """The newest run attempt of each shard: how earlier ones ended is why they were run again."""
-    newest: dict[tuple[str, str], ShardReport] = {}
-    for shard in report.shards:
-        key = shard.configuration, shard.shard
-        newest[key] = max(newest.get(key, shard), shard, key=lambda item: item.run_attempt)
-    return tuple(newest.values())
 
 
 def none_of(what: Sequence[str] | set[str], noun: str, details: Iterable[str] = ()) -> Answer:

@@ -130,15 +130,6 @@ def _worst_of(group: Sequence[ShardReport]) -> ShardReport:
     )
 
 
-def newest(reports: Iterable[ShardReport]) -> dict[tuple[str, str], ShardReport]:
-    """The newest run attempt of each shard, by configuration and shard."""
-    found: dict[tuple[str, str], ShardReport] = {}
-    for report in reports:
-        key = (report.configuration, report.shard)
-        found[key] = max(found.get(key, report), report, key=lambda item: item.run_attempt)
-    return found
-
-
 def identity_problems(reports: Sequence[ShardReport], plans: Mapping[str, Plan], run_ids: set[str], run_id: str) -> Iterable[str]:
     """Reports of another run, commit or plan than the others, or than was asked for; and of another version of the tool."""
     if not run_id and len(run_ids) > 1:

@@ -15,7 +15,7 @@ from ci_tools.host.files import write_bytes
 from ci_tools.model.case import Attempt, Case, Outcome, Phase
 from ci_tools.model.case import Failure as ModelFailure
 from ci_tools.model.codec import MOST_SECONDS
-from ci_tools.model.report import CollectionError, RunReport, ShardReport
+from ci_tools.model.report import CollectionError, RunReport, ShardReport, newest_of
 from ci_tools.reports.elements import clean
 
 _ERRORS = {Outcome.ERROR, Outcome.CRASHED, Outcome.LOST}
@@ -70,11 +70,7 @@ def _suites(report: ShardReport | RunReport) -> Iterator[TestSuite]:
     for case in report.cases:
         shard = case.attempts[-1].shard if case.attempts else ""
         by_shard.setdefault((case.configuration, shard), []).append(case)
-    newest: dict[tuple[str, str], ShardReport] = {}
-    for shard_report in shards:
-        key = (shard_report.configuration, shard_report.shard)
-        if key not in newest or newest[key].run_attempt < shard_report.run_attempt:
-            newest[key] = shard_report
+    newest = newest_of(shards)
     broken: dict[tuple[str, str], list[CollectionError]] = {}
     for error in report.collection_errors:
         broken.setdefault((error.configuration, error.shard), []).append(error)

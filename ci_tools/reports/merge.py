@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from ci_tools.model.case import Attempt, Case, Outcome
 from ci_tools.model.codec import dumps
-from ci_tools.model.report import CollectionError, RunReport, ShardReport
+from ci_tools.model.report import CollectionError, RunReport, ShardReport, newest_of
 from ci_tools.model.shard import Plan, digest_of
 from ci_tools.reports.admission import (
     SEVERITY,
@@ -17,7 +17,6 @@ from ci_tools.reports.admission import (
     identity_problems,
     is_foreign,
     key_of,
-    newest,
     place_of,
     ref_of,
     shard_name,
@@ -69,12 +68,14 @@ def merge(plans: Sequence[Plan], shards: Sequence[ShardReport], *, run_id: str =
         duplicated=tuple(sorted(fields.duplicated)),
         strays=tuple(sorted(fields.strays, key=dumps)),
         repeated_inputs=tuple(sorted(repeated)),
-        corrupt=tuple(sorted(f"{place_of(report)}: {reason}" for report in newest(kept).values() for reason in report.corrupt)),
+        corrupt=tuple(
+            sorted(f"{place_of(report)}: {reason}" for report in newest_of(kept).values() for reason in report.corrupt)
+        ),
         problems=tuple(sorted({*problems, *fields.problems})),
-        warnings=tuple(sorted(f"{place_of(report)}: {text}" for report in newest(kept).values() for text in report.warnings)),
+        warnings=tuple(sorted(f"{place_of(report)}: {text}" for report in newest_of(kept).values() for text in report.warnings)),
         expected_shards=tuple(fields.expected_shards),
         services=tuple(sorted({service for report in kept for service in report.services}, key=dumps)),
-        interrupted_by=max((report.interrupted_by for report in newest(kept).values()), default=""),
+        interrupted_by=max((report.interrupted_by for report in newest_of(kept).values()), default=""),
         started_at=min(starts, default=0.0),
         duration_s=max(0.0, max(ends) - min(starts)) if starts else sum((report.duration_s for report in kept), 0.0),
     )
@@ -290,7 +291,7 @@ def _own_configuration(case: Case, attempt: Attempt, report: RunReport) -> str:
 
 def _collection_errors(reports: Iterable[ShardReport]) -> tuple[CollectionError, ...]:
     found = {
-        (error.configuration, error.path): error for report in newest(reports).values() for error in report.collection_errors
+        (error.configuration, error.path): error for report in newest_of(reports).values() for error in report.collection_errors
     }
     return tuple(found[key] for key in sorted(found))
 

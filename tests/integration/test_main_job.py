@@ -159,6 +159,8 @@ def test_four_shards_in_four_processes_are_one_run(project: Path) -> None:
     lost = [test_id for test_id, outcome in _outcomes(project / "less").items() if outcome == "lost"]
     assert (less.returncode, _verdict(project / "less")["decision"], len(lost) > 0) == (11, "incomplete", True)
     assert all(test_id in less.stdout for test_id in lost), less.stdout
+    assert ["2/4"] == json.loads((project / "less" / "report.json").read_text(encoding="utf-8"))["missing_shards"]
+    assert "1 missing shards\n  2/4\n" in less.stdout
 
     twice = _tools("gate", *folders, folders[1], "--output", "twice", cwd=project)
     assert (twice.returncode, len(_outcomes(project / "twice"))) == (0, TESTS)

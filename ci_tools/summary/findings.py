@@ -42,6 +42,51 @@ class ShardRow:
     remark: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """A test file as what it stands for: ``tests/test_sign_in.py`` is "sign in". Tests of several configurations count once."""
+
+    name: str
+    path: str
+    broken: int
+    """Tests that are not green in some configuration, lost ones too."""
+    expected: int
+    """0: nobody knows, since the file could not be collected."""
+
+
+def broken_areas(report: RunReport) -> tuple[Area, ...]:
+    """The areas in which something does not work, those where least works first."""
+    tests: dict[str, dict[str, bool]] = {error.path: {} for error in report.collection_errors}
+    for case in report.cases:
+        path = case.test_id.partition("::")[0]
+        is_green = tests.setdefault(path, {}).get(case.test_id, True) and case.outcome.is_green
+        tests[path][case.test_id] = is_green
+    areas = (
+        Area(name=_area_name(path), path=path, broken=sum(not green for green in of_path.values()), expected=len(of_path))
+        for path, of_path in tests.items()
+    )
+    broken = (area for area in areas if area.broken or not area.expected)
+    return tuple(
+        sorted(broken, key=lambda area: (-area.broken / area.expected if area.expected else -2, -area.broken, area.path))
+    )
+
+
+def state_of(area: Area) -> str:
+    """How much of an area does not work: ``3 of 9 tests do not pass``."""
+    if not area.expected:
+        return "cannot be collected, its tests are unknown"
+    if area.broken == area.expected:
+        return "its one test does not pass" if area.expected == 1 else f"none of {area.expected} tests passes"
+    return f"{area.broken} of {area.expected} tests {'does' if area.broken == 1 else 'do'} not pass"
+
+
+def _area_name(path: str) -> str:
+    stem = path.replace("\\", "/").rpartition("/")[2]
+    if stem != path or stem.endswith(".py"):  # a file, and no dotted name of a class
+        stem = stem.partition(".")[0] or stem
+    return stem.removeprefix("test_").removesuffix("_test").replace("_", " ").strip() or stem
+
+
 def violations(verdict: Verdict) -> tuple[RuleResult, ...]:
     """The rules that do not hold, those with the worst breach first."""
     broken = (rule for rule in verdict.rules if not rule.holds)

@@ -25,6 +25,7 @@ def render_html(verdict: Verdict, report: RunReport) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     environment.filters["visible"] = lambda value: visible(truncate_middle(str(value), _TEXT_BYTES))
     environment.filters["reach"] = findings.reach_of
+    environment.filters["state"] = findings.state_of
     environment.filters["duration"] = render_duration
     ordered = [*findings.not_passing(report), *findings.lost(report)]
     seen = set(map(id, ordered))
@@ -38,6 +39,7 @@ def render_html(verdict: Verdict, report: RunReport) -> str:
         style=Markup(STYLE),  # noqa: S704 - a constant of ours
         style_hash=_hash_of(STYLE),
         facts=[fact for fact in (f"profile {verdict.profile}", render_duration(report.duration_s), verdict.commit[:12]) if fact],
+        areas=findings.broken_areas(report),
         causes=findings.ordered_causes(verdict),
         rules=[*findings.violations(verdict), *(rule for rule in verdict.rules if rule.holds)],
         troubles=troubles_of(report),

@@ -43,6 +43,10 @@ TEMPLATE = """\
 {% for error in verdict.errors %}<pre>{{ error.what | visible }}</pre>
 {% endfor %}{% endif %}
 
+{% if areas %}<h2>What is broken</h2>
+<ul>{% for area in areas %}<li><b>{{ area.name | visible }}</b> (<code>{{ area.path | visible }}</code>): {{ area | state }}</li>
+{% endfor %}</ul>{% endif %}
+
 {% if causes %}<h2>What to fix first</h2>
 {% for cause in causes %}<section class="cause">
 <h3>{{ loop.index }}. <code>{{ cause.title | visible }}</code></h3>

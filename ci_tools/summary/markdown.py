@@ -1,4 +1,4 @@
-"""``summary.md``: the worst truth first, then what to fix first, then everything else that fits."""
+"""``summary.md``: the worst truth first, then what is broken and what to fix first, then everything else that fits."""
 
 from ci_tools.model.report import RunReport
 from ci_tools.model.verdict import Verdict
@@ -35,6 +35,7 @@ def _render(verdict: Verdict, report: RunReport, detail: Detail, artifact: str) 
     parts = (
         sections.render_head(verdict, report),
         sections.render_errors(verdict, detail),
+        sections.render_areas(report, detail, left),
         sections.render_causes(verdict, detail, left),
         sections.render_rules(verdict, detail, left),
         sections.render_troubles(report, detail, left),

@@ -17,6 +17,7 @@ MARKS = {Decision.PASSED: "✅", Decision.FAILED: "❌", Decision.INCOMPLETE: "�
 _LINE_BYTES = 400
 _ERROR_BYTES = 2_000
 _SLOWEST = 10
+_AREAS = 20
 _SHORT_COMMIT = 12
 
 
@@ -35,6 +36,18 @@ def render_head(verdict: Verdict, report: RunReport) -> str:
     if not verdict.is_complete_proven:
         lines.append("**Completeness is not proven**: without a plan nobody knows which tests should have run.")
     return "\n\n".join(lines)
+
+
+def render_areas(report: RunReport, detail: Detail, left: LeftOut) -> str:
+    """What is broken, in the words that users of the tested thing would know: the names of its test files."""
+    areas = findings.broken_areas(report)
+    shown = areas[: min(detail.causes, _AREAS)]
+    left.note(len(areas) - len(shown), "broken areas")
+    rows = [
+        f"- **{markdown_text(_short(area.name))}** ({inline_code(_short(area.path))}): {findings.state_of(area)}"
+        for area in shown
+    ]
+    return "\n\n".join(["## What is broken", "\n".join(rows)]) if rows else ""
 
 
 def render_causes(verdict: Verdict, detail: Detail, left: LeftOut) -> str:

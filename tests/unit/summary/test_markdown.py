@@ -6,7 +6,7 @@ from markdown_it import MarkdownIt
 from summary_sample import BLOCKED, CASES, HOUSE, REFUSED, REPORT, VERDICT, attempt
 
 from ci_tools.model.case import Case, Outcome
-from ci_tools.model.report import RunReport, ShardReport
+from ci_tools.model.report import CollectionError, RunReport, ShardReport
 from ci_tools.model.verdict import Decision, RuleResult, Verdict
 from ci_tools.summary.comment import comment_marker, is_comment_of, render_comment
 from ci_tools.summary.markdown import render_summary
@@ -37,6 +37,25 @@ def test_what_to_fix_first_unblocks_most() -> None:
     assert text.index("ConnectionRefusedError: redis") < text.index("AssertionError: assert 'pending'")
     assert "stops 5 tests (5 errors); fixture redis" in text
     assert "nox -s integration -- 'tests/test_sign_in.py::test_provider[github]'" in text
+
+
+def test_what_is_broken_comes_before_why() -> None:
+    """Each area is a test file in plain words, least works first; what works is not listed, nor is an area counted twice."""
+    green = Case(test_id="tests/test_search.py::test_finds", attempts=(attempt(Outcome.PASSED),))
+    again = tuple(replace(case, configuration="postgres") for case in CASES)
+    unknown = CollectionError(path="tests\\events_test.py", failure=REFUSED)
+    junit = Case(test_id="com.acme.Billing::pays", attempts=(attempt(Outcome.FAILED, REFUSED),))
+    report = replace(REPORT, cases=(*CASES, *again, green, junit), collection_errors=(unknown,))
+    text = render_summary(VERDICT, report)
+    lines = [
+        "- **events** (`tests\\events_test.py`): cannot be collected, its tests are unknown",
+        "- **sign in** (`tests/test_sign_in.py`): none of 5 tests passes",
+        "- **com.acme.Billing** (`com.acme.Billing`): its one test does not pass",
+        "- **engine** (`tests/test_engine.py`): 3 of 5 tests do not pass",
+        "- **bridge** (`tests/test_bridge.py`): 1 of 2 tests does not pass",
+    ]
+    assert "\n".join(["## What is broken", "", *lines, "", "## What to fix first"]) in text
+    assert "What is broken" not in render_summary(PASSED, replace(REPORT, cases=(green,)))
 
 
 def test_every_kind_of_finding_is_told() -> None:

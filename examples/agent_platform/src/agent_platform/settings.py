@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +16,6 @@ from agent_platform.errors import ConfigError
 SECRET_BYTES = 32
 """The shortest key that HS256 takes without weakening it, and the shortest simulation key, in bytes."""
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", ""})  # noqa: S104 - refused here, not bound
 _WEAK = re.compile(r"test|dev|secret|change|example|placeholder|password|dummy|your|xxx|^(.)\1*$", re.IGNORECASE)
 _ALIASES = {"dev": "development", "local": "development", "testing": "test", "stg": "staging", "stage": "staging"}
 _ALIASES |= {"prod": "production", "live": "production"}
@@ -164,7 +164,11 @@ def _public_redis(value: str) -> str:
 
 def _not_loopback(value: str) -> str:
     host = urlsplit(value).hostname or ""
-    return f"host {host!r} is this machine, expected the service's own host" if host in _LOOPBACK else ""
+    try:
+        is_here = ip_address(host).is_loopback or ip_address(host).is_unspecified
+    except ValueError:  # a name
+        is_here = host.rstrip(".") in {"", "localhost"} or host.rstrip(".").endswith(".localhost")
+    return f"host {host!r} is this machine, expected the service's own host" if is_here else ""
 
 
 def _long_secret(value: str) -> str:

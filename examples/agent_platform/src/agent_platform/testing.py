@@ -93,23 +93,87 @@ class _InProcessServer(PlatformServer):
         await self.stop.wait()
 
 
-class LiveServer:
-    """The application on a real port of this machine, for the length of a block."""
+class PlatformClient:
+    """What reaches a platform from outside: HTTP and WebSockets at its address, and the key of its simulator."""
 
-    def __init__(self, app: Starlette) -> None:
-        self.platform = platform_of(app)
-        self.settings = self.platform.settings
-        self._owns_schema = getattr(app.state, "owns_schema", False)
-        self.port = 0
-        self._server = _InProcessServer(app)
-        self._task: asyncio.Task[None] | None = None
+    simulation_key = ""
+
+    def __init__(self) -> None:
         self._http: httpx.AsyncClient | None = None
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """A client of this server."""
-        assert self._http is not None, "the server is not started: use it as `async with LiveServer(app) as live`"
+        """A client of the platform."""
+        assert self._http is not None, "there is no connection yet: use it as `async with … as platform`"
         return self._http
+
+    def open(self, url: str) -> None:
+        """Take ``url`` as the platform's address; nothing is sent yet."""
+        self._http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=DEADLINE_S)
+
+    @property
+    def socket_url(self) -> str:
+        """Where its WebSocket is."""
+        return f"ws{str(self.http.base_url).removeprefix('http').rstrip('/')}/ws"
+
+    async def sign_in(self, email: str, *, permissions: Sequence[str] | None = None) -> SignedIn:
+        """Sign a user in through the simulator's endpoint."""
+        body = {"email": email} if permissions is None else {"email": email, "permissions": list(permissions)}
+        answer = await self.http.post("/auth/simulate", json=body, headers={SIMULATION_HEADER: self.simulation_key})
+        answer.raise_for_status()
+        return SignedIn(**answer.json())
+
+    async def handshake(
+        self, *, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
+    ) -> tuple[int, Message]:
+        """The status of a WebSocket handshake and the body of its refusal; an accepted one is closed again."""
+        offered = [Subprotocol(name) for name in subprotocols] or None
+        try:
+            async with websockets.connect(self.socket_url, additional_headers=headers, subprotocols=offered, proxy=None):
+                return 101, {}
+        except InvalidStatus as refused:
+            return refused.response.status_code, json.loads(refused.response.body)
+
+    @asynccontextmanager
+    async def ws(self, token: str) -> AsyncIterator["Client"]:
+        """A WebSocket of the token's user, after its ``connection_ready``."""
+        headers = {"Authorization": f"Bearer {token}"}
+        async with websockets.connect(
+            self.socket_url, additional_headers=headers, proxy=None, open_timeout=DEADLINE_S
+        ) as socket_:
+            client = Client(socket_)
+            await client.next("connection_ready")
+            yield client
+
+
+class RemotePlatform(PlatformClient):
+    """A platform that somebody else runs, for the length of a block; E2E_OAUTH_SIMULATION_KEY holds its simulator's key."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self.simulation_key = os.environ.get("E2E_OAUTH_SIMULATION_KEY", "")
+
+    async def __aenter__(self) -> Self:
+        self.open(self.url)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.http.aclose()
+
+
+class LiveServer(PlatformClient):
+    """The application on a real port of this machine, for the length of a block."""
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__()
+        self.platform = platform_of(app)
+        self.settings = self.platform.settings
+        self.simulation_key = self.settings.simulation_key
+        self._owns_schema = getattr(app.state, "owns_schema", False)
+        self.port = 0
+        self._server = _InProcessServer(app)
+        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         # asyncio sets TCP_NODELAY only where the protocol is named; without it small frames wait 40 ms for an ACK.
@@ -123,7 +187,7 @@ class LiveServer:
             listening.cancel()
             listener.close()
             await self._task  # raises what kept it from starting
-        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=DEADLINE_S)
+        self.open(f"http://127.0.0.1:{self.port}")
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -147,36 +211,6 @@ class LiveServer:
         """Return once no submitted run is left and its engine is closed; TimeoutError after the deadline."""
         async with asyncio.timeout(DEADLINE_S):
             await self.platform.factory.settled()
-
-    async def sign_in(self, email: str, *, permissions: Sequence[str] | None = None) -> SignedIn:
-        """Sign a user in through the simulator's endpoint."""
-        body = {"email": email} if permissions is None else {"email": email, "permissions": list(permissions)}
-        answer = await self.http.post("/auth/simulate", json=body, headers={SIMULATION_HEADER: self.settings.simulation_key})
-        answer.raise_for_status()
-        return SignedIn(**answer.json())
-
-    async def handshake(
-        self, *, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
-    ) -> tuple[int, Message]:
-        """The status of a WebSocket handshake and the body of its refusal; an accepted one is closed again."""
-        offered = [Subprotocol(name) for name in subprotocols] or None
-        try:
-            async with websockets.connect(
-                f"ws://127.0.0.1:{self.port}/ws", additional_headers=headers, subprotocols=offered, proxy=None
-            ):
-                return 101, {}
-        except InvalidStatus as refused:
-            return refused.response.status_code, json.loads(refused.response.body)
-
-    @asynccontextmanager
-    async def ws(self, token: str) -> AsyncIterator["Client"]:
-        """A WebSocket of the token's user, after its ``connection_ready``."""
-        headers = {"Authorization": f"Bearer {token}"}
-        url = f"ws://127.0.0.1:{self.port}/ws"
-        async with websockets.connect(url, additional_headers=headers, proxy=None, open_timeout=DEADLINE_S) as socket_:
-            client = Client(socket_)
-            await client.next("connection_ready")
-            yield client
 
 
 class Client:

@@ -40,6 +40,7 @@ CELLS: dict[tuple[str, str | None], dict[str, bool]] = {
     ("REDIS_URL", None): {**dict.fromkeys(LOCAL, True), **dict.fromkeys(PUBLIC, False)},
     ("REDIS_URL", "redis://127.0.0.1:6381/0"): {**dict.fromkeys(LOCAL, True), **dict.fromkeys(PUBLIC, False)},
     ("REDIS_URL", "redis://cache.internal:6379/0"): {**dict.fromkeys(LOCAL, True), **dict.fromkeys(PUBLIC, False)},
+    ("REDIS_URL", "redis://:a@127.8.0.1:6379/0"): {**dict.fromkeys(LOCAL, True), **dict.fromkeys(PUBLIC, False)},
     ("REDIS_URL", "http://cache.internal"): dict.fromkeys(Environment, False),
     ("JWT_SECRET", None): dict.fromkeys(Environment, False),
     ("JWT_SECRET", "short"): dict.fromkeys(Environment, False),

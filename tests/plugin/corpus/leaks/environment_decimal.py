@@ -1,0 +1,19 @@
+"""The precision of decimal numbers is changed.
+
+kind: environment
+outcome: error
+place: unknown
+says: decimal's context
+"""
+
+import decimal
+
+
+def test_offender() -> None:
+    """Passes."""
+    decimal.getcontext().prec = 5  # made here
+
+
+def test_innocent() -> None:
+    """An innocent neighbour."""
+    assert decimal.getcontext().prec == 28

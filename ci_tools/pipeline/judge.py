@@ -3,6 +3,7 @@
 Reads the files that the run wrote, as a gate in another job does: the same evidence, the same verdict.
 """
 
+import shlex
 import time
 from dataclasses import dataclass, field, replace
 
@@ -67,7 +68,7 @@ def judge_evidence(project: Project, evidence: Evidence, facts: Facts) -> Judgem
         facts.policy,
         now=facts.at or time.time(),
         profile=facts.profile or DEFAULT_PROFILE,
-        causes=tuple(_repeatable(cause, project.repeat) for cause in causes),
+        causes=tuple(_repeatable(cause, project) for cause in causes),
         baseline=evidence.baseline,
         inputs=evidence.inputs,
         errors=(*facts.house_errors, *(_house_error(error) for error in facts.errors)),
@@ -83,9 +84,13 @@ def _only(plan: Plan, ref: ShardRef) -> Plan:
     return replace(plan, shards=shards)
 
 
-def _repeatable(cause: Cause, repeat: str) -> Cause:
+def _repeatable(cause: Cause, project: Project) -> Cause:
     """The cause with the command that brings its example's services along, by the door through which the person came."""
-    return replace(cause, command=cause.command.replace("python -m pytest", repeat, 1))
+    known = {configuration.name for configuration in project.config.configurations}
+    affected = known & set(cause.configurations)
+    only = sorted(affected) if affected != known else []
+    command = " ".join([project.repeat, *(f"--configuration {shlex.quote(name)}" for name in only)])
+    return replace(cause, command=cause.command.replace("python -m pytest", command, 1))
 
 
 def _is_green(report: RunReport) -> bool:

@@ -473,3 +473,22 @@ def test_bare_pytest_has_the_services_by_fixture(workers: str, project: Path) ->
     command = [sys.executable, "-m", "pytest", "-p", "no:valkey", "-n", workers, "tests"]
     done = subprocess.run(command, cwd=project, env=environ, text=True, capture_output=True, timeout=TIMEOUT_S, check=False)
     assert (done.returncode, "10 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_a_failure_in_one_configuration_is_repeated_in_that_one(project: Path) -> None:
+    """The command to repeat a cause names the configuration it was seen in, and none where all of them have it; it is true."""
+    configured = '[tool.ci-tools]\ntests = ["tests"]\n[tool.ci-tools.configurations.old]\nenvironment = {SCHEMA = "1"}\n'
+    (project / "pyproject.toml").write_text(configured + '[tool.ci-tools.configurations.new]\nenvironment = {SCHEMA = "2"}\n')
+    shutil.rmtree(project / "tests")
+    (project / "tests").mkdir()
+    here = "def test_schema():\n    assert os.environ['SCHEMA'] == '1'\n"
+    (project / "tests" / "test_schemas.py").write_text(
+        f"import os\n\n{here}\ndef test_always():\n    raise LookupError('no schema')\n"
+    )
+    assert 10 == _tools("run", cwd=project).returncode
+    causes: list[dict[str, str]] = _verdict(_latest(project))["causes"]  # type: ignore[assignment] # JSON
+    commands = {cause["example_test"].partition("::")[2]: cause["command"] for cause in causes}
+    once = "ci-tools run --configuration new tests/test_schemas.py::test_schema"
+    assert {"test_schema": once, "test_always": "ci-tools run tests/test_schemas.py::test_always"} == commands
+    assert 10 == _tools(*once.split()[1:], cwd=project).returncode
+    assert {"tests/test_schemas.py::test_schema": "failed"} == _outcomes(_latest(project))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ci_tools.errors import UsageError
 from ci_tools.model.case import DEFAULT_CONFIGURATION
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ci_tools.errors import CIToolsError, DecodeError, ExitCode, UsageError
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.journal import WorkerStarted, parse_event
+from ci_tools.model.plan import parse_plan
 from ci_tools.model.policy import Baseline
 from ci_tools.model.report import ShardReport
 from ci_tools.model.shard import Plan, ShardRef
@@ -218,7 +219,7 @@ def _load_shard(path: Path) -> ShardReport:
 
 def _load_plan(path: Path) -> Plan:
     try:
-        return loads(Plan, path.read_bytes(), where=str(path))
+        return parse_plan(path.read_bytes(), where=str(path))
     except OSError as error:
         raise UsageError(f"plan {str(path)!r} cannot be read: {error.strerror}", hint="make it: ci-tools plan") from error
 

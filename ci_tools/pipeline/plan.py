@@ -13,7 +13,8 @@ from ci_tools.errors import CIToolsError, DecodeError, PlanMismatchError, UsageE
 from ci_tools.host import process
 from ci_tools.host.files import write_text
 from ci_tools.model.codec import dumps, loads
-from ci_tools.model.shard import PLAN_VERSION, Plan
+from ci_tools.model.plan import parse_plan
+from ci_tools.model.shard import Plan
 from ci_tools.model.worker import Collected, WorkerOrder
 from ci_tools.pipeline.project import Project
 from ci_tools.sharding.sizing import DEFAULT_TARGET_S, size_for
@@ -153,17 +154,13 @@ def plan_family(path: Path) -> tuple[Path, ...]:
 def load_plan(path: Path, project: Project) -> Plan:
     """The plan in ``path``; PlanMismatchError when it was made by another version or for another commit."""
     try:
-        plan = loads(Plan, path.read_bytes(), where=str(path))
+        plan = parse_plan(path.read_bytes(), where=str(path))
     except OSError as error:
         raise UsageError(
             f"plan {str(path)!r} cannot be read: {error.strerror}", hint="make it: ci-tools plan --output plan.json"
         ) from error
     except DecodeError as error:
-        raise PlanMismatchError(error.what, hint="make the plan again with this version of ci-tools") from error
-    if plan.version != PLAN_VERSION:
-        raise PlanMismatchError(
-            f"{path} has version {plan.version}, expected {PLAN_VERSION}", hint="make it again with this ci-tools"
-        )
+        raise PlanMismatchError(error.what, hint=error.hint) from error
     if plan.commit and project.commit and plan.commit != project.commit:
         what = f"{path} was made for commit {plan.commit[:12]}, here is {project.commit[:12]}"
         raise PlanMismatchError(what, hint="check out that commit, or make the plan again")

@@ -12,7 +12,7 @@ from ci_tools.host import github
 from ci_tools.host.files import write_text
 from ci_tools.host.runs import new_run_id
 from ci_tools.host.signals import interruptible
-from ci_tools.model.codec import dumps
+from ci_tools.model.plan import render_plan
 from ci_tools.model.shard import Plan
 from ci_tools.pipeline.plan import Suite, Target, make_plans, seed_from
 from ci_tools.pipeline.project import Console, open_project, placed
@@ -54,7 +54,7 @@ def write_plan(request: PlanRequest, console: Console) -> tuple[Plan, ...]:
     for number, plan in enumerate(plans):
         output = request.output
         path = output.with_name(f"{output.stem}-{plan.configuration}{output.suffix}") if number else output
-        write_text(path, dumps(plan))
+        write_text(path, render_plan(plan))
         console.say(_describe(plan, path, is_long=request.explains))
     if request.sets_outputs and not github.set_outputs(request.environ, _outputs(plans)):
         raise UsageError("--github-output needs GITHUB_OUTPUT, which is not set", hint="leave it out outside GitHub Actions")

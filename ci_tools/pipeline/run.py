@@ -20,6 +20,7 @@ from ci_tools.host.files import write_text
 from ci_tools.host.runs import create_run_folder, finish_run_folder, is_given_run_id, new_run_id, prune_runs
 from ci_tools.host.signals import Interrupted, Interruption, interruptible
 from ci_tools.model.codec import dumps
+from ci_tools.model.plan import render_plan
 from ci_tools.model.policy import Policy
 from ci_tools.model.report import WorkerExit
 from ci_tools.model.service import Provenance, ServiceSpec
@@ -228,7 +229,7 @@ def _plan(state: _Run, configurations: Sequence[Configuration], count: int | Tar
         processes = _processes(state)
         plans = list(make_plans(suite, configurations, shards=count, processes=processes, folder=state.private))
     for plan in plans:
-        write_text(state.folder / plan_name(project, plan.configuration), dumps(plan))
+        write_text(state.folder / plan_name(project, plan.configuration), render_plan(plan))
     state.plans = plans
 
 

@@ -6,6 +6,7 @@ import summary_sample
 from ci_tools.model.case import Outcome
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.journal import parse_journal, render_event
+from ci_tools.model.plan import parse_plan, render_plan
 from ci_tools.model.policy import PROFILES
 from ci_tools.model.report import RunReport
 from ci_tools.model.shard import Plan, ShardRef
@@ -55,7 +56,7 @@ def flow() -> list[str]:
         )
         for shard in plan.shards
     ]
-    report = merge([loads(Plan, dumps(plan))], shards[:2], run_id="run-1")
+    report = merge([parse_plan(render_plan(plan))], shards[:2], run_id="run-1")
     causes = find_causes(report)
     verdicts = [judge(report, policy, now=1_790_000_000.0, profile=name, causes=causes) for name, policy in PROFILES.items()]
     green = report_sample.green_run()

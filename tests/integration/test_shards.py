@@ -15,6 +15,7 @@ from ci_tools.model.case import Outcome
 from ci_tools.model.codec import dumps, loads
 from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.journal import parse_journal
+from ci_tools.model.plan import parse_plan
 from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.model.shard import Plan, ShardRef
 from ci_tools.model.worker import Collected, WorkerOrder
@@ -375,7 +376,7 @@ def test_a_shard_starts_the_services_that_its_tests_need(root: Path, path: str, 
     (root / "pyproject.toml").write_text(SERVICES_TABLE, encoding="utf-8")
     made = ci_tools(root, "plan", "--shards", "3", "--output", "plan.json")
     assert made.returncode == 0, made.stderr
-    plan = loads(Plan, (root / "plan.json").read_bytes())
+    plan = parse_plan((root / "plan.json").read_bytes())
     ref = next(shard.ref for shard in plan.shards if shard.units[0].path == path)
     done = ci_tools(root, "run", "--plan", "plan.json", "--shard", str(ref), "--workers", "1")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -414,7 +415,7 @@ def test_tests_marked_together_stay_together(root: Path, workers: str) -> None:
     write_project(root, {"test_a.py": marked + body, "test_b.py": free, "test_c.py": free, "test_d.py": marked + body})
     made = ci_tools(root, "plan", "--shards", "2", "--output", "plan.json")
     assert made.returncode == 0, made.stderr
-    plan = loads(Plan, (root / "plan.json").read_bytes())
+    plan = parse_plan((root / "plan.json").read_bytes())
     pair = {"test_a.py::test_marked", "test_d.py::test_marked"}
     (home,) = [shard for shard in plan.shards if pair & set(shard.test_ids)]
     assert pair <= set(home.test_ids)

@@ -276,7 +276,7 @@ SERVICE_KEYS = (
         name="url-variable",
         takes="name",
         default="",
-        meaning="a further environment variable that gets the URL, beside `REDIS_URL` or `DATABASE_URL`",
+        meaning="the environment variable that gets the URL, in place of `REDIS_URL` or `DATABASE_URL`",
         parse=values.parse_variable,
     ),
     Key(

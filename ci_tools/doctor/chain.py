@@ -9,7 +9,7 @@ from pathlib import Path
 from ci_tools.doctor.servers import preferred_port, stranger_on_port
 from ci_tools.errors import CIToolsError, ServiceError
 from ci_tools.model.service import Provenance, Provider, ServiceKind, ServiceSpec
-from ci_tools.services import container, download
+from ci_tools.services import container, download, table
 from ci_tools.services.binaries import places_of
 from ci_tools.services.discovery import DEFAULT_CHAIN
 from ci_tools.services.provision import provide
@@ -135,13 +135,11 @@ def _look(provider: Provider, spec: ServiceSpec, environ: Mapping[str, str], fai
 
 
 def _entry_of(spec: ServiceSpec, environ: Mapping[str, str]) -> str:
-    names = ("valkey", "redis") if spec.kind is ServiceKind.REDIS else ("postgres",)
-    entry = download.choose(download.entries(environ), names, spec.version, system=places_of().platform)
+    entry = table.choose(table.load_tables(environ), table.DISTRIBUTIONS[spec.kind], spec.version, system=places_of().platform)
     if entry is None:
         return ""
     state = "in the cache" if (download.cache_folder() / entry.sha256).is_dir() else "not fetched yet"
-    proof = "proven" if entry.is_proven else "unproven"
-    return f"{entry.distribution} {entry.version} ({proof}, {state}), sha256 {entry.sha256}, from {entry.url}"
+    return f"{entry.distribution} {entry.version} ({entry.proof}, {state}), sha256 {entry.sha256}, from {entry.url}"
 
 
 def _reasons(provider: Provider, error: CIToolsError) -> tuple[str, ...]:

@@ -225,8 +225,7 @@ class AdoptedRedis:
             database=str(index),
             prefix=prefix,
             environment={
-                URL_VARIABLE: url,
-                **({self._spec.url_variable: url} if self._spec.url_variable else {}),
+                self._spec.url_variable or URL_VARIABLE: url,
                 **({PREFIX_VARIABLE: prefix} if prefix else {}),
             },
         )

@@ -45,14 +45,13 @@ def recreate(endpoint: Endpoint, *, template: str = PLAIN_TEMPLATE) -> None:
 
 def at(endpoint: Endpoint, database: str) -> Endpoint:
     """The endpoint of another database of the same server."""
-    names = [name for name, value in endpoint.environment.items() if value == endpoint.url and name != URL_VARIABLE]
     return endpoint_of(
         endpoint.provenance,
         user=endpoint.username,
         password=endpoint.password,
         database=database,
         socket_path=endpoint.socket_path,
-        url_variable=names[0] if names else "",
+        url_variable=next(iter(endpoint.environment), ""),
         query=urlsplit(endpoint.url).query,
     )
 
@@ -83,7 +82,7 @@ def endpoint_of(
         password=password,
         database=database,
         socket_path=socket_path,
-        environment={URL_VARIABLE: url, **({url_variable: url} if url_variable else {})},
+        environment={url_variable or URL_VARIABLE: url},
     )
 
 

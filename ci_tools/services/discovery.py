@@ -88,20 +88,11 @@ def _embedded_redis(spec: ServiceSpec, tried: list[str], places: Places) -> Bina
 def _downloaded_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str], places: Places) -> Binary | None:
     from ci_tools.services import download  # noqa: PLC0415 - most machines have a server, and nothing is downloaded
 
-    entry = download.choose(download.entries(environ), ("valkey", "redis"), spec.version, system=places.platform)
-    if entry is None:
-        tried.append(f"downloaded: no entry of the table fits {places.platform}, wanted {spec.version or 'any version'}")
-        return None
     names = tuple(f"{name}{places.program_suffix}" for name in places.redis_programs)
-    folder = download.fetch_or_say(entry, spec, tried)
-    if folder is None:
+    found = download.obtain(spec, names, environ=environ, tried=tried, places=places)
+    if found is None:
         return None
-    program = download.find_program(folder, names)
-    if program is None:
-        tried.append(f"downloaded: {entry.url} holds no {' or '.join(names)}")
-        return None
-    reason = f"{entry.distribution} {entry.version} downloaded from {entry.url}{'' if entry.is_proven else ' (unproven entry)'}"
-    return Binary(path=program, provider=Provider.DOWNLOADED, reason=reason, version=entry.version)
+    return Binary(path=found.program, provider=Provider.DOWNLOADED, reason=found.entry.explain(), version=found.entry.version)
 
 
 def contained(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str]) -> Binary | None:

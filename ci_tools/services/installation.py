@@ -142,15 +142,15 @@ def _embedded(places: Places) -> Iterator[Installation]:
 
 
 def _downloaded(spec: ServiceSpec, environ: Mapping[str, str], places: Places, tried: list[str]) -> Iterator[Installation]:
-    entry = download.choose(download.entries(environ), ("postgres",), spec.version, system=places.platform)
-    if entry is None:
-        tried.append(f"downloaded: no entry of the table fits {places.platform}, wanted {spec.version or 'any version'}")
-    root = download.fetch_or_say(entry, spec, tried) if entry is not None else None
-    if entry is not None and root is not None:
-        program = download.find_program(root, (f"postgres{places.program_suffix}",))
-        if program is not None:
-            reason = f"postgres {entry.version} downloaded from {entry.url}{'' if entry.is_proven else ' (unproven entry)'}"
-            yield Installation(folder=program.parent, pieces=(root,), provider=Provider.DOWNLOADED, version="", reason=reason)
+    found = download.obtain(spec, (f"postgres{places.program_suffix}",), environ=environ, tried=tried, places=places)
+    if found is not None:
+        yield Installation(
+            folder=found.program.parent,
+            pieces=(found.folder,),
+            provider=Provider.DOWNLOADED,
+            version="",
+            reason=found.entry.explain(),
+        )
 
 
 def _contained(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str]) -> Installation | None:

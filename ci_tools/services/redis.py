@@ -177,7 +177,7 @@ def redis_endpoint(
         password=password,
         database=str(database),
         socket_path=socket_path,
-        environment={URL_VARIABLE: url, **({spec.url_variable: url} if spec.url_variable else {})},
+        environment={spec.url_variable or URL_VARIABLE: url},
     )
 
 

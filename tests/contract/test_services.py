@@ -25,11 +25,11 @@ from ci_tools.model import codec
 from ci_tools.model.service import Endpoint, Isolation, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import databases, download, home, leftovers, pgwire
 from ci_tools.services.discovery import wheel_package, wheel_program
-from ci_tools.services.download import Entry
 from ci_tools.services.postgres import PostgresServer, start_postgres
 from ci_tools.services.probe import is_ready
 from ci_tools.services.provision import Provision, provide
 from ci_tools.services.redis import RedisServer, start_redis
+from ci_tools.services.table import Entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,12 +237,12 @@ def test_it_answers_at_the_url_in_the_slots_environment(case: Case, tmp_path: Pa
         assert is_ready(slot.endpoints[0])
 
 
-def test_a_second_variable_gets_the_url_too(case: Case, tmp_path: Path) -> None:
-    """The spec may name a further variable."""
+def test_the_variable_is_the_one_that_the_spec_names(case: Case, tmp_path: Path) -> None:
+    """It stands in place of the usual one, which then stays what it was: it may name something else of the project's."""
     named = replace(case, spec=replace(case.spec, url_variable="MY_URL"))
     with provided(named, tmp_path) as provision:
         (slot,) = provision.slots
-        assert slot.endpoints[0].url == slot.environment["MY_URL"]
+        assert slot.environment == {"MY_URL": slot.endpoints[0].url}
 
 
 def test_slots_do_not_see_one_another(case: Case, tmp_path: Path) -> None:

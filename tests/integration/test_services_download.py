@@ -22,11 +22,11 @@ import zstandard
 from ci_tools.errors import ConfigError, ExitCode, ServiceError
 from ci_tools.model import codec
 from ci_tools.model.service import Provider, ServiceKind, ServiceSpec
-from ci_tools.services import download
+from ci_tools.services import download, table, unpacking
 from ci_tools.services.discovery import wheel_program
 from ci_tools.services.redis import start_redis
 
-Publish = Callable[..., download.Entry]
+Publish = Callable[..., table.Entry]
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -72,9 +72,9 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publish
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
 
-    def put(name: str, data: bytes, *, sha256: str = "", version: str = "9.1.2", distribution: str = "valkey") -> download.Entry:
+    def put(name: str, data: bytes, *, sha256: str = "", version: str = "9.1.2", distribution: str = "valkey") -> table.Entry:
         (site / name).write_bytes(data)
-        return download.Entry(
+        return table.Entry(
             distribution=distribution,
             version=version,
             os="linux",
@@ -130,10 +130,10 @@ def test_a_real_server_from_an_archive_answers(publish: Publish, tmp_path: Path,
         "tar.zstd": lambda: zstandard.ZstdCompressor().compress(tar_of(files, mode="w")),
         "zip": lambda: zip_of(files),
     }[form]()
-    table = tmp_path / "table.json"
-    table.write_text(codec.dumps((publish(f"valkey.{form}", data),)))
+    path = tmp_path / "table.json"
+    path.write_text(codec.dumps((publish(f"valkey.{form}", data),)))
     spec = ServiceSpec(kind=ServiceKind.REDIS, providers=(Provider.DOWNLOADED,))
-    with start_redis(spec, environ={"CI_TOOLS_DOWNLOADS": str(table)}, folder=tmp_path) as server:
+    with start_redis(spec, environ={"CI_TOOLS_DOWNLOADS": str(path)}, folder=tmp_path) as server:
         provenance = server.endpoint.provenance
     assert (Provider.DOWNLOADED, hashlib.sha256(found[0].read_bytes()).hexdigest()) == (provenance.provider, provenance.sha256)
 
@@ -166,9 +166,9 @@ DOWNLOAD_AND_HANG = """
 import sys
 from pathlib import Path
 from ci_tools.model import codec
-from ci_tools.services import download
+from ci_tools.services import download, table
 download.cache_folder = lambda: Path(sys.argv[1])
-download.fetch(codec.loads(download.Entry, sys.argv[2]))
+download.fetch(codec.loads(table.Entry, sys.argv[2]))
 """
 
 
@@ -187,7 +187,7 @@ def test_what_a_killed_download_left_is_removed_by_the_next(publish: Publish, tm
     assert left_in(cache) == [entry.sha256]
 
 
-def refusal(entry: download.Entry, cache: Path) -> str:
+def refusal(entry: table.Entry, cache: Path) -> str:
     """What is said of an entry that is refused; nothing of it is left."""
     with pytest.raises(ServiceError) as caught:
         download.fetch(entry)
@@ -249,11 +249,11 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
     """A small archive of a large file, or of many, is stopped by its own words before it is written."""
     data = {"a": b"\0" * 1_000_000}
     entry = publish(f"bomb.{form}", tar_of(data) if form == "tar.gz" else zip_of(data))
-    monkeypatch.setattr(download, "_UNPACKED_BYTES", 999_999)
+    monkeypatch.setattr(unpacking, "UNPACKED_BYTES", 999_999)
     assert "unpacks to more than 999999 bytes" in refusal(entry, tmp_path / "cache")
     many = {str(number): b"" for number in range(20)}
     entry = publish(f"many.{form}", tar_of(many) if form == "tar.gz" else zip_of(many))
-    monkeypatch.setattr(download, "_UNPACKED_FILES", 19)
+    monkeypatch.setattr(unpacking, "UNPACKED_FILES", 19)
     assert "in 19 files" in refusal(entry, tmp_path / "cache")
 
 
@@ -292,10 +292,10 @@ import sys
 from pathlib import Path
 from ci_tools.errors import CIToolsError
 from ci_tools.model import codec
-from ci_tools.services import download
+from ci_tools.services import download, table
 download.cache_folder = lambda: Path(sys.argv[1])
 try:
-    download.fetch(codec.loads(download.Entry, sys.argv[2]))
+    download.fetch(codec.loads(table.Entry, sys.argv[2]))
 except CIToolsError as error:
     print(error)
     sys.exit(int(error.exit_code))
@@ -345,20 +345,20 @@ def test_an_address_that_nobody_serves_is_said(publish: Publish, tmp_path: Path)
 def test_a_download_nobody_asked_for_by_name_is_one_line_of_what_was_tried(publish: Publish, tmp_path: Path) -> None:
     """Without a network the chain goes on to its end and says what it tried."""
     entry = publish("one.tar.gz", b"x", sha256="0" * 64, version="98.0")
-    table = tmp_path / "table.json"
-    table.write_text(codec.dumps((entry,)))
+    path = tmp_path / "table.json"
+    path.write_text(codec.dumps((entry,)))
     spec = ServiceSpec(kind=ServiceKind.REDIS, version=">=98")
     with pytest.raises(ServiceError, match="no Redis to start") as caught:
-        start_redis(spec, environ={"PATH": "", "CI_TOOLS_DOWNLOADS": str(table)}, folder=tmp_path)
+        start_redis(spec, environ={"PATH": "", "CI_TOOLS_DOWNLOADS": str(path)}, folder=tmp_path)
     assert "downloaded: valkey 98.0 was not downloaded: its digest is not the table's" in str(caught.value)
 
 
 def test_the_newest_that_fits_system_architecture_and_range_is_chosen(publish: Publish) -> None:
     """Given facts decide, not this machine."""
-    table = tuple(publish(f"{version}.tar", b"x", version=version) for version in ("8.1.6", "9.0.3", "10.0.0"))
+    entries = tuple(publish(f"{version}.tar", b"x", version=version) for version in ("8.1.6", "9.0.3", "10.0.0"))
 
     def chosen(version: str, system: str = "linux", machine: str = "x86_64") -> str | None:
-        found = download.choose(table, ("valkey", "redis"), version, system=system, machine=machine)
+        found = table.choose((entries,), ("valkey", "redis"), version, system=system, machine=machine)
         return found.version if found else None
 
     assert [
@@ -370,21 +370,35 @@ def test_the_newest_that_fits_system_architecture_and_range_is_chosen(publish: P
     ] == ["10.0.0", "9.0.3", None, None, None]
 
 
-def test_every_entry_that_is_shipped_names_its_source_and_a_digest(tmp_path: Path) -> None:
-    """The table is data: HTTPS, 64 hexadecimal digits, somebody who states them, no entry twice."""
-    table = download.entries({})
-    assert all(one.url.startswith("https://") and one.source and len(bytes.fromhex(one.sha256)) == 32 for one in table)
-    assert len(table) == len({one.sha256 for one in table}) == len({one.url for one in table})
+def test_the_users_own_comes_first_and_what_was_tried_before_what_was_not(publish: Publish) -> None:
+    """An older one of the user's is taken before any that is shipped; a tried one before a newer that nobody could fetch."""
+    own, newer = publish("own.tar", b"x", version="8.0"), publish("newer.tar", b"x", version="9.9")
+    tried = replace(newer, version="9.0", proof=table.Proof.FETCHED)
+
+    def chosen(*tables: tuple[table.Entry, ...]) -> table.Entry | None:
+        return table.choose(tables, ("valkey",), "", system="linux", machine="x86_64")
+
+    assert (chosen((own,), (newer, tried)), chosen((newer, tried)), chosen((newer,))) == (own, tried, newer)
+
+
+def test_every_entry_that_is_shipped_names_its_source_and_a_digest() -> None:
+    """The table is data: HTTPS or a wheel, 64 hexadecimal digits, somebody who states them, no entry twice, proof for wheels."""
+    entries = table.shipped()
+    assert all(one.url.startswith("https://") or one.package for one in entries)
+    assert all(one.source and len(bytes.fromhex(one.sha256)) == 32 for one in entries)
+    assert len(entries) == len({one.sha256 for one in entries}) == len({one.url for one in entries})
+    assert {one.proof for one in entries if one.package and (one.os, one.arch) == ("linux", "x64")} == {table.Proof.RAN}
+    assert {one.proof for one in entries if one.package and (one.os, one.arch) != ("linux", "x64")} == {table.Proof.FETCHED}
 
 
 def test_a_table_that_is_none_is_said(tmp_path: Path) -> None:
     """The user's own table is read strictly; the place that does not fit, or the file that is not there, is named."""
     path = tmp_path / "table.json"
     with pytest.raises(ConfigError, match=r"table\.json cannot be read: errno") as caught:
-        download.entries({"CI_TOOLS_DOWNLOADS": str(path)})
+        table.load_tables({"CI_TOOLS_DOWNLOADS": str(path)})
     path.write_text(json.dumps([{"distribution": "valkey"}]))
     with pytest.raises(ConfigError, match=r"table\.json\[0\]\.version") as caught:
-        download.entries({"CI_TOOLS_DOWNLOADS": str(path)})
+        table.load_tables({"CI_TOOLS_DOWNLOADS": str(path)})
     assert (caught.value.exit_code, "CI_TOOLS_DOWNLOADS" in (caught.value.hint or "")) == (ExitCode.USAGE, True)
 
 
@@ -393,9 +407,12 @@ def test_a_table_that_is_none_is_said(tmp_path: Path) -> None:
     [
         ("win32", "AMD64", "", ("redis", "8.0.1")),
         ("win32", "AMD64", ">=8,<9", ("redis", "8.0.1")),
-        ("linux", "x86_64", "", ("valkey", "9.0.3")),
+        ("linux", "x86_64", "", ("valkey", "9.1.2")),
+        ("linux", "x86_64", ">=9,<9.1", ("valkey", "9.0.0")),
+        ("linux", "x86_64", ">=6,<7", ("redis", "6.2.14")),
         ("linux", "aarch64", ">=7,<8", ("redis", "7.2.14")),
-        ("darwin", "arm64", ">=8.2,<9", ("redis", "8.6.3")),
+        ("linux", "aarch64", ">=8.2,<9", ("redis", "8.2.3")),
+        ("darwin", "arm64", ">=8.1,<8.2", ("valkey", "8.1.8")),
         ("darwin", "x86_64", ">=8,<8.2", ("valkey", "8.1.6")),
         ("win32", "ARM64", "", None),
     ],
@@ -403,6 +420,19 @@ def test_a_table_that_is_none_is_said(tmp_path: Path) -> None:
 def test_the_shipped_table_serves_a_matrix_of_versions(
     system: str, machine: str, wanted: str, expected: tuple[str, str] | None
 ) -> None:
-    """What each system gets for a range, from given facts: Windows has a Redis, Linux and macOS three lines of them."""
-    found = download.choose(download.entries({}), ("valkey", "redis"), wanted, system=system, machine=machine)
+    """What each system gets for a range, from given facts: Windows has a Redis, Linux and macOS four lines of them."""
+    found = table.choose((table.shipped(),), ("valkey", "redis"), wanted, system=system, machine=machine)
     assert expected == (None if found is None else (found.distribution, found.version))
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"),
+    [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64"), ("darwin", "arm64"), ("win32", "AMD64")],
+)
+def test_every_system_has_each_line_of_postgres(system: str, machine: str) -> None:
+    """14 to 18, on Linux, macOS and Windows."""
+    found = [
+        table.choose((table.shipped(),), ("postgres",), f">={line},<{line + 1}", system=system, machine=machine)
+        for line in range(14, 19)
+    ]
+    assert [one.version.partition(".")[0] for one in found if one] == ["14", "15", "16", "17", "18"]

@@ -30,10 +30,14 @@ class Journal:
         return self.path.with_suffix(STACKS_SUFFIX)
 
     def write(self, *events: Event) -> None:
-        """Put events down that belong together. A closed journal, a forked child's copy and a full disk take nothing."""
+        """Put events down that belong together."""
+        self.write_text("".join([render_event(event) + "\n" for event in events]))
+
+    def write_text(self, text: str) -> None:
+        """Put rendered events down, each with its newline. A closed journal, a forked child's copy and a full disk take nothing."""
         if not self._is_open or os.getpid() != self._pid:
             return
-        line = "".join([render_event(event) + "\n" for event in events]).encode("ascii")
+        line = text.encode("ascii")
         try:
             written = os.write(self._descriptor, line)
             while written < len(line):  # a signal or a full pipe cut it: rare enough to accept a torn line

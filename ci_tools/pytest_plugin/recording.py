@@ -11,11 +11,11 @@ from ci_tools.model.case import Failure, Outcome, Phase
 from ci_tools.model.journal import (
     CollectionFailed,
     Event,
+    PassedLines,
     PhaseFinished,
     SessionFinished,
     TestFinished,
     TestsCollected,
-    TestStarted,
 )
 from ci_tools.model.shard import digest_of
 from ci_tools.pytest_plugin.failures import Project, blamed_fixture, failure_of
@@ -29,16 +29,17 @@ _PHASES = {"setup": Phase.SETUP, "call": Phase.CALL, "teardown": Phase.TEARDOWN}
 
 @dataclass(slots=True)
 class Execution:
-    """One execution of one test, as far as it got."""
+    """One execution of one test, as far as it got. ``results`` has the phases that did not pass."""
 
     test_id: str
     number: int
-    began: float = field(default_factory=time.perf_counter)
-    results: dict[Phase, str] = field(default_factory=dict)
-    xfail_phases: set[Phase] = field(default_factory=set)
-    reason: str = ""
-    subtest_failures: list[Failure] = field(default_factory=list)
+    lines: PassedLines
+    began: float
     is_timed_out: bool = False
+    has_xfail: bool = False
+    reason: str = ""
+    results: dict[Phase, str] = field(default_factory=dict)
+    subtest_failures: list[Failure] = field(default_factory=list)
     properties: dict[str, str] = field(default_factory=dict)
     counts: dict[Phase, Mapping[str, int]] = field(default_factory=dict)
 
@@ -54,8 +55,15 @@ class Execution:
         if setup == "failed" or self.results.get(Phase.TEARDOWN) == "failed":
             return Outcome.ERROR
         if "skipped" in (setup, call):
-            return Outcome.XFAILED if self.xfail_phases else Outcome.SKIPPED
-        return Outcome.XPASSED if self.xfail_phases else Outcome.PASSED
+            return Outcome.XFAILED if self.has_xfail else Outcome.SKIPPED
+        return Outcome.XPASSED if self.has_xfail else Outcome.PASSED
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is to be told of it yet but that it passes."""
+        return not (
+            self.results or self.properties or self.counts or self.subtest_failures or self.is_timed_out or self.has_xfail
+        )
 
 
 class Recording:
@@ -118,8 +126,10 @@ class Recording:
         test_id = test_id_of(item)
         number = self._executions.get(test_id, 0) + 1
         self._executions[test_id] = number
-        self.execution = execution = Execution(test_id=test_id, number=number)
-        self.write(TestStarted(at=time.time(), test_id=test_id, execution=number))
+        lines = PassedLines(test_id)
+        self.execution = execution = Execution(test_id, number, lines, time.perf_counter())
+        if self._journal is not None:
+            self._journal.write_text(lines.started(time.time(), number) + "\n")
         return execution
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -129,6 +139,10 @@ class Recording:
         execution = self.execution
         phase = _PHASES.get(report.when or "")
         if execution is None or phase is None:
+            return report
+        is_plain = report.outcome == "passed" and execution.is_plain and not report.user_properties
+        if is_plain and self._position.phase is not Phase.CALL and not hasattr(report, "wasxfail"):
+            self._write_passed(execution, phase, report.duration)
             return report
         if self._position.phase is Phase.CALL:
             if report.failed:
@@ -140,6 +154,16 @@ class Recording:
         else:
             self.write(ended)
         return report
+
+    def _write_passed(self, execution: Execution, phase: Phase, duration_s: float) -> None:
+        at = time.time()
+        text = execution.lines.passed(at, phase, duration_s) + "\n"
+        if phase is Phase.TEARDOWN:
+            self._finished += 1
+            self.execution = None
+            text += execution.lines.finished(at, time.perf_counter() - execution.began, execution.number) + "\n"
+        if self._journal is not None:
+            self._journal.write_text(text)
 
     def finish(
         self, execution: Execution, outcome: Outcome | None = None, reason: str = "", *, after: tuple[Event, ...] = ()
@@ -177,10 +201,11 @@ class Recording:
             result, failure = "failed", execution.subtest_failures[0]
             reason = f"{len(execution.subtest_failures)} failed subtest(s)"
         if hasattr(report, "wasxfail"):
-            execution.xfail_phases.add(phase)
+            execution.has_xfail = True
         if reason:
             execution.reason = reason
-        execution.results[phase] = result
+        if result != "passed":
+            execution.results[phase] = result
         if report.user_properties:
             execution.properties.update({str(name): str(value) for name, value in report.user_properties})
         return PhaseFinished(

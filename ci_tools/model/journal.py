@@ -261,7 +261,8 @@ class PassedLines:
 
     def passed(self, at: float, phase: Phase, duration_s: float) -> str:
         """``PhaseFinished`` of a phase that passed."""
-        return f'{{"event":"PhaseFinished","at":{at!r},{self._test_id},"phase":"{phase}","result":"passed","duration_s":{duration_s!r}}}'
+        result = f'"phase":"{phase}","result":"passed","duration_s":{duration_s!r}'
+        return f'{{"event":"PhaseFinished","at":{at!r},{self._test_id},{result}}}'
 
     def finished(self, at: float, duration_s: float, execution: int) -> str:
         """``TestFinished`` of a test that passed."""

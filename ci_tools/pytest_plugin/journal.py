@@ -34,7 +34,7 @@ class Journal:
         self.write_text("".join([render_event(event) + "\n" for event in events]))
 
     def write_text(self, text: str) -> None:
-        """Put rendered events down, each with its newline. A closed journal, a forked child's copy and a full disk take nothing."""
+        """Put rendered events down, each with its newline. A closed journal, a forked child and a full disk take nothing."""
         if not self._is_open or os.getpid() != self._pid:
             return
         line = text.encode("ascii")

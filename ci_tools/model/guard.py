@@ -19,6 +19,7 @@ LEAK_KINDS = {
     "coroutine": GuardMode.ERROR,
     "generator": GuardMode.ERROR,
     "timer": GuardMode.ERROR,
+    "loop": GuardMode.ERROR,
     "thread": GuardMode.ERROR,
     "process": GuardMode.ERROR,
     "connection": GuardMode.ERROR,

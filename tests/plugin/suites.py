@@ -1,5 +1,6 @@
 """Runs a small suite in a pytest of its own and reads back what its journal says."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -128,12 +129,21 @@ def made_line(path: Path) -> int:
 
 
 def _end_marked(mark: str) -> tuple[str, ...]:
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("SUITE_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
-                left.append(" ".join(process.cmdline())[:200])
+    # multiprocessing's resource tracker ends by itself a moment after its process
+    _, left = psutil.wait_procs(_marked(mark), timeout=2)
+    commands = []
+    for process in left:
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                commands.append(" ".join(process.cmdline())[:200])
                 process.kill()
-        except (psutil.Error, OSError):
-            continue
-    return tuple(left)
+    return tuple(commands)
+
+
+def _marked(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get("SUITE_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

@@ -8,6 +8,8 @@ import locale
 import os
 import random
 import signal
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +20,7 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.leaks.settings import WARNINGS, SettingPatches
 from ci_tools.pytest_plugin.leaks.state import (
     FOLDER,
     LOCALE,
@@ -28,6 +31,7 @@ from ci_tools.pytest_plugin.leaks.state import (
     State,
     attributes_now,
     differing,
+    note_variable,
     put_back,
     show,
     signal_aspect,
@@ -82,8 +86,10 @@ class EnvironmentGuard(Guard):
         """The test's point, then one for each wider fixture that is being set up."""
         self._wide: dict[int, tuple[str, State, dict[str, Site]]] = {}
         self._ended: list[tuple[str, State, dict[str, Site]]] = []
+        self._filters: object = None
         self._sites: dict[str, Site] = {}
         self._restore: list[Callable[[], None]] = []
+        self._settings = SettingPatches(project.holds, self._note_setting)
         OWN_MODULES.project = project
 
     def install(self) -> None:
@@ -100,15 +106,20 @@ class EnvironmentGuard(Guard):
         if hasattr(os, "fchdir"):
             self._patch(os, "fchdir", lambda _: FOLDER)
         self._patch_signal()
+        self._settings.install()
 
     def remove(self) -> None:
         """Put the patched functions back."""
+        self._settings.remove()
         while self._restore:
             self._restore.pop()()
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Look before anything of the test runs."""
         if phase is Phase.SETUP:
+            if not self._settings.is_complete and self._findings.is_on(KIND):
+                self._settings.look()
+            self._filters = warnings.filters
             self._points = [_Point()]
             self._sites.clear()
 
@@ -122,6 +133,7 @@ class EnvironmentGuard(Guard):
         if fixturedef.scope == "function":
             return
         was, now = self._points.pop().difference()
+        was.pop(WARNINGS, None)  # pytest puts them back after each test, whoever has changed them
         if was:
             sites = {name: self._sites[name] for name in was if name in self._sites}
             self._wide[id(fixturedef)] = (f"fixture {fixturedef.argname} ({fixturedef.scope})", was, sites)
@@ -159,6 +171,16 @@ class EnvironmentGuard(Guard):
             self._findings.add(leak, put_back(name, value))
         return error
 
+    def _note_setting(self, key: str) -> None:
+        """The project's own code is about to change it."""
+        if is_unowned() or (key == WARNINGS and warnings.filters is not self._filters):  # inside somebody's catch_warnings()
+            return
+        for point in self._points:
+            if key not in point.changed:
+                point.changed[key] = value_of(key)
+        if key not in self._sites:
+            self._sites[key] = self._ownership.site(3)
+
     def _patch(self, module: Any, name: str, aspect: Callable[[Any], str]) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)
         sites, site = self._sites, self._ownership.site
@@ -181,6 +203,9 @@ class EnvironmentGuard(Guard):
             result = original(*arguments, **options)
             if key not in sites:
                 sites[key] = site(2)
+            if name == "putenv":
+                is_past = sys._getframe(1).f_globals is not vars(os)  # noqa: SLF001 - documented, and the only way to a frame
+                note_variable(key, arguments[1] if is_past and len(arguments) > 1 else None)
             return result
 
         setattr(module, name, noting)

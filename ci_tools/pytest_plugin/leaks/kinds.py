@@ -4,7 +4,18 @@ from collections.abc import Callable
 
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
-from ci_tools.pytest_plugin.leaks import coroutines, environment, exceptions, patches, processes, tasks, temporary, threads
+from ci_tools.pytest_plugin.leaks import (
+    assigned,
+    coroutines,
+    environment,
+    exceptions,
+    loops,
+    patches,
+    processes,
+    tasks,
+    temporary,
+    threads,
+)
 from ci_tools.pytest_plugin.leaks.descriptors import KINDS as OPENED_KINDS
 from ci_tools.pytest_plugin.leaks.descriptors import DescriptorGuard, LoopGuard
 from ci_tools.pytest_plugin.leaks.finding import Findings
@@ -28,10 +39,12 @@ def leak_guards(ownership: Ownership, findings: Findings, project: Project) -> t
     all_guards: tuple[tuple[tuple[str, ...], Guard, Callable[[], None] | None], ...] = (
         ((environment.KIND, environment.SEED), state, state.install),
         ((patches.KIND,), patches.PatchGuard(*given), None),
+        ((assigned.KIND,), assigned.AssignmentGuard(*given), None),
         (temporary.KINDS, files, files.install),
         (OPENED_KINDS, opened, opened.install),
         ((processes.KIND,), children, children.install),
         ((threads.KIND,), running, running.install),
+        ((loops.KIND,), loops.LoopLeakGuard(*given), None),
         ((tasks.KIND,), tasks.TaskGuard(*given), None),
         (coroutines.KINDS, waiting, waiting.install),
         ((exceptions.KIND,), unseen, unseen.install),

@@ -45,11 +45,11 @@ class PatchGuard(Guard):
                 (made, owner)
                 for owner in self._ownership.over()
                 for made in owner.made
-                if made.kind == KIND and any(one is made.thing for one in made.thing._active_patches)  # noqa: SLF001 - what patch.stopall() reads
+                if made.kind == KIND and _stands(made.thing)
             ]
             for made, owner in reversed(standing):
                 created, stack = frames_of_site(made.site, self._project)
-                what = f"patch of {made.thing.attribute!r} on {_shown(made.thing)} is still in place"
+                what = f"patch of {_shown(made.thing)} is still in place"
                 leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT)
                 self._findings.add(leak, _stop(made.thing))
         return error
@@ -57,7 +57,11 @@ class PatchGuard(Guard):
     def _install(self) -> None:
         from unittest import mock  # noqa: PLC0415 - loaded already
 
-        kind: Any = mock._patch  # noqa: SLF001 - the type of what patch() gives has no other name
+        # the types of what patch() and patch.dict() give have no other names
+        for kind in (mock._patch, mock._patch_dict):  # noqa: SLF001 - as said
+            self._install_start(kind)
+
+    def _install_start(self, kind: Any) -> None:  # noqa: ANN401 - unittest.mock's own
         original = kind.start
         ownership = self._ownership
 
@@ -72,9 +76,17 @@ class PatchGuard(Guard):
         self._restore.append(lambda: setattr(kind, "start", original))
 
 
-def _shown(patcher: object) -> str:
+def _stands(patcher: object) -> bool:
+    from unittest import mock  # noqa: PLC0415 - loaded already
+
+    return any(one is patcher for one in mock._patch._active_patches)  # type: ignore[attr-defined] # noqa: SLF001 - what patch.stopall() reads
+
+
+def _shown(patcher: Any) -> str:  # noqa: ANN401 - unittest.mock's own
+    if not hasattr(patcher, "attribute"):
+        return f"a {type(patcher.in_dict).__name__} with {', '.join(map(repr, patcher.values)) or 'nothing'}"
     target = getattr(patcher, "target", None)
-    return getattr(target, "__name__", None) or type(target).__name__
+    return f"{patcher.attribute!r} on {getattr(target, '__name__', None) or type(target).__name__}"
 
 
 def _stop(patcher: object) -> str:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -16,6 +16,15 @@ import pytest
 from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.detached import (
+    MARK_VARIABLE,
+    command_of,
+    descendants_left,
+    end_detached,
+    note_grandchild,
+    pid_of,
+    prepare_for_forks,
+)
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, frames_of_site
 from ci_tools.pytest_plugin.reach import holder_of
@@ -26,6 +35,7 @@ SETTLE_S = 0.2
 CONTAIN_S = 1.0
 _POLL_S = 0.005
 
+_HINT_OF_DETACHED = "end it by the number that it writes down, or start it so that it stays a child (no daemonising, no `&`)"
 _HINT = "wait for it, or end it and wait for it: subprocess.Popen is a context manager"
 
 
@@ -60,7 +70,7 @@ class ProcessGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._restore: list[Callable[[], None]] = []
+        self._restore: list[Callable[[], object]] = []
         self._knows_multiprocessing = False
         self._knows_uvloop = False
 
@@ -78,6 +88,8 @@ class ProcessGuard(Guard):
 
         if hasattr(os, "fork"):
             self._install_fork()
+        os.environ[MARK_VARIABLE] = str(os.getpid())
+        self._restore.append(lambda: os.environ.pop(MARK_VARIABLE, None))
 
     def remove(self) -> None:
         """Put subprocess and multiprocessing back as they were."""
@@ -100,7 +112,27 @@ class ProcessGuard(Guard):
             for owner in self._ownership.over():
                 if owner.made:
                     self._look(owner)
+                    started = [made for made in owner.made if made.kind == KIND and pid_of(made)]
+                    if started:
+                        self._look_for_detached(owner, started)
         return error
+
+    def _look_for_detached(self, owner: Owner, started: Sequence[Made]) -> None:
+        """What a child of this owner has started, and then left alone: nobody is its parent any more."""
+        found = descendants_left(started, self._living())
+        if not found:
+            return
+        _wait(lambda: not descendants_left(started, self._living()), SETTLE_S)
+        for process, made in descendants_left(started, self._living()):
+            created, stack = frames_of_site(made.site, self._project)
+            how = f"is still running, detached from child {pid_of(made)} that started it"
+            what = f"process {process.pid} ({command_of(process)}) {how}"
+            leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT_OF_DETACHED)
+            self._findings.add(leak, end_detached(process))
+
+    def _living(self) -> list[Made]:
+        """The children of fixtures that live on: what they start is theirs."""
+        return [made for owner in self._ownership.fixtures.values() for made in owner.made if made.kind == KIND and pid_of(made)]
 
     def _install_multiprocessing(self) -> None:
         from multiprocessing.process import BaseProcess  # noqa: PLC0415 - loaded already
@@ -134,7 +166,10 @@ class ProcessGuard(Guard):
         ownership, holds = self._ownership, self._project.holds
 
         def fork() -> int:
+            prepare_for_forks()
             number = original()
+            if number:
+                note_grandchild(number)
             # multiprocessing and others fork too, and answer for what they started themselves
             if number and holds(sys._getframe(1).f_code.co_filename):  # noqa: SLF001 - documented, and the only way to a frame
                 owner, site = ownership.making()
@@ -179,7 +214,10 @@ class ProcessGuard(Guard):
 
 def _state(child: Any) -> _State:  # noqa: ANN401 - subprocess' or multiprocessing's
     """What the system says, without taking the child's end away from whoever waits for it."""
-    if child.pid is None:
+    try:
+        if child.pid is None:
+            return _State.GONE
+    except ValueError:  # multiprocessing's, closed after it was joined
         return _State.GONE
     if not hasattr(os, "waitid"):  # Windows has no zombies
         is_over = child.poll() is not None if hasattr(child, "poll") else not child.is_alive()

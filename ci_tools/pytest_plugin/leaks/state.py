@@ -9,13 +9,20 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.leaks import settings
 
 FOLDER, UMASK, LOCALE, RANDOM = "working folder", "umask", "locale", "state of random"
 _MODULES, _VARIABLES = "own modules", "own context variables"
+_DECIMAL = "decimal's context"
+_USUAL_DECIMAL = (28, "ROUND_HALF_EVEN")
+_LIBRARIES = re.compile(r"[\\/](?:site|dist)-packages[\\/]")
+_MADE_BY_LIBRARIES = frozenset({"cython_runtime"})
 OWN_VARIABLE = "variable PYTEST_CURRENT_TEST"
 _LONGEST_VALUE = 80
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
@@ -38,6 +45,8 @@ class _OwnModules:
         self._count = 0
         self._modules: dict[str, str] = {}
         self._variables: dict[str, contextvars.ContextVar[object]] = {}
+        self.invented: set[str] = set()
+        """The aspects of modules that somebody has put into sys.modules, and that no import has made."""
 
     def modules(self) -> tuple[object, ...]:
         """Which object each module is now."""
@@ -71,9 +80,17 @@ class _OwnModules:
 
     def _find(self, project: Project) -> None:
         for module_name, module in tuple(sys.modules.items()):
-            if project.holds(getattr(module, "__file__", None) or ""):
+            file = getattr(module, "__file__", None) or ""
+            if _is_invented(module_name, module):
+                self.invented.add(f"module {module_name}")
+            elif not project.holds(file):
+                # Of libraries those that a test may want to replace as a whole: each name costs a look for every test.
+                if "." not in module_name and _LIBRARIES.search(file):
+                    self._modules.setdefault(f"module {module_name}", module_name)
+                continue
+            if file or module_name in self._modules.values() or f"module {module_name}" in self.invented:
                 self._modules.setdefault(f"module {module_name}", module_name)
-                for name, value in tuple(vars(module).items()):
+                for name, value in tuple(getattr(module, "__dict__", {}).items()):
                     if isinstance(value, contextvars.ContextVar):
                         self._variables.setdefault(f"context variable {module_name}.{name}", value)
 
@@ -86,12 +103,14 @@ def attributes_now() -> State:
     root = logging.getLogger()
     return {
         "sys.path": tuple(sys.path),
+        "sys.meta_path": tuple(sys.meta_path),
         "sys.excepthook": sys.excepthook,
         "threading.excepthook": threading.excepthook,
         "root logger's handlers": tuple(root.handlers),
         "root logger's level": root.level,
         _MODULES: OWN_MODULES.modules(),
         _VARIABLES: OWN_MODULES.variables(),
+        _DECIMAL: _decimal_context(),
     }
 
 
@@ -107,6 +126,9 @@ def differing(was: State, now: State) -> tuple[State, State]:
             changed = [each for each, old in olds.items() if news[each] is not old]
             before.update((each, olds[each]) for each in changed)
             after.update((each, news[each]) for each in changed)
+            invented = [each for each in news if each not in olds and each in OWN_MODULES.invented and news[each] is not None]
+            before.update((each, ABSENT) for each in invented)
+            after.update((each, news[each]) for each in invented)
         else:
             before[name], after[name] = value, now[name]
     return before, after
@@ -117,9 +139,11 @@ def value_of(name: str) -> object:
     plain = _READ.get(name)
     if plain is not None:
         return plain()
+    if settings.is_setting(name):
+        return settings.read(name)
     kind, _, subject = name.partition(" ")
     if kind == "variable":
-        return os.environ.get(subject, ABSENT)
+        return _PAST_ENVIRON.get(name) or os.environ.get(subject, ABSENT)
     if kind in ("module", "context"):
         return OWN_MODULES.value_of(name)
     number = _NUMBERS.get(subject.removeprefix("of "))
@@ -137,9 +161,17 @@ def variable_aspect(name: object) -> str:
     return f"variable {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else "variable"
 
 
+def note_variable(aspect: str, value: object) -> None:
+    """A variable was set by os.putenv() itself, past os.environ, which does not know it; None where os.environ did it."""
+    if value is None:
+        _PAST_ENVIRON.pop(aspect, None)
+    else:
+        _PAST_ENVIRON[aspect] = os.fsdecode(value) if isinstance(value, (str, bytes)) else value
+
+
 def _folder() -> str:
     try:
-        return os.getcwd()  # noqa: PTH109 - Path.cwd() costs ten times as much, and this runs twice for each test
+        return _GET_FOLDER()
     except OSError as error:
         return f"<gone: {error.strerror}>"
 
@@ -166,17 +198,52 @@ def _restore(name: str, value: Any) -> None:  # noqa: ANN401 - the aspect's own 
     if plain is not None:
         plain(value)
         return
+    if settings.is_setting(name):
+        settings.restore(name, value)
+        return
     kind, _, subject = name.partition(" ")
-    if kind == "module":
+    if kind == "module" and value is ABSENT:
+        sys.modules.pop(subject, None)
+    elif kind == "module":
         sys.modules[subject] = value
     elif kind == "context":
         OWN_MODULES.set_variable(name, value)
     elif kind == "handler":
         signal.signal(_NUMBERS[subject.removeprefix("of ")], value)
-    elif value is ABSENT:
-        os.environ.pop(subject, None)
     else:
-        os.environ[subject] = value
+        _restore_variable(subject, value)
+
+
+def _restore_variable(name: str, value: Any) -> None:  # noqa: ANN401 - text, or nothing
+    _PAST_ENVIRON.pop(f"variable {name}", None)
+    if value is ABSENT:
+        os.environ.pop(name, None)
+        os.unsetenv(name)  # one that came past os.environ is not in it
+    else:
+        os.environ[name] = value
+    if name == "TZ" and hasattr(time, "tzset"):
+        time.tzset()
+
+
+def _is_invented(name: str, module: object) -> bool:
+    if "." in name or name.startswith("_") or name in _MADE_BY_LIBRARIES:
+        return False
+    if not isinstance(module, ModuleType):
+        return type(module).__module__ == "unittest.mock"
+    return all(getattr(module, part, None) is None for part in ("__spec__", "__file__", "__loader__"))
+
+
+def _decimal_context() -> tuple[int, str]:
+    module = sys.modules.get("decimal")
+    if module is None:
+        return _USUAL_DECIMAL
+    context = module.getcontext()
+    return context.prec, context.rounding
+
+
+def _restore_decimal(value: tuple[int, str]) -> None:
+    context = sys.modules["decimal"].getcontext()
+    context.prec, context.rounding = value
 
 
 def _restore_paths(value: tuple[str, ...]) -> None:
@@ -193,6 +260,8 @@ _RESTORE: dict[str, Callable[[Any], object]] = {
     LOCALE: lambda value: locale.setlocale(locale.LC_ALL, value),
     RANDOM: random.setstate,
     "sys.path": _restore_paths,
+    "sys.meta_path": lambda value: sys.meta_path.__setitem__(slice(None), value),
+    _DECIMAL: _restore_decimal,
     "sys.excepthook": lambda value: setattr(sys, "excepthook", value),
     "threading.excepthook": lambda value: setattr(threading, "excepthook", value),
     "root logger's handlers": _restore_root_logger,
@@ -209,6 +278,8 @@ def _signal_name(number: object) -> str:
     return _NAMES.get(number) or f"signal {number}"
 
 
+_PAST_ENVIRON: dict[str, object] = {}
+_GET_FOLDER = os.getcwd
 _SET_UMASK = os.umask
 _SET_LOCALE = locale.setlocale
 _READ: dict[str, Callable[[], object]] = {

@@ -3,7 +3,7 @@
 import logging
 
 
-def test_it(caplog) -> None:  # noqa: ANN001 - pytest's
+def test_it(caplog) -> None:
     """Logs."""
     logging.getLogger("corpus.lazily").warning("hello")
     assert "hello" in caplog.text

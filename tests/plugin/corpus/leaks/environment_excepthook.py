@@ -1,7 +1,6 @@
 """sys.excepthook is replaced and stays.
 
-kind: environment
-place: unknown
+kind: patch
 outcome: error
 says: sys.excepthook
 """

@@ -2,7 +2,7 @@
 
 kind: environment
 outcome: error
-says: module colorsys was loaded anew
+says: contents of module colorsys was
 """
 
 import colorsys

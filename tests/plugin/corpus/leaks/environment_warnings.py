@@ -10,9 +10,9 @@ import warnings
 
 def test_offender() -> None:
     """Passes."""
-    warnings.simplefilter("ignore", ResourceWarning)  # made here
+    warnings.filterwarnings("ignore", "corpus noise")  # made here
 
 
 def test_innocent() -> None:
     """An innocent neighbour."""
-    assert ("ignore", None, ResourceWarning, None, 0) not in warnings.filters
+    assert not any(pattern and "corpus" in pattern.pattern for _, pattern, *_ in warnings.filters)

@@ -2,6 +2,7 @@
 
 kind: task
 outcome: error
+besides: loop
 """
 
 import asyncio

@@ -2,17 +2,17 @@
 
 kind: patch
 outcome: error
-says: OrderedDict.corpus was absent
+says: Fraction.corpus was absent
 """
 
-from collections import OrderedDict
+from fractions import Fraction
 
 
 def test_offender() -> None:
     """Passes."""
-    setattr(OrderedDict, "corpus", lambda _: 1)  # noqa: B010  # made here
+    setattr(Fraction, "corpus", lambda _: 1)  # noqa: B010  # made here
 
 
 def test_innocent() -> None:
     """An innocent neighbour."""
-    assert not hasattr(OrderedDict, "corpus")
+    assert not hasattr(Fraction, "corpus")

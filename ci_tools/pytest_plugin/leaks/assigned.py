@@ -1,0 +1,237 @@
+"""Modules and classes that a test patches by hand: `time.time = fake`, `setattr(Client, "get", fake)`, `del module.name`.
+
+Nobody can be told of an assignment, and comparing all modules after each test is dear. But the text of a test says what it
+assigns: its code is read once, with that of the fixtures and functions of test files that it uses, and only these names are
+looked at before and after. A text that assigns nothing, as nearly all do, costs one look.
+"""
+
+import dis
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.leaks.settings import is_test_code
+from ci_tools.pytest_plugin.leaks.state import ABSENT, show
+from ci_tools.pytest_plugin.ownership import Ownership, frames_of_site
+from ci_tools.pytest_plugin.position import test_id_of
+
+KIND = "patch"
+
+_HINT = "patch it with pytest's monkeypatch.setattr, or unittest.mock's patch with `with`: both put it back"
+_OPCODES = frozenset(dis.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
+_WORDS = frozenset({"setattr", "delattr"})
+_AROUND = ("setup_method", "teardown_method", "setUp", "tearDown", "asyncSetUp", "asyncTearDown")
+_DEEPEST = 3
+_PLAIN = (bool, int, float, str, bytes, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    """One place in a code that assigns: the names that lead to the object, and the attribute."""
+
+    code: CodeType
+    offset: int
+    names: dict[str, Any]
+    """The globals that the first step is looked up in; empty where it is a module's name."""
+    way: tuple[str, ...]
+    attribute: str
+
+    def target(self) -> Any:  # noqa: ANN401 - a module or a class, else None
+        """The module or class that it changes; None for anything else, and for what belongs to the tests themselves."""
+        first = self.names.get(self.way[0]) if self.names else sys.modules.get(self.way[0])
+        for step in self.way[1:]:
+            if not isinstance(first, (ModuleType, type)):
+                return None
+            first = vars(first).get(step)
+        if not isinstance(first, (ModuleType, type)):
+            return None
+        home = sys.modules.get(first.__module__) if isinstance(first, type) else first
+        file = getattr(home, "__file__", None) or ""
+        return None if is_test_code(file) else first
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What an attribute was before."""
+
+    assignment: _Assignment
+    target: Any
+    value: object
+
+    @property
+    def now(self) -> object:
+        return vars(self.target).get(self.assignment.attribute, ABSENT)
+
+    @property
+    def is_changed(self) -> bool:
+        now = self.now
+        return now is not self.value and not (type(now) is type(self.value) and isinstance(now, _PLAIN) and now == self.value)
+
+
+class AssignmentGuard(Guard):
+    """Looks before and after at what the text of a test, or of a fixture, assigns."""
+
+    begins_in = (Phase.SETUP,)
+    ends_in = (Phase.TEARDOWN,)
+
+    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
+        self._ownership = ownership
+        self._findings = findings
+        self._project = project
+        self._known: dict[int, tuple[object, tuple[_Assignment, ...]]] = {}
+        self._test: list[_Seen] = []
+        self._fixtures: dict[int, tuple[str, list[_Seen]]] = {}
+        self._ended: list[tuple[str, list[_Seen]]] = []
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Look at what this test is going to assign."""
+        if phase is Phase.SETUP:
+            function = getattr(item, "function", None)
+            assignments = self._of(function, getattr(item, "cls", None)) if function is not None else ()
+            self._test = _look(assignments) if assignments else []
+
+    def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+        """The same for a fixture."""
+        assignments = self._of(fixturedef.func, None)
+        if assignments:
+            self._fixtures[id(fixturedef)] = (f"fixture {fixturedef.argname} ({fixturedef.scope})", _look(assignments))
+
+    def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
+        """What a fixture has changed is no change of the test that asked for it."""
+        if self._test and id(fixturedef) in self._fixtures:
+            self._test = _look([seen.assignment for seen in self._test])
+
+    def finish_fixture(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """Now it must be as it was."""
+        seen = self._fixtures.pop(id(fixturedef), None)
+        if seen is not None:
+            self._ended.append(seen)
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down all is as it was."""
+        if phase is Phase.TEARDOWN and (self._test or self._ended):
+            said: set[tuple[int, str]] = set()
+            for owner, looked_at in (*self._ended, (test_id_of(item), self._test)):
+                for seen in looked_at:
+                    key = (id(seen.target), seen.assignment.attribute)
+                    if seen.is_changed and key not in said:
+                        said.add(key)
+                        self._report(seen, owner)
+            self._test, self._ended = [], []
+        return error
+
+    def _report(self, seen: _Seen, owner: str) -> None:
+        assignment = seen.assignment
+        created, stack = frames_of_site(((assignment.code, assignment.offset),), self._project)
+        name = f"{seen.target.__name__}.{assignment.attribute}"
+        what = f"{name} was {show(seen.value)} and is now {show(seen.now)}: patched by hand and not put back"
+        leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner, hint=_HINT)
+        self._findings.add(leak, _put_back(seen))
+
+    def _of(self, function: Any, kind: type | None) -> tuple[_Assignment, ...]:  # noqa: ANN401 - anything that can be called
+        key = id(function if kind is None else getattr(function, "__func__", function))
+        known = self._known.get(key)
+        if known is None:
+            plain = _plain(function)
+            found = tuple(self._read(plain, kind, set())) if plain is not None else ()
+            known = self._known[key] = (function, found)  # held: a number may come again
+        return known[1]
+
+    def _read(self, function: FunctionType, kind: type | None, seen: set[int], depth: int = 0) -> Iterator[_Assignment]:
+        code = function.__code__
+        if id(code) in seen or not self._project.holds(code.co_filename) or not is_test_code(code.co_filename):
+            return
+        seen.add(id(code))
+        yield from _assignments(code, function.__globals__)
+        if depth == _DEEPEST:
+            return
+        used = [function.__globals__.get(name) for name in _names(code)]
+        if kind is not None:
+            used += [vars(kind).get(name) for name in (*_names(code), *(_AROUND if depth == 0 else ()))]
+        for one in used:
+            if type(one) is FunctionType:
+                yield from self._read(one, kind, seen, depth + 1)
+
+
+def _plain(function: Any) -> FunctionType | None:  # noqa: ANN401 - as above
+    function = getattr(function, "__func__", function)
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function if isinstance(function, FunctionType) else None
+
+
+def _names(code: CodeType) -> Sequence[str]:
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    return code.co_names if not inner else [*code.co_names, *(name for one in inner for name in _names(one))]
+
+
+def _assignments(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
+    """Those of a code, and of the functions inside it."""
+    if not _OPCODES.isdisjoint(code.co_code[::2]) or not _WORDS.isdisjoint(code.co_names):
+        yield from _parse(code, names)
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield from _assignments(one, names)
+
+
+def _parse(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
+    steps = [one for one in dis.get_instructions(code) if one.opname not in {"CACHE", "PUSH_NULL", "EXTENDED_ARG", "NOP"}]
+    imported: dict[str, tuple[str, ...]] = {
+        str(after.argval): (str(one.argval),)
+        for one, after in itertools.pairwise(steps)
+        if one.opname == "IMPORT_NAME" and after.opname in {"STORE_FAST", "STORE_DEREF"} and "." not in str(one.argval)
+    }
+    for index, step in enumerate(steps):
+        if step.opname in {"STORE_ATTR", "DELETE_ATTR"}:
+            way = _way(steps[:index], imported)
+            attribute = step.argval
+        elif step.opname in {"LOAD_GLOBAL", "LOAD_NAME"} and step.argval in _WORDS:
+            end = next((at for at in range(index + 1, len(steps)) if steps[at].opname == "LOAD_CONST"), None)
+            way = _way(steps[index + 1 : end], imported) if end is not None else None
+            attribute = steps[end].argval if end is not None else None
+        else:
+            continue
+        if way is not None and isinstance(attribute, str):
+            is_global, path = way
+            yield _Assignment(code, step.offset, names if is_global else {}, path, attribute)
+
+
+def _way(steps: Sequence[dis.Instruction], imported: dict[str, tuple[str, ...]]) -> tuple[bool, tuple[str, ...]] | None:
+    """The names that lead to the object which the last of these steps has loaded, and whether the first is a global."""
+    path: list[str] = []
+    for step in reversed(steps):
+        if step.opname == "LOAD_ATTR":
+            path.append(str(step.argval))
+        elif step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:
+            return True, (str(step.argval), *reversed(path))
+        elif step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
+            name = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
+            return (False, (*imported[name], *reversed(path))) if name in imported else None
+        else:
+            return None
+    return None
+
+
+def _look(assignments: Sequence[_Assignment]) -> list[_Seen]:
+    found = [(one, one.target()) for one in assignments]
+    return [_Seen(one, target, vars(target).get(one.attribute, ABSENT)) for one, target in found if target is not None]
+
+
+def _put_back(seen: _Seen) -> str:
+    try:
+        if seen.value is ABSENT:
+            delattr(seen.target, seen.assignment.attribute)
+        else:
+            setattr(seen.target, seen.assignment.attribute, seen.value)
+    except (AttributeError, TypeError) as error:
+        return f"it could not be put back: {error}"
+    return ""

@@ -1,0 +1,152 @@
+"""Detached children: a daemon that forked twice, what a shell left in the background, a grandchild in a session of its own.
+
+Their parent has ended, so no tree leads from this process to them. What leads there is what they inherited: pytest's variable
+with the test's name in the environment that they were started with; of those that only forked, the number that the forked
+copy of our function wrote into memory that both share. Asked only about an owner that has started a child at all, and only
+among processes that are younger than that child.
+"""
+
+import contextlib
+import mmap
+import os
+import struct
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ci_tools.pytest_plugin.ownership import Made
+
+if TYPE_CHECKING:
+    import psutil
+
+CONTAIN_S = 1.0
+_POLL_S = 0.005
+_READS = 10
+_MARK = "PYTEST_CURRENT_TEST"
+_LONGEST_COMMAND = 200
+_NUMBER = struct.Struct("=q")
+_MOST_GRANDCHILDREN = 511
+_GRANDCHILDREN: "list[mmap.mmap]" = []
+_OWN = os.getpid()
+
+
+MARK_VARIABLE = "CI_TOOLS_TESTED_BY"
+"""Which process runs the test, in the environment of whatever it starts."""
+
+
+def prepare_for_forks() -> None:
+    """Share some memory with what is forked from now on."""
+    if not _GRANDCHILDREN:
+        with contextlib.suppress(OSError):  # no memory: then a daemon of that fork is not seen
+            _GRANDCHILDREN.append(mmap.mmap(-1, _NUMBER.size * (_MOST_GRANDCHILDREN + 1)))
+
+
+def note_grandchild(pid: int) -> None:
+    """In a forked child: it has forked too."""
+    if os.getpid() == _OWN or not _GRANDCHILDREN:
+        return
+    shared = _GRANDCHILDREN[0]
+    (count,) = _NUMBER.unpack_from(shared)
+    place = count % _MOST_GRANDCHILDREN + 1
+    _NUMBER.pack_into(shared, place * _NUMBER.size, pid)
+    _NUMBER.pack_into(shared, 0, count + 1)
+
+
+def descendants_left(started: Sequence[Made], living: Sequence[Made]) -> "list[tuple[psutil.Process, Made]]":
+    """Living processes that these children have started and left, each with the child that most probably did.
+
+    ``living`` are the children of fixtures that live on: a process is nobody else's that was started after one of those.
+    """
+    pids = [pid_of(made) for made in started]
+    first, last = min(pids), max(pids)
+    known = {pid_of(made) for made in (*started, *living)} | {_OWN}
+    candidates = [pid for pid in _numbers() if pid not in known and (pid > first or last < first)]
+    if not candidates:
+        return []
+    import psutil  # noqa: PLC0415 - only where something is younger than a child of the test
+
+    forked = _grandchildren()
+    makers = sorted((*started, *living), key=pid_of)
+    found = []
+    for pid in candidates:
+        with contextlib.suppress(psutil.Error, OSError):
+            process = psutil.Process(pid)
+            if (pid in forked or _was_started_here(process)) and not _is_in_tree(process, known):
+                maker = next((made for made in reversed(makers) if pid_of(made) < pid), makers[0])
+                if process.status() != psutil.STATUS_ZOMBIE and any(maker is made for made in started):
+                    found.append((process, maker))
+    return found
+
+
+def pid_of(made: Made) -> int:
+    """The child's number; 0 where it has none, or has given it up."""
+    try:
+        return int(made.thing.pid or 0)
+    except ValueError:  # multiprocessing's, closed
+        return 0
+
+
+def command_of(process: "psutil.Process") -> str:
+    """Its command line, or its name."""
+    import psutil  # noqa: PLC0415 - loaded already
+
+    try:
+        return (" ".join(process.cmdline()) or process.name())[:_LONGEST_COMMAND]
+    except psutil.Error:
+        return "?"
+
+
+def end_detached(process: "psutil.Process") -> str:
+    """Kill it; what could not be done is said."""
+    import psutil  # noqa: PLC0415 - as above
+
+    try:
+        for one in (*process.children(recursive=True), process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        pause, deadline = threading.Event(), time.monotonic() + CONTAIN_S
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # whoever is its parent now may wait for it
+            if time.monotonic() > deadline:
+                return "it could not be ended"
+            pause.wait(_POLL_S)
+    except psutil.NoSuchProcess:
+        return ""
+    except psutil.Error as error:
+        return f"it could not be ended: {error}"
+    return ""
+
+
+def _numbers() -> Sequence[int]:
+    if sys.platform == "linux":
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - a Path for each is dear
+    import psutil  # noqa: PLC0415 - elsewhere
+
+    return psutil.pids()
+
+
+def _was_started_here(process: "psutil.Process") -> bool:
+    """Whether it inherited the name of a test of this very run: only this process has set it with its own number."""
+    environment = process.environ()
+    pause = threading.Event()
+    for _ in range(_READS):
+        if environment or process.status() == "zombie":
+            break
+        pause.wait(_POLL_S)  # it is just becoming another program, and has no environment for a moment
+        environment = process.environ()
+    return _MARK in environment and environment.get(MARK_VARIABLE) == str(_OWN)
+
+
+def _is_in_tree(process: "psutil.Process", known: set[int]) -> bool:
+    """Whether its ancestors lead to this process or to a child that is known: then it is that child's affair."""
+    return any(parent.pid in known for parent in process.parents())
+
+
+def _grandchildren() -> frozenset[int]:
+    if not _GRANDCHILDREN:
+        return frozenset()
+    shared = _GRANDCHILDREN[0]
+    (count,) = _NUMBER.unpack_from(shared)
+    places = range(1, min(count, _MOST_GRANDCHILDREN) + 1)
+    return frozenset(int(_NUMBER.unpack_from(shared, place * _NUMBER.size)[0]) for place in places)

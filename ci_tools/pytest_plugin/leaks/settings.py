@@ -1,0 +1,366 @@
+"""Settings of the interpreter, its loggers and its modules that change through functions: which, how they are read and put back.
+
+Each function is noted only where the project's own code calls it, and not while a module is being imported: what a library
+sets up for itself, or a module once and for all, is nobody's leak. A test that calls none of them pays nothing.
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import FrameType, ModuleType
+from typing import Any
+
+WARNINGS = "warnings filters"
+_LOGGER, _CONTENTS = "logger ", "contents of module "
+_HANDLERS, _LEVEL = "'s handlers", "'s level"
+_LOGGING = os.path.dirname(logging.__file__)  # noqa: PTH120 - compared with the file names of code, which are text
+_MOST_NAMES = 5
+
+Holds = Callable[[str], bool]
+"""Whether a file is the project's."""
+Note = Callable[[str], None]
+"""Remember what an aspect is, for it is about to change; called by whoever stands in the function's place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: its name for people, the functions that change it, how it is read and put back."""
+
+    name: str
+    module: str
+    functions: tuple[str, ...]
+    read: Callable[[ModuleType], object]
+    restore: Callable[[Any, Any], object]
+    """Called with the module and the value."""
+
+
+def _call(name: str) -> Callable[[Any, Any], object]:
+    return lambda module, value: getattr(module, name)(value)
+
+
+def _restore_collector(module: Any, value: tuple[bool, tuple[int, int, int]]) -> None:  # noqa: ANN401 - a module
+    (module.enable if value[0] else module.disable)()
+    module.set_threshold(*value[1])
+
+
+def _restore_faults(module: Any, value: bool) -> None:  # noqa: ANN401 - as above
+    if value:
+        module.enable(file=sys.__stderr__)
+    else:
+        module.disable()
+
+
+SETTINGS = (
+    Setting(
+        name="recursion limit",
+        module="sys",
+        functions=("setrecursionlimit",),
+        read=lambda module: module.getrecursionlimit(),
+        restore=_call("setrecursionlimit"),
+    ),
+    Setting(
+        name="switch interval of threads",
+        module="sys",
+        functions=("setswitchinterval",),
+        read=lambda module: module.getswitchinterval(),
+        restore=_call("setswitchinterval"),
+    ),
+    Setting(
+        name="most digits of an integer's text",
+        module="sys",
+        functions=("set_int_max_str_digits",),
+        read=lambda module: module.get_int_max_str_digits(),
+        restore=_call("set_int_max_str_digits"),
+    ),
+    Setting(
+        name="profile function",
+        module="sys",
+        functions=("setprofile",),
+        read=lambda module: module.getprofile(),
+        restore=_call("setprofile"),
+    ),
+    Setting(
+        name="trace function",
+        module="sys",
+        functions=("settrace",),
+        read=lambda module: module.gettrace(),
+        restore=_call("settrace"),
+    ),
+    Setting(
+        name="garbage collector",
+        module="gc",
+        functions=("enable", "disable", "set_threshold"),
+        read=lambda module: (module.isenabled(), module.get_threshold()),
+        restore=_restore_collector,
+    ),
+    Setting(
+        name="faulthandler",
+        module="faulthandler",
+        functions=("enable", "disable"),
+        read=lambda module: module.is_enabled(),
+        restore=_restore_faults,
+    ),
+    Setting(
+        name="default timeout of sockets",
+        module="socket",
+        functions=("setdefaulttimeout",),
+        read=lambda module: module.getdefaulttimeout(),
+        restore=_call("setdefaulttimeout"),
+    ),
+    Setting(
+        name="stack size of threads",
+        module="threading",
+        functions=("stack_size",),
+        read=lambda module: _ORIGINALS[module, "stack_size"](),
+        restore=_call("stack_size"),
+    ),
+    Setting(
+        name="event loop policy",
+        module="asyncio",
+        functions=("set_event_loop_policy",),
+        read=lambda module: module.events._event_loop_policy,  # noqa: SLF001 - asking for it makes one, and warns from 3.14 on
+        restore=_call("set_event_loop_policy"),
+    ),
+    Setting(
+        name="start method of multiprocessing",
+        module="multiprocessing",
+        functions=("set_start_method",),
+        read=lambda module: module.get_start_method(allow_none=True),
+        restore=lambda module, value: module.set_start_method(value, force=True),
+    ),
+    Setting(
+        name="longest field of csv",
+        module="csv",
+        functions=("field_size_limit",),
+        read=lambda module: _ORIGINALS[module, "field_size_limit"](),
+        restore=_call("field_size_limit"),
+    ),
+    Setting(
+        name="logging.disable",
+        module="logging",
+        functions=("disable",),
+        read=lambda module: module.root.manager.disable,
+        restore=_call("disable"),
+    ),
+    Setting(
+        name="capture of warnings by logging",
+        module="logging",
+        functions=("captureWarnings",),
+        read=lambda module: module._warnings_showwarning is not None,  # noqa: SLF001 - nothing public tells
+        restore=_call("captureWarnings"),
+    ),
+    Setting(
+        name="class of loggers",
+        module="logging",
+        functions=("setLoggerClass",),
+        read=lambda module: module.getLoggerClass(),
+        restore=_call("setLoggerClass"),
+    ),
+    Setting(
+        name="alarm",
+        module="signal",
+        functions=("alarm", "setitimer"),
+        read=lambda module: "set" if module.getitimer(module.ITIMER_REAL)[0] else "none",
+        restore=lambda module, value: value == "none" and module.setitimer(module.ITIMER_REAL, 0),
+    ),
+    Setting(
+        name="blocked signals",
+        module="signal",
+        functions=("pthread_sigmask",),
+        read=lambda module: frozenset(_ORIGINALS[module, "pthread_sigmask"](signal.SIG_BLOCK, ())),
+        restore=lambda module, value: module.pthread_sigmask(signal.SIG_SETMASK, value),
+    ),
+    Setting(
+        name=WARNINGS,
+        module="warnings",
+        functions=("simplefilter", "filterwarnings", "resetwarnings"),
+        read=lambda _: tuple(warnings.filters),
+        restore=lambda _, value: _restore_filters(value),
+    ),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+_ORIGINALS: dict[tuple[ModuleType, str], Callable[..., Any]] = {}
+"""What stands behind a patched function that reads, too."""
+
+
+def _restore_filters(value: tuple[Any, ...]) -> None:
+    warnings.filters[:] = value  # type: ignore[index] # a list, whatever typeshed says
+    for name in ("_filters_mutated", "_filters_mutated_lock_held"):  # the second from 3.14 on, and it asks for the lock
+        if hasattr(warnings, name):
+            with getattr(warnings, "_lock", contextlib.nullcontext()):
+                getattr(warnings, name)()
+            return
+
+
+class SettingPatches:
+    """Stands in the place of the functions that change a setting, of modules that somebody has loaded."""
+
+    def __init__(self, holds: Holds, note: Note) -> None:
+        self._holds = holds
+        self._note = note
+        self._waiting = list(SETTINGS)
+        self._restore: list[Callable[[], None]] = []
+
+    def install(self) -> None:
+        """Note the changes of what is loaded already, of loggers and of modules."""
+        self.look()
+        self._replace(importlib, "reload", lambda module: f"{_CONTENTS}{getattr(module, '__name__', '')}", counts=True)
+        for name, part in (("addHandler", _HANDLERS), ("removeHandler", _HANDLERS), ("setLevel", _LEVEL)):
+            self._replace_of_loggers(name, part)
+
+    def look(self) -> None:
+        """Patch what has been loaded since; asked once a test, for as long as anything is missing."""
+        for setting in tuple(self._waiting):
+            module = sys.modules.get(setting.module)
+            if module is None:
+                continue
+            self._waiting.remove(setting)
+            for name in setting.functions:
+                if hasattr(module, name):
+                    self._replace(module, name, lambda *_, known=setting.name: known)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing to look for any more."""
+        return not self._waiting
+
+    def remove(self) -> None:
+        """Put the patched functions back."""
+        while self._restore:
+            self._restore.pop()()
+
+    def _replace(self, module: Any, name: str, aspect: Callable[..., str], *, counts: bool = False) -> None:  # noqa: ANN401 - a module
+        original = getattr(module, name)
+        holds, note = self._holds, self._note
+        get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
+
+        def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            if _is_meant(get_frame(1), holds):
+                key = aspect(*arguments)
+                note(key)
+                if counts:
+                    _RELOADS[key] = _RELOADS.get(key, 0) + 1
+            return original(*arguments, **options)
+
+        _ORIGINALS[module, name] = original
+        setattr(module, name, noting)
+        self._restore.append(lambda: setattr(module, name, original))
+
+    def _replace_of_loggers(self, name: str, part: str) -> None:
+        original: Any = getattr(logging.Logger, name)
+        holds, note = self._holds, self._note
+        get_frame = sys._getframe  # noqa: SLF001 - as above
+
+        def noting(logger: logging.Logger, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
+            frame: FrameType | None = get_frame(1)
+            while frame is not None and frame.f_code.co_filename.startswith(_LOGGING):
+                frame = frame.f_back
+            if frame is not None and logger is not logging.root and _is_meant(frame, holds):
+                # A program's own code that furnishes a bare logger does it once for all: a logger opened lazily.
+                is_bare = not (logger.handlers if part is _HANDLERS else logger.level)
+                if not is_bare or is_test_code(frame.f_code.co_filename):
+                    note(f"{_LOGGER}{logger.name}{part}")
+            return original(logger, *arguments, **options)
+
+        setattr(logging.Logger, name, noting)
+        self._restore.append(lambda: setattr(logging.Logger, name, original))
+
+
+def _is_meant(frame: FrameType, holds: Holds) -> bool:
+    return frame.f_code.co_name != "<module>" and holds(frame.f_code.co_filename)
+
+
+def is_test_code(filename: str) -> bool:
+    """Whether a file holds tests or their fixtures, by pytest's usual names."""
+    stem = PurePath(filename).stem
+    return stem == "conftest" or stem.startswith("test") or stem.endswith(("_test", "_tests"))
+
+
+def read(name: str) -> object:
+    """What a noted setting is right now; None for what is none."""
+    setting = _BY_NAME.get(name)
+    if setting is not None:
+        return setting.read(sys.modules[setting.module])
+    if name.startswith(_CONTENTS):
+        module = sys.modules.get(name.removeprefix(_CONTENTS))
+        return _Contents(dict(vars(module)) if module is not None else {}, _RELOADS.get(name, 0))
+    if name.startswith(_LOGGER):
+        logger, part = _logger_of(name)
+        return tuple(logger.handlers) if part == _HANDLERS else logger.level
+    return None
+
+
+def is_setting(name: str) -> bool:
+    """Whether ``read`` and ``restore`` know this aspect."""
+    return name in _BY_NAME or name.startswith((_CONTENTS, _LOGGER))
+
+
+def restore(name: str, value: Any) -> None:  # noqa: ANN401 - the setting's own value
+    """Put it back."""
+    setting = _BY_NAME.get(name)
+    if setting is not None:
+        setting.restore(sys.modules[setting.module], value)
+    elif name.startswith(_CONTENTS):
+        contents = vars(sys.modules[name.removeprefix(_CONTENTS)])
+        contents.update(value.names)
+        for added in contents.keys() - value.names.keys():
+            del contents[added]
+    else:
+        logger, part = _logger_of(name)
+        if part == _HANDLERS:
+            logger.handlers[:] = value
+        else:
+            logger.setLevel(value)
+
+
+def _logger_of(name: str) -> tuple[logging.Logger, str]:
+    part = _HANDLERS if name.endswith(_HANDLERS) else _LEVEL
+    return logging.getLogger(name.removeprefix(_LOGGER).removesuffix(part)), part
+
+
+_RELOADS: dict[str, int] = {}
+
+
+class _Contents:
+    """What a module holds. Loaded once more is another content; loaded back, so that all looks as before, is the same."""
+
+    def __init__(self, names: dict[str, object], reloads: int) -> None:
+        self.names = names
+        self._reloads = reloads
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Contents):
+            return NotImplemented
+        others = _others(self.names, other.names)
+        if abs(self._reloads - other._reloads) < 2:  # noqa: PLR2004 - there and back again
+            return not others
+        return all(_looks_like(self.names.get(name), other.names.get(name)) for name in others)
+
+    __hash__ = None  # type: ignore[assignment] # it holds what has no hash
+
+    def __repr__(self) -> str:
+        return f"of load {self._reloads + 1}"
+
+
+def _others(some: dict[str, object], others: dict[str, object]) -> list[str]:
+    dunder = [name for name in (*some, *others) if name.startswith("__")]
+    names = dict.fromkeys((*some, *others))
+    return [name for name in names if name not in dunder and some.get(name) is not others.get(name)]
+
+
+def _looks_like(one: object, other: object) -> bool:
+    if type(one) is not type(other):
+        return False
+    code = getattr(one, "__code__", None)
+    if code is not None:
+        return bool(code == other.__code__)  # type: ignore[attr-defined] # of the same type
+    if isinstance(one, type) or getattr(type(one), "__eq__", None) is object.__eq__:
+        return getattr(one, "__qualname__", "") == getattr(other, "__qualname__", "")
+    return bool(one == other)

@@ -1,7 +1,8 @@
 """The guard on POSIX: a shell that reads a pipe whose write end only this process holds.
 
-When this process is gone the pipe ends and the guard ends the child's whole group. The child waits at a gate
-until the guard knows its pid, so there is no moment in which our death would leave it behind.
+When this process is gone the pipe ends and the guard ends the child's whole group. There is no moment in which our death
+would leave the child behind: a guard that was told no pid finds the child by its standard input (Linux), or the child
+waits at a gate until the guard knows its pid.
 """
 
 import contextlib
@@ -23,19 +24,24 @@ _SHELL = "/bin/sh"
 _PAUSE_S = 0.002
 _END_TIMEOUT_S = 10.0  # for a killed process to be gone: only a hanging disk takes longer
 
-_GUARD = """
+# The pipe ends only after the child holds no copy of it any more: by then it has its session and its standard input.
+_GUARD = r"""
 trap '' HUP INT QUIT TERM
-signal=$1 polls=$2
-shift 2
+signal=$1 polls=$2 mark=$3
+shift 3
 if read -r child; then
   read -r word
-  kill -s "$signal" -- "-$child"
-  while [ "$polls" -gt 0 ] && kill -s 0 -- "-$child"; do
+elif [ "$mark" ]; then
+  child=$(ls -l /proc/[0-9]*/fd/0 | sed -n "s|.* /proc/\([0-9]*\)/fd/0 -> pipe:.$mark.\$|\1|p")
+fi
+for one in $child; do
+  kill -s "$signal" -- "-$one"
+  while [ "$polls" -gt 0 ] && kill -s 0 -- "-$one"; do
     sleep 0.05
     polls=$((polls - 1))
   done
-  kill -s KILL -- "-$child"
-fi
+  kill -s KILL -- "-$one"
+done
 if [ $# -gt 0 ]; then rm -rf -- "$@"; fi
 """
 
@@ -115,14 +121,19 @@ def launch(
     user: int | None,
     group: int | None,
 ) -> Launched:
-    """Start the guard, then the child behind its gate, then open the gate."""
+    """Start the guard, then the child, and tell the guard its pid; behind a gate where the guard could not find it untold."""
+    has_gate = sys.platform != "linux" or user is not None  # another account's processes are not everybody's to look at
     guard_stdin, lifeline = _own_ends.pipe()
     gate, gate_key = _own_ends.pipe()
     guard: subprocess.Popen[bytes] | None = None
     child: subprocess.Popen[bytes] | None = None
     try:
         guard = subprocess.Popen(
-            [_SHELL, "-c", _GUARD, NAME, end_signal, str(round(grace_s * _POLLS_PER_S)), *map(str, cleanup)],
+            [
+                *(_SHELL, "-c", _GUARD, NAME, end_signal, str(round(grace_s * _POLLS_PER_S))),
+                "" if has_gate else str(os.fstat(gate).st_ino),
+                *map(str, cleanup),
+            ],
             stdin=guard_stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -133,7 +144,7 @@ def launch(
         _guard_pids.add(guard.pid)
         with output.open("ab") as sink:
             child = subprocess.Popen(
-                _gated(argv, env),
+                _gated(argv, env) if has_gate else argv,
                 stdin=gate,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -145,7 +156,8 @@ def launch(
                 extra_groups=None if user is None else [],
             )
         os.write(lifeline, b"%d\n" % child.pid)
-        os.write(gate_key, b"\n")
+        if has_gate:
+            os.write(gate_key, b"\n")
     except BaseException:
         _own_ends.close(lifeline)
         _own_ends.close(gate_key)

@@ -248,6 +248,36 @@ kept.end(0)
 """
 
 
+_UNTOLD = """
+import os, signal, sys
+from pathlib import Path
+from ci_tools.host import guard_posix, process
+
+def die(*_):
+    while not Path("running").exists():
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+guard_posix.os.write = die  # the first thing written is the child's pid
+home = Path("home").resolve()
+home.mkdir()
+process.start(["sh", "-c", "echo $$ >pid; mv pid running; sleep 600"], env=dict(os.environ), cwd=Path.cwd(),
+              output=Path("output"), cleanup=(home,))
+"""
+
+
+def test_the_guard_ends_a_child_whose_pid_it_was_never_told(tmp_path: Path) -> None:
+    """An owner that is killed between the start of its child and telling the guard leaves neither child nor folder."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    script = _UNTOLD if sys.platform == "linux" else _UNTOLD.replace('while not Path("running").exists()', "while False")
+    owner = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, timeout=30, check=False)
+    assert owner.returncode == -signal.SIGKILL
+    assert holds_within(lambda: not (tmp_path / "home").exists())
+    running = tmp_path / "running"
+    assert running.exists() == (sys.platform == "linux")  # elsewhere the child waits at its gate, and never runs
+    assert not running.exists() or not is_running(int(running.read_text()))
+
+
 @LINUX_ONLY
 def test_end_descendants_finds_daemons_and_spares_the_allowed(tmp_path: Path) -> None:
     """A double-forked daemon and a process deaf to TERM end; guarded and allowed processes and their children do not."""

@@ -17,8 +17,8 @@ from redis.retry import Retry
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, ServiceKind, ServiceSpec
-from ci_tools.services import prefixes, readiness
-from ci_tools.services.leases import Leases
+from ci_tools.services import prefixes, readiness, remains
+from ci_tools.services.leases import LEASE_S, Leases
 from ci_tools.services.prefixes import PrefixAccount
 from ci_tools.services.redis import URL_VARIABLE, version_of
 from ci_tools.services.variables import PREFIX_VARIABLE, adopted_variable
@@ -121,24 +121,37 @@ class AdoptedRedis:
             if name in self._leases:
                 continue
             if not self._call(lambda name=name: self._leases.acquire(name)):  # type: ignore[misc]  # mypy knows no defaults of lambdas
-                refused.append(f"database {index}: leased by another run")
+                refused.append(
+                    f"database {index}: leased by another run (a killed one's lease ends by itself after {LEASE_S:g} s)"
+                )
                 continue
             try:
                 with self._client(index) as client:
-                    keys = client.dbsize()
+                    reason = self._reason_against(name, client)
+                if not reason:
+                    self._leases.mark(name)
             except ResponseError as error:  # fewer databases than usual, on a server that does not say how many
                 self._leases.release(name)
                 refused.append(f"database {index}: {error}")
                 return None
             except RedisError as error:
                 raise self._refused(error) from error
-            if keys:
+            if reason:
                 self._leases.release(name)
-                refused.append(f"database {index}: not empty ({keys} keys)")
+                refused.append(f"database {index}: {reason}")
                 continue
             self._databases.append(index)
             return index
         return None
+
+    def _reason_against(self, name: str, client: "redis.Redis") -> str:
+        """Why a database that is leased now cannot be used: others' keys. What a killed run left in it is removed."""
+        keys = client.dbsize()
+        if not keys:
+            return ""
+        until = self._leases.marked_until(name)
+        why = "" if until is None else remains.clear(client, until)
+        return f"not empty ({keys} keys{'; ' if why else ''}{why})" if until is None or why else ""
 
     def _lease_account(self, refused: list[str]) -> PrefixAccount | None:
         """An account with a prefix of its own in database 0; the lease comes first, so that nobody takes it for a dead run's."""
@@ -234,6 +247,7 @@ class AdoptedRedis:
         return redis.Redis.from_url(
             urlunsplit(self._url._replace(path=f"/{index}")),
             decode_responses=True,
+            encoding_errors="surrogateescape",  # others' keys may be no text
             socket_timeout=_ADOPT_TIMEOUT_S,
             socket_connect_timeout=_ADOPT_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),

@@ -35,7 +35,9 @@ def _clear_prefix(endpoint: Endpoint) -> None:
     from ci_tools.services import prefixes  # noqa: PLC0415 - as above
 
     try:
-        with redis.Redis.from_url(endpoint.url, decode_responses=True, socket_timeout=_TIMEOUT_S) as client:
+        with redis.Redis.from_url(
+            endpoint.url, decode_responses=True, encoding_errors="surrogateescape", socket_timeout=_TIMEOUT_S
+        ) as client:
             prefixes.clear(client, endpoint.prefix)
     except redis.RedisError as error:
         raise OSError(str(error)) from error

@@ -32,7 +32,7 @@ def fetch(package: Package, sha256: str, folder: Path, *, timeout_s: float) -> P
     (folder / "wanted.txt").write_text(f"{package.name}=={package.version} --hash=sha256:{sha256}\n", encoding="utf-8")
     argv = (
         *_pip(),
-        *("download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--dest", "."),
+        *("download", "--quiet", "--no-input", "--disable-pip-version-check", "--retries", "1", "--no-deps", "--dest", "."),
         *("--require-hashes", "--requirement", "wanted.txt", *_target(package)),
     )
     log = folder / "pip.log"

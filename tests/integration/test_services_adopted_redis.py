@@ -1,7 +1,12 @@
 """Adopted Redis: leases on a real server that is not ours, and every way in which it cannot be adopted."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +58,8 @@ def test_each_slot_leases_a_database_of_its_own(foreign: RedisServer, tmp_path: 
     """Two slots, two databases, never database 0, where the leases stand."""
     with adopt(base_of(foreign), tmp_path, slots=2) as provision, database(foreign, 0) as registry:
         assert [slot.endpoints[0].database for slot in provision.slots] == ["1", "2"]
-        assert {"ci-tools:lease:1", "ci-tools:lease:2"} == set(registry.keys())
+        assert {f"ci-tools:{what}:{index}" for what in ("lease", "used") for index in (1, 2)} == set(registry.keys())
+        assert (registry.ttl("ci-tools:used:1"), registry.ttl("ci-tools:lease:1") > 0) == (-1, True)
         assert 0 < registry.pttl("ci-tools:lease:1") <= leases.LEASE_S * 1000
 
 
@@ -116,6 +122,84 @@ def test_a_lost_lease_is_an_error_at_the_end(foreign: RedisServer, tmp_path: Pat
         with pytest.raises(ServiceError, match="lost during the run"):
             provision.close()
         assert client.get("anothers") == "1"
+
+
+LEASE_AND_DIE = """
+import os, signal, sys
+import redis
+from ci_tools.model.service import ServiceKind, ServiceSpec
+from ci_tools.services import leases
+from ci_tools.services.provision import provide
+leases.LEASE_S = 3.0
+provision = provide([ServiceSpec(kind=ServiceKind.REDIS)], environ=os.environ, folder=None)
+client = redis.Redis.from_url(provision.slots[0].endpoints[0].url)
+for number in range(2500):
+    client.set(b"left-\\xff-%d" % number, 1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+WAIT_S = 30
+
+
+def leave_remains(server: RedisServer, url: str) -> None:
+    """A run that leases, writes 2500 keys that are no text, and is killed; its lease is over a second ago."""
+    argv = [sys.executable, "-c", LEASE_AND_DIE]
+    environ = {**os.environ, "CI_TOOLS_REDIS_URL": url}
+    ran = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    with database(server, 0) as registry:
+        deadline, pause = time.monotonic() + WAIT_S, threading.Event()
+        while registry.exists("ci-tools:lease:1") and time.monotonic() < deadline:
+            pause.wait(0.05)
+        pause.wait(1.5)
+
+
+def test_what_a_killed_run_left_in_its_database_is_removed_by_the_next(foreign: RedisServer, tmp_path: Path) -> None:
+    """SIGKILL in the middle: once the lease is over the mark without a time to live says whose the keys are."""
+    leave_remains(foreign, f"{base_of(foreign)}/1")
+    with database(foreign, 1) as client, database(foreign, 0) as registry:
+        assert (client.dbsize(), registry.keys()) == (2500, ["ci-tools:used:1"])
+        with adopt(f"{base_of(foreign)}/1", tmp_path) as provision:
+            assert (provision.slots[0].endpoints[0].database, client.dbsize()) == ("1", 0)
+        assert registry.keys() == []
+
+
+@pytest.mark.parametrize("act", ["writes", "reads"])
+def test_what_somebody_used_after_a_killed_run_is_not_touched(foreign: RedisServer, tmp_path: Path, act: str) -> None:
+    """A stranger moved in after the lease was over: not a key is removed, and the error says why."""
+    leave_remains(foreign, f"{base_of(foreign)}/1")
+    with database(foreign, 1) as client:
+        if act == "writes":
+            client.set("precious", "1")
+        else:
+            client.get(b"left-\xff-0")
+        before = client.dbsize()
+        said = refusal(f"{base_of(foreign)}/1", tmp_path)
+        assert client.dbsize() == before
+    assert "a killed run had it, but 1 keys were used after that" in said
+
+
+def test_keys_of_a_stranger_are_no_killed_runs_without_its_mark(foreign: RedisServer, tmp_path: Path) -> None:
+    """A database that was given back as it should be has no mark: whatever is in it later is somebody else's."""
+    with adopt(f"{base_of(foreign)}/1", tmp_path):
+        pass
+    with database(foreign, 1) as client:
+        client.set("precious", "1")
+        assert "database 1: not empty (1 keys)" in refusal(f"{base_of(foreign)}/1", tmp_path)
+        assert client.get("precious") == "1"
+
+
+def test_where_the_server_counts_uses_instead_of_time_nothing_is_removed(foreign: RedisServer, tmp_path: Path) -> None:
+    """With an LFU policy the server cannot say when a key was used: refused, with its own words."""
+    with database(foreign, 0) as registry, database(foreign, 1) as client:
+        registry.set("ci-tools:used:1", "99999999999")
+        client.set("left", "1")
+        registry.config_set("maxmemory-policy", "allkeys-lfu")
+        try:
+            said = refusal(f"{base_of(foreign)}/1", tmp_path)
+        finally:
+            registry.config_set("maxmemory-policy", "noeviction")
+        assert client.get("left") == "1"
+    assert "which keys are its own cannot be told" in said
 
 
 def test_the_provenance_says_adopted(foreign: RedisServer, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_five_workers_on_two_databases_have_five_parts(foreign: RedisServer, tmp
         environments = [slot.environment.get("CI_TOOLS_REDIS_PREFIX", "") for slot in provision.slots]
         assert environments == prefixes
         names = {f"ci-tools:lease:{endpoint.username or endpoint.database}" for endpoint in endpoints[1:]}
-        assert {"ci-tools:lease:1", *names} == set(registry.keys())
+        assert {"ci-tools:lease:1", "ci-tools:used:1", *names} == set(registry.keys())
         assert all(0 < registry.pttl(name) <= leases.LEASE_S * 1000 for name in names)
         for endpoint in endpoints[1:]:
             with client_of(endpoint) as client:
@@ -255,7 +255,7 @@ from ci_tools.model.service import ServiceKind, ServiceSpec
 from ci_tools.services import leases
 from ci_tools.services.provision import provide
 import redis
-leases.LEASE_S = 0.5
+leases.LEASE_S = 3.0
 provision = provide([ServiceSpec(kind=ServiceKind.REDIS)], environ=os.environ, folder=Path(sys.argv[1]), slots=3)
 for slot in provision.slots:
     endpoint = slot.endpoints[0]
@@ -266,7 +266,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(foreign: RedisServer, tmp_path: Path) -> None:
-    """Once its lease is over, a dead run's account and keys go; a database that it left filled is refused, as anybody's."""
+    """Once its lease is over, a dead run's account and keys go, those of its database too; the next run gets that."""
     environ = {**os.environ, "CI_TOOLS_REDIS_URL": foreign.url.rpartition("/")[0]}
     argv = [sys.executable, "-c", LEASE_AND_DIE, str(tmp_path)]
     ran = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -280,11 +280,10 @@ def test_what_a_killed_run_left_is_removed_by_the_next(foreign: RedisServer, tmp
             pause.wait(0.05)
         with adopt(foreign, tmp_path) as provision:
             (endpoint,) = of(provision)
-            assert (endpoint.database, bool(endpoint.prefix)) == ("0", True)
-            assert set(registry.acl_users()) == {"default", endpoint.username}
-            assert set(registry.keys()) == {f"ci-tools:lease:{endpoint.username}"}
-        with registry_of(foreign, 1) as database:
-            assert database.keys() == ["left"]
+            assert (endpoint.database, endpoint.prefix, client_of(endpoint).dbsize()) == ("1", "", 0)
+            assert set(registry.acl_users()) == {"default"}
+            assert set(registry.keys()) == {"ci-tools:lease:1", "ci-tools:used:1"}
+        assert (registry.keys(), registry.acl_users()) == ([], ["default"])
 
 
 def lease_in_turn(url: str, number: int, results: "multiprocessing.Queue[tuple[int, list[str]]]") -> None:

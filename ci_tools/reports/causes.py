@@ -43,23 +43,26 @@ def _grievances(report: RunReport, root: str) -> Iterable[Grievance]:
 
 
 def _of_file(error: CollectionError, root: str) -> Grievance:
+    signature, servers = base_of(error.failure, root=root)
     return Grievance(
-        error.path,
-        error.failure,
-        base_of(error.failure, root=root),
-        error.shard,
-        error.configuration,
-        Outcome.ERROR,
-        is_file=True,
+        error.path, error.failure, signature, error.shard, error.configuration, Outcome.ERROR, servers=servers, is_file=True
     )
 
 
 def _of_test(case: Case, attempt: Attempt, failure: Failure, root: str) -> Grievance:
-    signature = base_of(failure, root=root, test=case.test_id)
-    if attempt.outcome in {Outcome.TIMED_OUT, Outcome.CRASHED} and not failure.chain:
+    signature, servers = base_of(failure, root=root, test=case.test_id)
+    outcome = attempt.outcome
+    if outcome in _ENDED and not failure.chain:
         signature = _of_ended(signature, attempt, case)
     return Grievance(
-        case.test_id, failure, signature, attempt.shard, case.configuration, attempt.outcome, started_at=attempt.started_at
+        case.test_id,
+        failure,
+        signature,
+        attempt.shard,
+        case.configuration,
+        outcome,
+        servers=servers,
+        started_at=attempt.started_at,
     )
 
 
@@ -68,6 +71,7 @@ def _wordless(attempt: Attempt) -> Failure:
     return Failure(phase=Phase.CALL, type_name=attempt.outcome.value, message=attempt.reason or attempt.outcome.value)
 
 
+_ENDED = frozenset({Outcome.TIMED_OUT, Outcome.CRASHED})
 _STACK_FRAME = re.compile(r'^\s*File "([^"\n]+)", line \d+, in (\S+)', re.MULTILINE)
 _LIBRARY = re.compile(r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]Lib[\\/]|hostedtoolcache|<frozen|\A<")
 

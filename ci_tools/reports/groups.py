@@ -36,6 +36,7 @@ class Grievance:
     shard: str
     configuration: str
     outcome: Outcome
+    servers: tuple[str, ...] = ()
     is_file: bool = False
     started_at: float = 0.0
 
@@ -76,7 +77,7 @@ def _with_servers(grievances: Sequence[Grievance]) -> list[Grievance]:
     for signature, members in alike.items():
         shards_of: dict[str, set[str]] = {}
         for member in members:
-            for server in member.signature.servers:
+            for server in member.servers:
                 shards_of.setdefault(server, set()).add(member.shard)
         fixed = {server: signature.of_server(server) for server in _chosen(shards_of, len(members))}
         found.extend(_with_server(member, fixed) if fixed else member for member in members)
@@ -84,7 +85,7 @@ def _with_servers(grievances: Sequence[Grievance]) -> list[Grievance]:
 
 
 def _with_server(grievance: Grievance, fixed: Mapping[str, Signature]) -> Grievance:
-    server = next((server for server in grievance.signature.servers if server in fixed), "")
+    server = next((server for server in grievance.servers if server in fixed), "")
     return replace(grievance, signature=fixed[server]) if server else grievance
 
 

@@ -113,27 +113,35 @@ _SERVICE_PORTS = frozenset({"80", "443", "1433", "1521", "3306", "5432", "5672",
 """Ports that name a service: a refused Redis and a refused PostgreSQL are two causes."""
 
 
-@lru_cache(maxsize=4096)
 def mask(message: str) -> tuple[str, tuple[str, ...]]:
     """The message with what varies from run to run masked, and its hard tokens."""
     message = _ANSI.sub("", message)
+    if not may_be_hard(message):
+        return finish(soft(message))
     hard: list[str] = []
     parts: list[str] = []
     end = 0
-    for found in _HARD.finditer(message) if _may_be_hard(message) else ():
+    for found in _HARD.finditer(message):
         token = _hard_token(found[0])
         if token is None:
             continue
-        parts.append(_soft(message[end : found.start()]))
+        parts.append(soft(message[end : found.start()]))
         parts.append(token)
         hard.append(token)
         end = found.end()
-    parts.append(_soft(message[end:]))
-    text = " ".join("".join(parts).split())
+    parts.append(soft(message[end:]))
+    return finish("".join(parts), tuple(hard))
+
+
+@lru_cache(maxsize=4096)
+def finish(masked: str, hard: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
+    """A masked message in its final form, and its hard tokens with the names that paths and addresses hold."""
+    text = " ".join(masked.split())
+    names: list[str] = []
     if "/" in text:
-        hard.extend(f"'{name}'" for name in _KEPT_NAME.findall(text))
-        hard.extend(_KEPT_PATH.findall(text))
-    return _REPEATS.sub(r"\1", text), tuple(sorted(hard))
+        names.extend(f"'{name}'" for name in _KEPT_NAME.findall(text))
+        names.extend(_KEPT_PATH.findall(text))
+    return _REPEATS.sub(r"\1", text), tuple(sorted((*hard, *names)))
 
 
 def name_of_file(path: str) -> str:
@@ -153,7 +161,7 @@ def names_in(text: str) -> tuple[str, ...]:
     for line in _ANSI.sub("", text[:LONGEST_DETAILS]).splitlines():
         line = line.strip()  # noqa: PLW2901 - what a margin says is nothing
         is_compared = is_compared or line.startswith("assert ")
-        if not _may_be_hard(line) or _BESIDE.match(line):
+        if not may_be_hard(line) or _BESIDE.match(line):
             continue
         for token in _HARD.finditer(line):
             is_quoted = token[0][0] in "'\"`"
@@ -170,7 +178,7 @@ def names_in(text: str) -> tuple[str, ...]:
 def _name(text: str) -> str | None:
     """A quoted name as it is kept, in one kind of quotes; a few words (a button's) are a name too."""
     inner = text[1:-1].strip()
-    if not inner or "/" in inner or inner.count(" ") > MOST_SPACES or _soft(inner) != inner:
+    if not inner or "/" in inner or inner.count(" ") > MOST_SPACES or soft(inner) != inner:
         return None
     return f"'{inner}'"
 
@@ -183,14 +191,15 @@ def has_any(text: str, signs: tuple[str, ...]) -> bool:
     return False
 
 
-def _may_be_hard(message: str) -> bool:
+def may_be_hard(message: str) -> bool:
+    """Whether a hard token may be in a message: cheap, and never no where there is one."""
     return (
         has_any(message, _HARD_SIGNS) or _STATUS_BEHIND.search(message) is not None or _STATUS_BEFORE.search(message) is not None
     )
 
 
-def _soft(text: str) -> str:
-    """What varies always has a digit or a slash; most words have neither and are not looked at."""
+def soft(text: str) -> str:
+    """A text without hard tokens, masked: what varies always has a digit or a slash, and most words are not looked at."""
     if "port" in text:
         return _VARYING_PORT.sub(_masked_word, text)
     parts: list[str] = []
@@ -215,7 +224,7 @@ def _hard_token(text: str) -> str | None:
     inner = text[1:-1]
     if " " in inner.strip() or "/" in inner:
         return None
-    masked = _soft(inner)
+    masked = soft(inner)
     return text if masked == inner else None
 
 

@@ -10,10 +10,11 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from ci_tools.model.case import Failure, Phase
 from ci_tools.reports.roots import Place, Root, links_of
-from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT, Wording, servers_in, wording_of
+from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT, Servers, Wording, servers_in, wording_of
 
 VERSION = "sig-v2"
 """Part of every signature: whoever changes the masking changes this, so that old ones are not taken for new ones."""
@@ -26,8 +27,8 @@ class Signature:
     ``hard`` are the tokens that tell causes apart and may never be masked: errno, HTTP status, exit codes, quoted names;
     ``details`` are those of the message's further lines. ``server`` is ``host:port`` where the port looks chosen and not handed
     out. ``place`` (file and function of the project) and ``context`` (what was raised from the root: types and names, outwards)
-    are only set for a root that names nothing. ``servers`` are all that were named, whatever their ports look like; ``test`` is
-    the test function whose own line compared two values. Neither is part of what makes two signatures equal.
+    are only set for a root that names nothing. ``test`` is the test function whose own line compared two values, and no part of
+    what makes two signatures equal.
     """
 
     type_name: str
@@ -38,7 +39,6 @@ class Signature:
     context: str = ""
     server: str = ""
     is_refused: bool = field(default=False, compare=False)
-    servers: tuple[str, ...] = field(default=(), compare=False)
     test: str = field(default="", compare=False)
 
     @property
@@ -76,8 +76,8 @@ class Signature:
 
 def signature_of(failure: Failure, *, root: str = "", test: str = "") -> Signature:
     """The signature of ``failure`` by itself; paths below ``root`` are made relative to it, ``test`` is the failing test's ID."""
-    signature = base_of(failure, root=root, test=test)
-    server = next((server for server in signature.servers if port_of(server) < FIRST_EPHEMERAL_PORT), "")
+    signature, servers = base_of(failure, root=root, test=test)
+    server = next((server for server in servers if port_of(server) < FIRST_EPHEMERAL_PORT), "")
     return signature.of_server(server) if server else signature
 
 
@@ -86,41 +86,47 @@ def port_of(server: str) -> int:
     return int(server.rpartition(":")[2])
 
 
-def base_of(failure: Failure, *, root: str = "", test: str = "") -> Signature:
-    """The signature of ``failure`` where no server is known: ``of_server`` makes it one of a server."""
+def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signature, Servers]:
+    """The signature of ``failure`` where no server is known, and the servers that it names, whatever their ports look like.
+
+    ``of_server`` makes it a signature of one of them.
+    """
     links = links_of(failure)
-    said = wording_of(links[0].type_name, links[0].message)
-    signature = Signature(
-        type_name=said.type_name,
-        masked=said.masked,
-        hard=said.hard,
-        details=said.details,
-        servers=said.servers,
-        is_refused=said.is_refused,
-    )
-    if _HANGS.search(said.type_name) or _HUNG.match(said.masked):
-        return replace(
-            signature, type_name="timed out", masked="timed out", hard=(), details=(), place=_hung_at(links, root, test)
-        )
+    said, servers = wording_of(links[0].type_name, links[0].message)
+    signature = _worded(said)
+    if signature.type_name == _TIMED_OUT:
+        return replace(signature, place=_hung_at(links, root, test)), servers
     if said.is_bare:
-        return _compared(signature, said, links[0], root, test)
+        return _compared(signature, said, links[0], root, test), servers
     if not said.is_generic:
-        return replace(signature, place=_fixture_place(failure, links, root))
+        place = _fixture_place(failure, links, root)
+        return replace(signature, place=place) if place else signature, servers
     outer = [wording_of(link.type_name, link.message) for link in links[1:]]
-    servers = said.servers or next((other.servers for other in outer if other.servers), ())
+    servers = servers or next((others for _, others in outer if others), ())
     if said.is_refused and not servers:
         servers = _servers_in_source(links, root)
     if _is_own_type(said.type_name) and said.masked != said.type_name:
-        return replace(signature, servers=servers)
-    context, is_named = _context(outer)
+        return signature, servers
+    context, is_named = _context([other for other, _ in outer])
     place = "" if is_named else _place(links, root)
     if said.is_refused and place.count(":") == 1 and not place.startswith(":"):
         place = place.partition(":")[0]  # one client of one server: whichever of its functions was called first
-    return replace(signature, place=place, context=context, servers=servers)
+    return replace(signature, place=place, context=context), servers
 
 
+@lru_cache(maxsize=4096)
+def _worded(said: Wording) -> Signature:
+    """The signature that a wording alone makes, the same object for the same wording."""
+    if _HANGS.search(said.type_name) or _HANGS_AS.match(said.masked):
+        return Signature(type_name=_TIMED_OUT, masked=_TIMED_OUT, is_refused=said.is_refused)
+    return Signature(
+        type_name=said.type_name, masked=said.masked, hard=said.hard, details=said.details, is_refused=said.is_refused
+    )
+
+
+_TIMED_OUT = "timed out"  # as a type, no exception's: it has a space
 _HANGS = re.compile(r"(?:\A|\.)TimedOutError\Z")
-_HUNG = re.compile(r"(?:Failed: )?Timeout \(?>?\s?<n>\)? from pytest-timeout")
+_HANGS_AS = re.compile(r"(?:Failed: )?Timeout \(?>?\s?<n>\)? from pytest-timeout")
 _TEST_FILE = re.compile(
     r"(?:\A|[\\/])(?:test_[^\\/]*|[^\\/]*_test|[^\\/]*[.-](?:test|spec|cy|e2e)|[^\\/]*Tests?|[^\\/]*Spec)\.\w+\Z"
 )

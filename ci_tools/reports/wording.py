@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from ci_tools.reports.masks import has_any, mask, name_of_file, names_in
+from ci_tools.reports.masks import finish, has_any, mask, may_be_hard, name_of_file, names_in, soft
 
 LONGEST_MESSAGE = 500
 """Characters of a message's head that are looked at: what differs only behind them is one cause."""
@@ -28,27 +28,25 @@ FIRST_EPHEMERAL_PORT = 32_768
 """From here on Linux hands out ports of its own choice."""
 
 
+Servers = tuple[str, ...]
+"""``host:port`` of each, the host empty where it is this machine or an address."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """An exception's words. ``servers`` are ``host:port``, the host empty where it is this machine or an address."""
+    """An exception's words, whichever servers they named."""
 
     type_name: str
     masked: str
     hard: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     compared: tuple[str, ...] = ()
-    servers: tuple[str, ...] = ()
     is_bare: bool = False
     """Compares two values and names nothing: ``assert 3 == 4``."""
     is_generic: bool = False
     """Names nothing that could be mended: a time-out, a text that is no JSON."""
     is_refused: bool = False
     """A server that is not there."""
-
-    @property
-    def names_something(self) -> bool:
-        """Whether it says what it was about: a name, a status, a server or a file."""
-        return bool(self.servers) or any(not _NAMELESS.match(token) for token in (*self.hard, *self.details))
 
 
 _SQLALCHEMY = re.compile(r"\A\(((?:\w+\.)+\w+)\) (?:<class '([\w.]+)'>: )?")
@@ -149,20 +147,45 @@ _PORT_BEHIND = re.compile(r"[:= ]\d\d")
 _LOCAL = re.compile(r"\A(?:localhost|\[?[0-9a-fA-F:]*:[0-9a-fA-F:]*\]?|\d{1,3}(?:\.\d{1,3}){3}|0|host\.docker\.internal|)\Z")
 
 
-def wording_of(type_name: str, message: str) -> Wording:
-    """What an exception of this type with this message says."""
+def wording_of(type_name: str, message: str) -> tuple[Wording, Servers]:
+    """What an exception of this type with this message says, and the servers that it names.
+
+    Most messages are one sentence with nothing in it but data: masked, there are few of them, and each is looked at once.
+    """
+    if _SENTENCE.fullmatch(message) and not may_be_hard(message) and (said := _of_sentence(type_name, soft(message))):
+        return said, servers_in(message)
     return _wording(type_name, message[:LONGEST_REST])
 
 
+_SENTENCE = re.compile(rf"[!#-&)-_a-~][ !#-&(-_a-~]{{0,{LONGEST_MESSAGE - 1}}}")
+"""One line without quotes, colours or anything in front of it, that is looked at as a whole."""
+
+
 @lru_cache(maxsize=4096)
-def _wording(type_name: str, message: str) -> Wording:
+def _of_sentence(type_name: str, masked: str) -> Wording | None:
+    """What a masked sentence says; None where the values in it, or how long they are, may matter."""
+    if (
+        _is_assertion(type_name)
+        or _TIMEOUT_TYPE.search(type_name)
+        or any(map(str.isdigit, type_name))
+        or has_any(masked, ("Command", "[type=", "efused", "REFUSED"))
+        or _is_of_language(masked)
+    ):
+        return None
+    masked, names = finish(masked)
+    is_generic = all(_NAMELESS.match(name) for name in names) and _is_generic(type_name, masked, masked, names)
+    return Wording(type_name=type_name, masked=masked, hard=names, is_generic=is_generic)
+
+
+@lru_cache(maxsize=4096)
+def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
     if inner := _SQLALCHEMY.match(message):
         type_name, message = inner[2] or inner[1], message[inner.end() :]
     if "\n" in message:
         message = _BEHIND.split(message, maxsplit=1)[0]
     for special in (_of_model, _of_schema, _of_command, _of_system, _of_language):
         if found := special(type_name, message):
-            return found
+            return found, servers_in(message) if found.is_refused else ()
     servers = servers_in(message)
     head = _head(message, type_name)
     masked, hard = mask(head)
@@ -172,33 +195,42 @@ def _wording(type_name: str, message: str) -> Wording:
         firm = tuple(token for token in hard if token[0] not in "'\"`")
         details = names_in(f"assert \n{more}") if more else ()
         if any(_STATUSES.search(token) for token in firm):
-            return Wording(type_name=type_name, masked=masked, hard=firm, servers=servers)
+            return Wording(type_name=type_name, masked=masked, hard=firm), servers
         if any(_STATUSES.search(token) for token in details):
-            return Wording(type_name=type_name, masked=masked, hard=firm, details=details, servers=servers)
+            return Wording(type_name=type_name, masked=masked, hard=firm, details=details), servers
         quoted = tuple(token for token in hard if token[0] in "'\"`")
-        return Wording(type_name=type_name, masked="assert", hard=firm, details=details, compared=quoted, is_bare=True)
+        return Wording(type_name=type_name, masked="assert", hard=firm, details=details, compared=quoted, is_bare=True), ()
     details = ()
     if more:
         known = {token.strip("'\"`") for token in hard}
         details = tuple(name for name in names_in(more) if name.strip("'") not in known)
     is_named = any(not _NAMELESS.match(token) for token in (*hard, *details))
-    is_generic = not is_named and (
+    is_generic = not is_named and _is_generic(type_name, head, masked, hard)
+    return Wording(type_name=type_name, masked=masked, hard=hard, details=details, is_generic=is_generic), servers
+
+
+def _is_generic(type_name: str, head: str, masked: str, hard: tuple[str, ...]) -> bool:
+    """Whether a message without a name says nothing that could be mended."""
+    return (
         bool(hard)
         or _ALWAYS_GENERIC.search(type_name) is not None
         or (_TIMEOUT_TYPE.search(type_name) is not None and _TIMED_OUT.match("" if head == type_name else head) is not None)
         or (head == type_name and type_name.partition(".")[0] in sys.stdlib_module_names)
         or not _says_enough(masked, hard, type_name)
     )
-    return Wording(type_name=type_name, masked=masked, hard=hard, details=details, servers=servers, is_generic=is_generic)
 
 
-def servers_in(text: str) -> tuple[str, ...]:
+def servers_in(text: str) -> Servers:
     """The servers that a text names with their ports, in its order, each once."""
     if not _PORT_SIGN.search(text):
         return ()
     found: dict[str, None] = {}
     end = 0
-    while _PORT_BEHIND.search(text, end) and (match := _SERVER.search(text, end)):
+    is_spread = has_any(text, ("('", 'server at "', "host="))
+    while port := _PORT_BEHIND.search(text, end):
+        match = _SERVER.search(text, end if is_spread else _two_words_before(text, end, port.start()))
+        if match is None:
+            break
         end = match.end()
         last = match.lastgroup or "port"  # every way to name a server ends with its port
         host = match[last.removesuffix("port")] if last != "port" else ""
@@ -206,6 +238,13 @@ def servers_in(text: str) -> tuple[str, ...]:
             host = "" if _LOCAL.match(host) else mask(host)[0]
             found[f"{host}:{int(match[last])}"] = None
     return tuple(found)
+
+
+def _two_words_before(text: str, start: int, at: int) -> int:
+    """Where to look for a server with a port at ``at``: what announces it is in the same word or in the one before."""
+    before = text[start:at].rstrip(" =:")
+    before = before[: before.rfind(" ") + 1].rstrip(" =:")
+    return start + before.rfind(" ") + 1
 
 
 _FILE_NAME = re.compile(r"\.(?:py|js|mjs|cjs|ts|tsx|go|rs|java|kt|cs|php|rb|c|h|cpp|toml|ya?ml|json|txt|sql|feature)\Z")
@@ -254,7 +293,7 @@ def _of_system(type_name: str, message: str) -> Wording | None:
     """The operating system's errors: the number says what, the file or the server says of what; the words are many."""
     if has_any(message, ("refused", "REFUSED", " 111", "10061")) and _REFUSED.search(message):
         said = "refused" if type_name == "ConnectionRefusedError" else mask(_head(message, type_name))[0]
-        return Wording(type_name=type_name, masked=said, servers=servers_in(message), is_generic=True, is_refused=True)
+        return Wording(type_name=type_name, masked=said, is_generic=True, is_refused=True)
     errno = _ERRNO.match(message)
     if errno is None or not _OS_ERRORS.match(type_name) or servers_in(message):
         return None
@@ -286,13 +325,17 @@ def _of_language(type_name: str, message: str) -> Wording | None:
     if "." in type_name and not type_name.startswith(("decimal.", "json.", "xml.", "builtins.")):
         return None
     head = message.partition("\n")[0]
-    if not (_LANGUAGE_START.match(head) or has_any(head, _LANGUAGE_SIGNS)):
+    if not _is_of_language(head):
         return None
     for pattern, said in _OF_LANGUAGE:
         if found := pattern.fullmatch(head):
             masked, hard = mask(found.expand(said))
             return Wording(type_name=type_name, masked=masked, hard=hard, is_generic=True)
     return None
+
+
+def _is_of_language(head: str) -> bool:
+    return _LANGUAGE_START.match(head) is not None or has_any(head, _LANGUAGE_SIGNS)
 
 
 def _says_enough(masked: str, hard: tuple[str, ...], type_name: str) -> bool:

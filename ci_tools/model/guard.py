@@ -30,6 +30,9 @@ LEAK_KINDS = {
     "environment": GuardMode.ERROR,
     "patch": GuardMode.ERROR,
     "service_setting": GuardMode.ERROR,
+    "service_transaction": GuardMode.ERROR,
+    "service_subscription": GuardMode.ERROR,
+    "service_lock": GuardMode.ERROR,
     "service_key": GuardMode.OFF,  # many suites empty the server before a test and not after it
     "seed": GuardMode.OFF,  # seeding is how many suites make themselves repeatable
 }

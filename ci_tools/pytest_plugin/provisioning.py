@@ -68,6 +68,11 @@ class Provisioning(Guard):
         """The endpoint whose server (of PostgreSQL: database) only this process talks to: what it counts is ours."""
         return self._endpoints.get(kind) if kind in self._exclusive else None
 
+    def is_alone(self, kind: ServiceKind) -> bool:
+        """Whether the whole server is this process's own, so that its settings are changed by nobody else."""
+        endpoint = self.counted(kind)
+        return endpoint is not None and (self._claim is None or self._claim.exclusive(endpoint))
+
     def demand_own(self, kind: ServiceKind, fixture: str) -> None:
         """UsageError where workers share one database: a fixture that empties it would take it from under another's test."""
         if self._spec(kind).chosen_isolation is Isolation.SHARED:

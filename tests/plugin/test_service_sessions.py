@@ -183,7 +183,9 @@ def test_what_is_left_open_on_redis_is_found(tmp_path: Path) -> None:
         ("test_setting", "service_setting"),
     ], run.output
     assert _red(run) == {test for test, _ in told}
-    assert all(event.leak.created is not None for event in run.leaks if event.leak.kind != "service_setting"), run.output
+    created = {event.leak.kind: event.leak.created for event in run.leaks}
+    lines = {kind: frame.function for kind, frame in created.items() if frame is not None}
+    assert (lines["service_subscription"], lines["service_lock"]) == ("test_subscription", "test_lock"), run.output
 
 
 def test_what_is_left_open_on_postgres_is_found(tmp_path: Path) -> None:

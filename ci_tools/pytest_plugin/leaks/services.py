@@ -1,78 +1,86 @@
-"""What a test leaves on this worker's own Redis: changed settings, and keys that never expire.
+"""What a test leaves on the servers that it declares and that are this worker's own: see ``traces`` for the kinds.
 
-One question for each test that declares ``redis``, after its tear-down; the answer is the next test's "before". A test in
-which a wider fixture was set up or torn down is not judged: what changed may be the fixture's, by right.
+One question for each such test and server, after its tear-down; the answer is the next test's "before". A test in which a
+wider fixture was set up or torn down is not judged: what changed may be the fixture's, by right.
 """
 
-import contextlib
+import sys
+import threading
+import time
+import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
 from ci_tools.model.case import Leak, Phase
-from ci_tools.model.service import Endpoint, ServiceKind
+from ci_tools.model.service import ServiceKind
+from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.ownership import unowned
+from ci_tools.pytest_plugin.leaks.postgres_traces import PostgresProbe
+from ci_tools.pytest_plugin.leaks.redis_traces import RedisProbe, listener_of
+from ci_tools.pytest_plugin.leaks.traces import (
+    HINTS,
+    KEY,
+    KINDS,
+    LOCK,
+    SUBSCRIPTION,
+    Probe,
+    Trace,
+    connection_of,
+    is_of_this_process,
+    made_of,
+)
+from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, frames_of_site, unowned
 from ci_tools.pytest_plugin.position import test_id_of
 from ci_tools.pytest_plugin.provisioning import Provisioning
+from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 from ci_tools.pytest_plugin.selection import services_of
 
-if TYPE_CHECKING:
-    from redis import Redis
+__all__ = ["KINDS", "LockGuard", "ServiceGuard"]
 
-SETTING, KEY = "service_setting", "service_key"
-KINDS = (SETTING, KEY)
-
-_REDIS = ServiceKind.REDIS.value
-_TIMEOUT_S = 2.0
-_SETTINGS = (
-    "maxmemory",
-    "maxmemory-policy",
-    "maxclients",
-    "timeout",
-    "notify-keyspace-events",
-    "save",
-    "appendonly",
-    "client-output-buffer-limit",
-    "proto-max-bulk-len",
-    "slowlog-log-slower-than",
-)
-"""What tests change to provoke something. All of a server's two hundred settings would cost a millisecond a test."""
-_MOST_KEYS = 10_000
-_MOST_NAMED = 5
-_HINTS = {
-    SETTING: "put it back in the fixture's tear-down, or take the redis_server fixture: a server of the test's own",
-    KEY: "delete it in the tear-down, or give it an expiry",
-}
+SETTLE_S = 0.2
+"""A session that was told to end gets this long, only where something looks left."""
+_POLL_S = 0.01
+_MOST_KEYS_NAMED = 5
+_PROBED = {kind.value: kind for kind in (ServiceKind.REDIS, ServiceKind.POSTGRES)}
 
 
 class ServiceGuard(Guard):
-    """Compares the server before and after a test that declares it."""
+    """Compares the servers before and after a test that declares them."""
 
     begins_in = (Phase.SETUP,)
     ends_in = (Phase.TEARDOWN,)
 
-    def __init__(self, findings: Findings, provisioning: Provisioning, say_asked: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        ownership: Ownership,
+        findings: Findings,
+        project: Project,
+        provisioning: Provisioning,
+        say_asked: Callable[[str], None] | None,
+    ) -> None:
+        self._ownership = ownership
         self._findings = findings
-        self._say_asked = say_asked
+        self._project = project
         self._provisioning = provisioning
-        self._client: Redis | None = None
-        self._settings: Mapping[str, str] | None = None
-        self._keys: frozenset[str] = frozenset()
-        self._is_asked = False
+        self._say_asked = say_asked
+        self._probes: dict[str, Probe] = {}
+        self._known: dict[str, Mapping[str, Trace]] = {}
+        self._asked: list[str] = []
         self._is_shared_change = False
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
-        """The first test that declares the service finds out what was there before it."""
+        """The first test that declares a service finds out what was there before it."""
         if phase is not Phase.SETUP:
             return
         self._is_shared_change = False
-        endpoint = self._provisioning.counted(ServiceKind.REDIS) if _REDIS in services_of(item) else None
-        self._is_asked = endpoint is not None
-        if endpoint is not None and self._settings is None:
-            self._read(endpoint)
+        declared = services_of(item)
+        self._asked = [name for name in declared if name in _PROBED and self._probe(name) is not None] if declared else []
+        for name in self._asked:
+            if name not in self._known:
+                self._look(name)
 
     def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """What a wider fixture leaves is there for others."""
@@ -85,89 +93,195 @@ class ServiceGuard(Guard):
             self._is_shared_change = True
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
-        """After the tear-down the server is as it was."""
-        endpoint = self._provisioning.counted(ServiceKind.REDIS) if phase is Phase.TEARDOWN and self._is_asked else None
-        if endpoint is None:
-            return error
-        settings, keys = self._settings, self._keys
-        self._read(endpoint)
-        if settings is None or self._settings is None or self._is_shared_change:
-            return error
-        changed = [name for name, value in settings.items() if self._settings.get(name) != value]
-        for name in changed:
-            what = f"redis' setting {name} was {settings[name]!r} and is now {self._settings[name]!r}"
-            self._add(SETTING, what, item, self._contain(name, settings[name]))
-        added = sorted(self._keys - keys)
-        if added:
-            more = f" and {len(added) - _MOST_NAMED} more" if len(added) > _MOST_NAMED else ""
-            what = f"{len(added)} key(s) without expiry left in redis: {', '.join(added[:_MOST_NAMED])}{more}"
-            self._add(KEY, what, item, self._contain(*added))
-        if changed or added:
-            self._settings, self._keys = settings, keys
+        """After the tear-down the servers are as they were."""
+        if phase is Phase.TEARDOWN:
+            for name in self._asked:
+                self._compare(name, item)
         return error
 
     def remove(self) -> None:
-        """Close our connection."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Close our connections."""
+        for probe in self._probes.values():
+            probe.close()
+        self._probes.clear()
 
-    def _add(self, kind: str, what: str, item: pytest.Item, note: str) -> None:
-        self._findings.add(Leak(kind=kind, what=what, owner=test_id_of(item), hint=_HINTS[kind]), note)
-
-    @unowned()
-    def _read(self, endpoint: Endpoint) -> None:
-        import redis  # noqa: PLC0415 - only where a test declares it
-
-        self._settings = None
-        if self._say_asked is not None:
-            self._say_asked(_REDIS)  # what a test did is counted by the server, and this is not the test
-        try:
-            client = self._client = self._client or _connect(endpoint)
-            self._settings = {str(name): str(value) for name, value in client.config_get(*_SETTINGS).items()}
-            if self._findings.is_on(KEY):
-                self._keys = _lasting_keys(client)
-        except redis.RedisError:  # gone with its test, or older than CONFIG GET with several names
-            self.remove()
-
-    @unowned()
-    def _contain(self, *names: str) -> str:
-        import redis  # noqa: PLC0415 - as above
-
-        if self._client is None:
-            return "it could not be put back: the server is gone"
-        try:
-            if names[0] in _SETTINGS:
-                self._client.config_set(names[0], names[1])
+    def _probe(self, name: str) -> Probe | None:
+        known = self._probes.get(name)
+        endpoint = self._provisioning.counted(_PROBED[name]) if known is None else None
+        if endpoint is not None:
+            if name == ServiceKind.REDIS:
+                known = RedisProbe(endpoint, with_keys=self._findings.is_on(KEY))
             else:
-                self._client.delete(*names)
-        except redis.RedisError as error:
-            return f"it could not be put back: {error}"
-        return ""
+                known = PostgresProbe(endpoint, is_alone=self._provisioning.is_alone(ServiceKind.POSTGRES))
+            self._probes[name] = known
+        return known
+
+    @unowned()
+    def _look(self, name: str) -> Mapping[str, Trace] | None:
+        found = self._probes[name].look()
+        if self._say_asked is not None:
+            self._say_asked(name)  # what a test did is counted by the server, and this is not the test
+        if found is None:
+            self._known.pop(name, None)
+        else:
+            self._known[name] = found
+        return found
+
+    def _compare(self, name: str, item: pytest.Item) -> None:
+        before = self._known.get(name)
+        now = self._look(name)
+        if now is None or before is None:
+            return
+        if self._is_shared_change:
+            self._probes[name].accept()
+            self._look(name)
+            return
+        new = [key for key in now if key not in before]
+        deadline = time.monotonic() + SETTLE_S
+        while new and time.monotonic() < deadline:
+            threading.Event().wait(_POLL_S)
+            now = self._look(name) or {}
+            new = [key for key in new if key in now]
+        if new:
+            self._report([now[key] for key in new], item)
+            self._look(name)
+
+    def _report(self, traces: list[Trace], item: pytest.Item) -> None:
+        keys = [trace for trace in traces if trace.kind == KEY]
+        if keys:
+            more = f" and {len(keys) - _MOST_KEYS_NAMED} more" if len(keys) > _MOST_KEYS_NAMED else ""
+            names = ", ".join(trace.what.rpartition(": ")[2] for trace in keys[:_MOST_KEYS_NAMED])
+            note = self._take(keys)
+            what = f"{len(keys)} key(s) without expiry left in redis: {names}{more}"
+            self._findings.add(Leak(kind=KEY, what=what, owner=test_id_of(item), hint=HINTS[KEY]), note)
+        for trace in traces:
+            if trace.kind == KEY or not is_of_this_process(trace):
+                continue
+            listener = listener_of(trace.port) if trace.kind == SUBSCRIPTION else None
+            connection = made_of(listener, self._ownership) or connection_of(trace, self._ownership)
+            kept = self._kept(listener or (connection.thing if connection is not None else None), item)
+            if trace.kind == SUBSCRIPTION and kept is not None:
+                continue  # somebody who lives longer listens
+            is_over = connection is not None and connection.owner in self._ownership.over()
+            created, stack = frames_of_site(connection.made.site, self._project) if connection and is_over else (None, "")
+            owner = connection.owner.label if connection is not None and is_over else test_id_of(item)
+            leak = Leak(
+                kind=trace.kind, what=trace.what, created=created, created_stack=stack, owner=owner, hint=HINTS[trace.kind]
+            )
+            if self._findings.is_on(trace.kind):
+                self._findings.add(leak, self._take([trace], kept))
+
+    @unowned()
+    def _take(self, traces: list[Trace], kept: object = None) -> str:
+        return next((note for note in [trace.take(kept) for trace in traces] if note), "")
+
+    def _kept(self, thing: object, item: pytest.Item) -> Any:  # noqa: ANN401 - a client's own
+        """What of the session lives on in a fixture or a module: its listener, or its connection."""
+        if thing is None:
+            return None
+        values = self._ownership.living_values()
+        is_kept = any(thing is value for value in values) or holder_of(thing, values) or keeper_of(thing, item.path)
+        return thing if is_kept else None
 
 
-def _connect(endpoint: Endpoint) -> "Redis":
-    from redis import Redis  # noqa: PLC0415 - as above
+class LockGuard(Guard):
+    """Notes who takes a lock of redis-py or begins to listen, and looks whether the lock was given back in time."""
 
-    return Redis(
-        host=endpoint.host,
-        port=endpoint.port,
-        password=endpoint.password or None,
-        db=int(endpoint.database or 0),
-        unix_socket_path=endpoint.socket_path or None,
-        socket_timeout=_TIMEOUT_S,
-        decode_responses=True,
-    )
+    ends_in = (Phase.TEARDOWN,)
+
+    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
+        self._ownership = ownership
+        self._findings = findings
+        self._project = project
+        self._known: set[str] = set()
+        self._restore: list[Callable[[], None]] = []
+
+    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+        """Note as soon as somebody has loaded it."""
+        if "redis.lock" in sys.modules and "redis.lock" not in self._known:
+            self._known.add("redis.lock")
+            self._install(sys.modules["redis.lock"].Lock)
+            self._install_listener(sys.modules["redis.client"].PubSub)
+        if "redis.asyncio.lock" in sys.modules and "redis.asyncio.lock" not in self._known:
+            self._known.add("redis.asyncio.lock")
+            self._install_async(sys.modules["redis.asyncio.lock"].Lock)
+            self._install_listener(sys.modules["redis.asyncio.client"].PubSub)
+
+    def remove(self) -> None:
+        """Put redis-py back as it was."""
+        while self._restore:
+            self._restore.pop()()
+
+    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
+        """After the tear-down nothing of the test holds a lock, nor of the fixtures that ended with it."""
+        if phase is Phase.TEARDOWN and self._known:
+            for owner in self._ownership.over():
+                for made in owner.made:
+                    if made.kind == LOCK and _is_held(made.thing):
+                        self._report(made, owner)
+        return error
+
+    def _install(self, kind: Any) -> None:  # noqa: ANN401 - redis-py's class
+        original, note = kind.acquire, self._note
+
+        def acquire(lock: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            is_held = original(lock, *arguments, **options)
+            if is_held:
+                note(lock)
+            return is_held
+
+        kind.acquire = acquire
+        self._restore.append(lambda: setattr(kind, "acquire", original))
+
+    def _install_async(self, kind: Any) -> None:  # noqa: ANN401 - as above
+        original, note = kind.acquire, self._note
+
+        async def acquire(lock: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
+            is_held = await original(lock, *arguments, **options)
+            if is_held:
+                note(lock)
+            return is_held
+
+        kind.acquire = acquire
+        self._restore.append(lambda: setattr(kind, "acquire", original))
+
+    def _install_listener(self, kind: Any) -> None:  # noqa: ANN401 - as above
+        original, ownership = kind.__init__, self._ownership
+
+        def start(listener: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as above
+            original(listener, *arguments, **options)
+            owner, site = ownership.making()
+            if owner is not None:
+                owner.keep(Made(SUBSCRIPTION, weakref.ref(listener), site))
+
+        kind.__init__ = start
+        self._restore.append(lambda: setattr(kind, "__init__", original))
+
+    def _note(self, lock: object) -> None:
+        owner, site = self._ownership.making(depth=4)
+        if owner is not None:
+            owner.keep(Made(LOCK, lock, site))
+
+    @unowned()
+    def _report(self, made: Made, owner: Owner) -> None:
+        created, stack = frames_of_site(made.site, self._project)
+        name = made.thing.name
+        what = f"the lock {name if isinstance(name, str) else bytes(name).decode(errors='replace')!s} in redis is still held"
+        leak = Leak(kind=LOCK, what=what, created=created, created_stack=stack, owner=owner.label, hint=HINTS[LOCK])
+        self._findings.add(leak, _release(made.thing))
 
 
-def _lasting_keys(client: "Redis") -> frozenset[str]:
-    names: list[str] = []
-    for name in client.scan_iter(count=1000):
-        names.append(str(name))
-        if len(names) >= _MOST_KEYS:
-            break
-    with contextlib.closing(client.pipeline(transaction=False)) as pipeline:
-        for name in names:
-            pipeline.pttl(name)
-        lives = pipeline.execute()
-    return frozenset(name for name, life in zip(names, lives, strict=True) if life == -1)
+def _is_held(lock: Any) -> bool:  # noqa: ANN401 - redis-py's
+    return getattr(lock.local, "token", None) is not None
+
+
+def _release(lock: Any) -> str:  # noqa: ANN401 - as above
+    import inspect  # noqa: PLC0415 - only where one is held
+
+    if inspect.iscoroutinefunction(lock.release):
+        return "it could not be released: its client is asyncio's, and its loop is not at hand any more"
+    try:
+        lock.release()
+    except Exception as error:  # noqa: BLE001 - it may have expired, or its client may be closed
+        return f"it could not be released: {error}"
+    return ""

@@ -25,13 +25,6 @@ class Account:
         """Whether this account may pass through a folder and every one above it."""
         return all(_allows(one, self, stat.S_IXOTH) for one in (folder, *folder.parents))
 
-    def own(self, folder: Path) -> None:
-        """Make a folder and everything in it this account's."""
-        os.chown(folder, self.user, self.group)
-        for _, folders, files, descriptor in os.fwalk(folder):
-            for name in (*folders, *files):
-                os.chown(name, self.user, self.group, dir_fd=descriptor, follow_symlinks=False)
-
 
 def unprivileged() -> Account | None:
     """The account for a server that refuses to run as root; None when we are not root."""

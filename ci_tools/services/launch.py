@@ -60,11 +60,19 @@ class Launched(Generic[T]):
     start_ms: float
 
 
-def launch(plan: Launch, probe: Callable[[], T], *, stopping: threading.Event, began: float) -> Launched[T]:
+def launch(
+    plan: Launch,
+    probe: Callable[[], T],
+    *,
+    stopping: threading.Event,
+    began: float,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Launched[T]:
     """Start the server and return once ``probe`` answers (it raises OSError until then).
 
     Raises PortTakenError when the server's log says so, ServiceError for everything else that keeps it from being
     ready, also when ``stopping`` is set meanwhile. ``began`` (``perf_counter``) is when the work for this start began.
+    ``meanwhile`` is done once, while the server's process finds its feet and before it is asked.
     On every error nothing is left: no process, no home.
     """
     process: GuardedProcess | None = None
@@ -72,7 +80,8 @@ def launch(plan: Launch, probe: Callable[[], T], *, stopping: threading.Event, b
         plan.log_path.parent.mkdir(parents=True, exist_ok=True)
         log_start = plan.log_path.stat().st_size if plan.log_path.exists() else 0
         process = _start(plan)
-        sha256 = sha256_of(Path(plan.argv[0]))  # while the server starts
+        meanwhile()
+        sha256 = sha256_of(Path(plan.argv[0]))
         answer = readiness.wait_ready(process, probe, timeout_s=plan.timeout_s, stopping=stopping)
     except readiness.EndedEarlyError as error:
         is_taken = any(sign in _text_from(plan.log_path, log_start) for sign in plan.taken_port)

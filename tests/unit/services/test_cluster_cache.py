@@ -74,8 +74,28 @@ def test_a_copy_marks_its_source_as_used_and_a_new_cluster_prunes(
     monkeypatch.setattr(cluster, "_initdb", lambda data, **_: (data.mkdir(), (data / "PG_VERSION").write_text("18\n")))
     source = put(cache, "a" * 32, unused_s=31 * DAY_S)
     put(cache, "b" * 32, unused_s=31 * DAY_S)
-    assert cluster.prepare(place / "one", folder=place, account=None)
+    assert cluster.prepare(place / "one", folder=place, account=None).is_cached
     assert time.time() - source.stat().st_mtime < HOUR_S
     monkeypatch.setattr(cluster, "_key", lambda _: "c" * 32)
-    assert not cluster.prepare(place / "two", folder=place, account=None)
+    assert not cluster.prepare(place / "two", folder=place, account=None).is_cached
     assert names(cache) == ["a", "c"]
+
+
+def test_a_server_starts_while_all_but_its_own_database_are_still_copied(
+    cache: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three databases the one that initdb made last is copied first, the templates when asked: then nothing is missing."""
+    monkeypatch.setattr(cluster, "_key", lambda _: "a" * 32)
+    source = put(cache, "a" * 32, unused_s=0)
+    for number in ("1", "13756", "5"):
+        (source / "base" / number).mkdir(parents=True)
+        (source / "base" / number / "112").write_text(number)
+    data = tmp_path_factory.mktemp("data") / "one"
+    prepared = cluster.prepare(data, folder=data, account=None)
+    assert [path.name for path in (data / "base").iterdir()] == ["13756"]
+    prepared.complete()
+    assert sorted((path.parent.name, path.read_text()) for path in data.glob("base/*/112")) == [
+        ("1", "1"),
+        ("13756", "13756"),
+        ("5", "5"),
+    ]

@@ -219,6 +219,39 @@ def test_the_failure_of_a_leak_stands_where_the_leak_was_made(tmp_path: Path) ->
     assert all(failure.message.startswith("leak (thread): ") for failure in failures)
 
 
+OF_ONE_FIXTURE = """
+import os
+
+import pytest
+
+
+@pytest.fixture
+def number():
+    return os.open(__file__, os.O_RDONLY)
+
+
+@pytest.mark.parametrize("time", range(40))
+def test_it(number, time):
+    pass
+
+
+def test_another():
+    os.open(__file__, os.O_RDONLY)
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_a_fixture_leaks_in_forty_tests_is_said_once(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """The end of the output groups by fixture and place, with the number of tests; what one test left is no group."""
+    write_suite(tmp_path, {"test_it.py": OF_ONE_FIXTURE})
+    run = run_suite(tmp_path, "-q", *arguments)
+    said = run.output.partition("leaks that several tests left at one place")[2].partition("short test summary")[0].splitlines()
+    assert len(said) == 4, run.output  # the heading's own end, two lines, the next heading's beginning
+    assert said[1].startswith("40 tests: leak (descriptor): descriptor ")
+    assert said[1].endswith("is still open, made at test_it.py:9 in number")
+    assert said[2].startswith("  fixture number (function); os.close() it")
+
+
 ALLOWED_FOR_ALL = """
 allowed-leaks = { thread = ["thread 'forgotten'", "thread 'never'"] }
 """

@@ -98,7 +98,7 @@ _HARD_SIGNS = (
     "WinE",
 )
 # Apart, each of them is looked for by its first character.
-_STATUS_BEHIND = re.compile(r"[ (:=][2-5]\d\d(?!\d)")
+_STATUS_BEHIND = re.compile(r"[ (:=][2-5]\d\d(?!\w)")
 _STATUS_BEFORE = re.compile(r"\d\d\d [A-Z]")
 # Lines that say who answered, when and with what, and lines with what was sent.
 _BESIDE = re.compile(
@@ -201,20 +201,21 @@ def may_be_hard(message: str) -> bool:
 def soft(text: str) -> str:
     """A text without hard tokens, masked: what varies always has a digit or a slash, and most words are not looked at."""
     if "port" in text:
-        return _VARYING_PORT.sub(_masked_word, text)
+        return _VARYING_PORT.sub(lambda word: _masked_word(word[0]), text)
     parts: list[str] = []
     end = 0
     while sign := _VARYING_SIGN.search(text, end):
         word = _VARYING_WORD.search(text, text.rfind(" ", end, sign.start()) + 1 or end)
         if word is None:
             break
-        parts.extend((text[end : word.start()], _masked_word(word)))
+        parts += (text[end : word.start()], _masked_word(word[0]))
         end = word.end()
     return "".join((*parts, text[end:])) if parts else text
 
 
-def _masked_word(found: re.Match[str]) -> str:
-    return _VOLATILE.sub(_masked, found[0])
+@lru_cache(maxsize=1 << 14)
+def _masked_word(word: str) -> str:
+    return _VOLATILE.sub(_masked, word)
 
 
 def _hard_token(text: str) -> str | None:

@@ -6,11 +6,15 @@ the runners of other languages print. Each link has its type, its whole message 
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ci_tools.model.case import Failure, Frame
 
 LONGEST_SECTION = 60_000
 """Characters of one traceback that are read, from its end: the place that raised stands there."""
+
+LONGEST_NAME = 200
+"""Characters of a type with its modules."""
 
 _BORDER = re.compile(
     r"\n[ |]*(?:The above exception was the direct cause of the following exception"
@@ -308,7 +312,8 @@ def _last_line(text: str) -> str:
 
 def type_and_message(line: str, fallback: str, *, hint: str = "", is_sure: bool = False) -> tuple[str, str]:
     """Type and message of a line like ``package.SomeError: words``; ``hint`` is the short name that the type must have."""
-    typed = _TYPED.match(line) or _DOTTED.match(line) or _FAILED.match(line)
+    colon = line.find(":", 0, LONGEST_NAME)
+    typed = _typed(line[: colon + 3]) if colon > 0 else _TYPED.match(line) or _DOTTED.match(line)
     if typed is None and (is_sure or hint):
         typed = _ANY_TYPE.match(line)
         if typed and not is_sure and typed[1].rpartition(".")[2] != hint:
@@ -316,6 +321,12 @@ def type_and_message(line: str, fallback: str, *, hint: str = "", is_sure: bool 
     if typed is None:
         return fallback, line
     return typed[1], line[typed.end() :].strip()
+
+
+@lru_cache(maxsize=1024)
+def _typed(start: str) -> re.Match[str] | None:
+    """A type with a colon behind it and the first character after that: few begin the lines of many failures."""
+    return _TYPED.match(start) or _DOTTED.match(start) or _FAILED.match(start)
 
 
 def _places(text: str) -> tuple[Place, ...]:

@@ -142,8 +142,8 @@ _SERVER = re.compile(
     r"|(?<![\w.])(?P<bare>localhost|\d{1,3}(?:\.\d{1,3}){3}|\[::1?\]):(?P<bareport>\d{2,5})(?!\w)"
     r"|\bport[ =:]+(?P<port>\d{2,5})\b"
 )
-_PORT_SIGN = re.compile(r"[:=, ]\d{2,5}\b")
-_PORT_BEHIND = re.compile(r"[:= ]\d\d")
+_PORT_BEHIND = re.compile(r":\d{2,5}(?!\w)|port[ =:]+\d\d")
+_PORT_SPREAD = re.compile(r"[:= ]\d\d")
 _LOCAL = re.compile(r"\A(?:localhost|\[?[0-9a-fA-F:]*:[0-9a-fA-F:]*\]?|\d{1,3}(?:\.\d{1,3}){3}|0|host\.docker\.internal|)\Z")
 
 
@@ -222,12 +222,11 @@ def _is_generic(type_name: str, head: str, masked: str, hard: tuple[str, ...]) -
 
 def servers_in(text: str) -> Servers:
     """The servers that a text names with their ports, in its order, each once."""
-    if not _PORT_SIGN.search(text):
-        return ()
+    is_spread = has_any(text, ("('", 'server at "', "host="))
+    port_sign = _PORT_SPREAD if is_spread else _PORT_BEHIND
     found: dict[str, None] = {}
     end = 0
-    is_spread = has_any(text, ("('", 'server at "', "host="))
-    while port := _PORT_BEHIND.search(text, end):
+    while port := port_sign.search(text, end):
         match = _SERVER.search(text, end if is_spread else _two_words_before(text, end, port.start()))
         if match is None:
             break

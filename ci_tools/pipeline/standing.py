@@ -115,8 +115,13 @@ def diagnose(request: ServicesRequest) -> tuple[str, bool]:
 def reap() -> str:
     """End what dead runs left behind, by process ID and birth, never by name."""
     ended = leftovers.reap()
-    told = (f"{one.name} (pid {one.pid}): {'ended' if one.was_running else 'was gone'}, {one.home} removed" for one in ended)
-    return "\n".join(told) or "nothing was left behind"
+    return "\n".join(_tell(one) for one in ended) or "nothing was left behind"
+
+
+def _tell(one: leftovers.Reaped) -> str:
+    if not one.name:
+        return f"{one.home}: nobody's, removed"
+    return f"{one.name} (pid {one.pid}): {'ended' if one.was_running else 'was gone'}, {one.home} removed"
 
 
 def _describe(one: standing.Standing, state: str) -> str:

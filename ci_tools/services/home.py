@@ -1,6 +1,7 @@
 """A server's home: a private folder with a short path, removed when the server ends."""
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from ci_tools.services.account import Account
 LONGEST_SOCKET_PATH = 103
 """macOS allows 104 bytes for the path of a unix socket, the closing zero included; Linux 108."""
 
+_NAME = re.compile(r"ci-tools-[0-9a-f]{8}")
 _ROOM_FOR_NAMES = 40
 _SHORT_AND_OPEN = Path("/tmp")  # noqa: S108 - the folder made in it is private and its name is random
 _MEMORY = Path("/dev/shm")  # noqa: S108 - as for /tmp
@@ -34,6 +36,16 @@ def new_home(*, in_memory_with_bytes: int | None = None, account: Account | None
     if account is not None:
         os.chown(home, account.user, account.group)
     return home
+
+
+def parents() -> tuple[Path, ...]:
+    """Every folder in which homes are made, for whichever account."""
+    return tuple(one for one in dict.fromkeys((_parent(), _SHORT_AND_OPEN, _MEMORY)) if one.is_dir())
+
+
+def is_name(name: str) -> bool:
+    """Whether a folder is named as homes are."""
+    return _NAME.fullmatch(name) is not None
 
 
 def _has_room(folder: Path, size: int) -> bool:

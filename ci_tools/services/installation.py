@@ -10,20 +10,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import Timeout
+
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Provider, ServiceSpec
-from ci_tools.services import download
+from ci_tools.services import copies, download
 from ci_tools.services.account import Account
 from ci_tools.services.binaries import places_of
 from ci_tools.services.discovery import DEFAULT_CHAIN, contained, wheel_package, wheel_program
-from ci_tools.services.launch import sha256_of
+from ci_tools.services.launch import cannot_start, sha256_of
 from ci_tools.services.places import Places
 from ci_tools.services.versions import fits, program_version
 
 _SUFFIX = ".exe" if sys.platform == "win32" else ""
 _READABLE_CACHE = Path("/var/tmp")  # noqa: S108 - the folder in it is root's and nobody else's to write
-_FOLDER_MODE = 0o755
-_FILE_MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +82,13 @@ def runnable(installation: Installation, account: Account | None) -> Installatio
     # The same program may lie in trees of other names: a copy serves only its own.
     inside = installation.folder.relative_to(base)
     key = hashlib.sha256(f"{sha256_of(installation.postgres)} {inside.as_posix()}".encode()).hexdigest()[:32]
-    root = _READABLE_CACHE / f"ci-tools-{os.geteuid()}" / key
-    root.parent.mkdir(exist_ok=True, mode=_FOLDER_MODE)
-    if root.parent.is_symlink() or root.parent.stat().st_uid != os.geteuid():
-        raise ServiceError(
-            f"{root.parent} is not ours", hint="remove it: ci-tools keeps programs there for servers that it starts"
-        )
-    if not root.exists():
-        part = root.with_name(f"{root.name}.{os.getpid()}")
-        for piece in installation.pieces:
-            shutil.copytree(piece, part / piece.relative_to(base), symlinks=True)
-        _let_all_read(part)
-        part.rename(root)
+    folder = _READABLE_CACHE / f"ci-tools-{os.geteuid()}"
+    try:
+        root = copies.copy(installation.pieces, name=key, folder=folder)
+    except Timeout as error:
+        raise ServiceError(f"another process has held {error.lock_file} for too long", hint="end it, then try again") from error
+    except OSError as error:
+        raise cannot_start("postgres", error, str(installation.postgres)) from error
     return dataclasses.replace(
         installation,
         folder=root / inside,
@@ -186,12 +181,3 @@ def _is_complete(folder: Path) -> bool:
 
 def _by_version(folder: Path) -> tuple[int, ...]:
     return tuple(int(digits) for digits in re.findall(r"\d+", str(folder)))
-
-
-def _let_all_read(root: Path) -> None:
-    for place, _, files in os.walk(root):
-        Path(place).chmod(_FOLDER_MODE)
-        for name in files:
-            path = Path(place, name)
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (_FOLDER_MODE if os.access(path, os.X_OK) else _FILE_MODE))

@@ -5,8 +5,13 @@ and folders on Windows, where no process of ours is left to remove them.
 """
 
 import contextlib
+import os
 import secrets
 import shutil
+import signal
+import socket
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +21,21 @@ import platformdirs
 
 from ci_tools.errors import DecodeError
 from ci_tools.model import codec
+from ci_tools.services import home
+from ci_tools.services.account import unprivileged
 
 if TYPE_CHECKING:
     import psutil
 
 _KILL_TIMEOUT_S = 5.0
+_QUIT_TIMEOUT_S = 2.0
+_ANSWER_TIMEOUT_S = 1.0
+_SETTLED_S = 120.0
+"""How long a home may be there before a server's process is: the time of a start, with a first initdb."""
+_OLD_S = 3_600.0
+_AT_ONCE = 100
+_ASKED_FIRST = "postgres"
+"""Servers that SIGKILL would make leave shared memory behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +52,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaped:
-    """A leftover that was cleared away. ``was_running`` says whether a process had to be ended."""
+    """A leftover that was cleared away. ``was_running`` says whether a process had to be ended.
+
+    Of a home whose server nobody knows ``name`` is empty.
+    """
 
     name: str
     pid: int
@@ -74,9 +92,21 @@ def write_trace(path: Path, *, name: str, pid: int, home: Path) -> None:
         path.write_text(codec.dumps(trace), encoding="utf-8")
 
 
-def reap() -> tuple[Reaped, ...]:
-    """End the servers of dead owners and remove their folders. Servers of living owners are left alone."""
-    return tuple(_reap_one(path, trace) for path, trace in _traces() if not is_same_process(trace.owner_pid, trace.owner_created))
+def reap(*, settled_s: float = _SETTLED_S) -> tuple[Reaped, ...]:
+    """End the servers of dead owners and remove their homes, and homes of nobody that are older than ``settled_s``.
+
+    Servers of living owners are left alone, and so is a home in which a server answers or a process works.
+    """
+    found = tuple(_traces())
+    dead = [(path, trace) for path, trace in found if not is_same_process(trace.owner_pid, trace.owner_created)]
+    reaped = [one for path, trace in dead if (one := _reap_one(path, trace)) is not None]
+    return (*reaped, *_remove_homes(frozenset(trace.home for _, trace in found), settled_s))
+
+
+def prune() -> None:
+    """The same for a run that ends and had no word with anybody about it: older homes only, and no failure is worth a word."""
+    with contextlib.suppress(OSError):
+        reap(settled_s=_OLD_S)
 
 
 def is_same_process(pid: int, created: float) -> bool:
@@ -94,20 +124,84 @@ def _traces() -> Iterator[tuple[Path, Trace]]:
             path.unlink(missing_ok=True)  # cut off by the death of its writer: it names nothing that could be ended
 
 
-def _reap_one(path: Path, trace: Trace) -> Reaped:
-    import psutil  # noqa: PLC0415 - as above
-
+def _reap_one(path: Path, trace: Trace) -> Reaped | None:
+    """End what a trace names. None, and nothing done, for a server that answers though its process is not to be seen."""
     process = _process(trace.pid, trace.created)
+    if process is None and _answers(Path(trace.home)):
+        return None  # in another namespace of processes, with this folder mounted
     if process is not None:
-        with contextlib.suppress(psutil.Error):
-            family = [process, *process.children(recursive=True)]
-            for one in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
-            psutil.wait_procs(family, timeout=_KILL_TIMEOUT_S)
+        _end(process, is_asked_first=trace.name.startswith(_ASKED_FIRST))
     shutil.rmtree(trace.home, ignore_errors=True)
     path.unlink(missing_ok=True)
     return Reaped(name=trace.name, pid=trace.pid, home=trace.home, was_running=process is not None)
+
+
+def _end(process: "psutil.Process", *, is_asked_first: bool) -> None:
+    import psutil  # noqa: PLC0415 - as above
+
+    with contextlib.suppress(psutil.Error):
+        family = [process, *process.children(recursive=True)]
+        if is_asked_first and hasattr(signal, "SIGQUIT"):
+            process.send_signal(signal.SIGQUIT)
+            psutil.wait_procs(family, timeout=_QUIT_TIMEOUT_S)
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(family, timeout=_KILL_TIMEOUT_S)
+
+
+def _remove_homes(traced: frozenset[str], settled_s: float) -> tuple[Reaped, ...]:
+    """Homes without a trace: their maker was killed before it wrote one, or the trace was lost."""
+    before = time.time() - settled_s
+    old = [path for path, changed in _homes() if str(path) not in traced and changed <= before]
+    if not old:
+        return ()
+    used = _working_folders()
+    left = [path for path in old if not any(folder.is_relative_to(path) for folder in used) and not _answers(path)]
+    for path in left[:_AT_ONCE]:
+        shutil.rmtree(path, ignore_errors=True)
+    return tuple(Reaped(name="", pid=0, home=str(path), was_running=False) for path in left[:_AT_ONCE] if not path.exists())
+
+
+def _homes() -> Iterator[tuple[Path, float]]:
+    """Folders that are named as homes are and belong to an account that makes homes, and when each was last changed."""
+    if sys.platform == "win32":
+        accounts = {0}
+    else:
+        other = unprivileged()
+        accounts = {os.geteuid(), *([other.user] if other else [])}
+    for folder in home.parents():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if home.is_name(entry.name) and entry.is_dir(follow_symlinks=False):
+                        about = entry.stat()
+                        if about.st_uid in accounts:
+                            yield Path(entry.path), about.st_mtime
+
+
+def _working_folders() -> tuple[Path, ...]:
+    """Where each process stands that we may look at: a server of ours stands in its home, or in a folder of it."""
+    import psutil  # noqa: PLC0415 - as above
+
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found.append(Path(process.cwd()))
+    return tuple(found)
+
+
+def _answers(folder: Path) -> bool:
+    """Whether somebody listens on a unix socket in a home."""
+    if sys.platform == "win32":
+        return False
+    for path in folder.glob("*"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+            if path.is_socket():
+                asked.settimeout(_ANSWER_TIMEOUT_S)
+                asked.connect(str(path))
+                return True
+    return False
 
 
 def _process(pid: int, created: float) -> "psutil.Process | None":

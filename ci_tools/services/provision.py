@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, ServiceKind, ServiceSpec
 from ci_tools.model.worker import Slot
+from ci_tools.services import leftovers
 from ci_tools.services.discovery import discover_redis
 from ci_tools.services.redis import DEFAULT_PORT, RedisServer, redis_endpoint
 from ci_tools.services.variables import adopted_variable
@@ -43,8 +44,9 @@ class Provision:
         return tuple(dict.fromkeys(endpoint.provenance for slot in self.slots for endpoint in slot.endpoints))
 
     def close(self) -> None:
-        """Stop what was started here; twice is the same as once."""
+        """Stop what was started here, and clear away what dead runs left; twice is the same as once."""
         self._stack.close()
+        leftovers.prune()
 
 
 def provide(
@@ -167,7 +169,8 @@ def _provide_postgres(
         case Isolation.SHARED:
             return (databases.clone(endpoints[0], DATABASE.format(number=1)),) * slots
         case Isolation.DATABASE:
-            return tuple(databases.clone(endpoints[0], DATABASE.format(number=number)) for number in range(1, slots + 1))
+            with databases.Databases(endpoints[0]) as found:
+                return tuple(found.clone(DATABASE.format(number=number)) for number in range(1, slots + 1))
 
 
 def _start_together(servers: Sequence[_Server]) -> list[Endpoint]:

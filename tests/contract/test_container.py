@@ -14,7 +14,7 @@ from stand_in import left_of, stand_in
 
 from ci_tools.errors import ExitCode, ServiceError
 from ci_tools.model.service import Provider, ServiceKind, ServiceSpec
-from ci_tools.services import container
+from ci_tools.services import container, leftovers
 from ci_tools.services.postgres import start_postgres
 from ci_tools.services.probe import is_ready
 from ci_tools.services.provision import provide
@@ -70,6 +70,8 @@ def test_no_container_survives_us(engine: Path, tmp_path: Path, kind: ServiceKin
     assert left_of(engine) == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    if whom != "us":
+        assert kind in [one.name for one in leftovers.reap()]  # without its guard a home is left, and its trace says whose
 
 
 def test_a_client_that_is_killed_takes_its_container_along(engine: Path, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Standing services, with the real keeper process and a real Redis."""
 
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,8 @@ import redis
 from ci_tools.errors import ServiceError
 from ci_tools.model import codec
 from ci_tools.model.service import Provider, ServiceKind, ServiceSpec
-from ci_tools.services import keeper, leftovers, standing
+from ci_tools.services import home, keeper, leftovers, standing
+from ci_tools.services.provision import provide
 from ci_tools.services.redis import RedisServer, start_redis
 
 REDIS = ServiceSpec(kind=ServiceKind.REDIS, port=None, port_range=())
@@ -204,3 +207,94 @@ def test_a_trace_is_gone_with_its_server(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(list((tmp_path / "traces").iterdir())) == 1
     server.stop()
     assert list((tmp_path / "traces").iterdir()) == []
+
+
+HOUR_S = 3600.0
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which alone homes are made, with a short path, and traces of its own."""
+    with tempfile.TemporaryDirectory(prefix="p", dir="/tmp") as name:
+        folder = Path(name)
+        monkeypatch.setattr(leftovers, "traces_folder", lambda: tmp_path / "traces")
+        monkeypatch.setattr(home, "_MEMORY", folder)
+        monkeypatch.setattr(home, "_SHORT_AND_OPEN", folder)
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        yield folder
+
+
+def leave(folder: Path, name: str, *, age_s: float) -> Path:
+    """A folder with a file in it that nobody has changed for so long."""
+    path = folder / name
+    path.mkdir()
+    (path / "redis.conf").touch()
+    age(path, age_s)
+    return path
+
+
+def age(path: Path, age_s: float) -> None:
+    """Let a folder be as old as this."""
+    then = path.stat().st_mtime - age_s
+    os.utime(path, (then, then))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="unix sockets are POSIX")
+def test_reap_removes_homes_of_nobody_and_no_others(places: Path) -> None:
+    """Old, named as ours, without a server: removed. Young, in use, answering, of another name, a link: left."""
+    old = leave(places, "ci-tools-0123abcd", age_s=HOUR_S)
+    young = leave(places, "ci-tools-1123abcd", age_s=1)
+    used = leave(places, "ci-tools-2123abcd", age_s=HOUR_S)
+    other = leave(places, "ci-tools-mine", age_s=HOUR_S)
+    answering = leave(places, "ci-tools-3123abcd", age_s=HOUR_S)
+    (places / "ci-tools-4123abcd").symlink_to(other)
+    with (
+        subprocess.Popen(["sleep", "60"], cwd=used) as worker,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server,
+    ):
+        server.bind(str(answering / "redis.sock"))
+        server.listen()
+        age(answering, HOUR_S)
+        reaped = leftovers.reap()
+        left = sorted(places.iterdir())
+        worker.kill()
+    assert [(one.name, one.home, one.was_running) for one in reaped] == [("", str(old), False)]
+    assert left == sorted([young, used, other, answering, places / "ci-tools-4123abcd"])
+    assert sorted(one.home for one in leftovers.reap()) == [str(used), str(answering)]
+
+
+def test_a_server_that_runs_keeps_its_home_however_old_it_is(places: Path) -> None:
+    """A week of standing is no reason: its process stands there, and its trace names it."""
+    with start_redis(REDIS, environ=ENVIRON, folder=None) as server:
+        homes = list(places.glob("ci-tools-*"))
+        age(homes[0], 7 * 24 * HOUR_S)
+        for trace in leftovers.traces_folder().iterdir():
+            trace.unlink()
+        assert leftovers.reap() == ()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.ping()
+    assert (len(homes), list(places.iterdir())) == (1, [])
+
+
+def test_a_run_that_ends_clears_away_old_homes(places: Path) -> None:
+    """Nobody has to know of reap: those that nobody touched for an hour go with the next run."""
+    leave(places, "ci-tools-0123abcd", age_s=2 * HOUR_S)
+    recent = leave(places, "ci-tools-1123abcd", age_s=HOUR_S / 2)
+    with provide([REDIS], environ=ENVIRON, folder=None):
+        pass
+    assert list(places.iterdir()) == [recent]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="unix sockets are POSIX")
+def test_a_server_that_answers_is_no_leftover_though_its_process_cannot_be_seen(places: Path) -> None:
+    """In another namespace of processes, with our folders mounted: its trace and its home stay."""
+    with start_redis(REDIS, environ=ENVIRON, folder=None) as server:
+        (path,) = leftovers.traces_folder().iterdir()
+        known = codec.loads(leftovers.Trace, path.read_bytes())
+        unseen = leftovers.Trace(
+            name="redis", pid=known.pid, created=1.0, owner_pid=known.owner_pid, owner_created=1.0, home=known.home
+        )
+        path.write_text(codec.dumps(unseen))
+        assert (leftovers.reap(), path.exists()) == ((), True)
+        with redis.Redis.from_url(server.url) as client:
+            assert client.ping()

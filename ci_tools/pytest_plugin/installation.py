@@ -66,12 +66,10 @@ class Installation:
         if not self.assignment.runs_tests:
             from ci_tools.pytest_plugin.controller import Controlling  # noqa: PLC0415 - the controller's alone
             from ci_tools.pytest_plugin.crashes import Crashes  # noqa: PLC0415 - as above
+            from ci_tools.pytest_plugin.scheduling import Scheduling  # noqa: PLC0415 - as above
 
             plugins.register(Crashes(self._journal, Path(order.journal_dir)), "ci_tools_crashes")
-            if order.groups:
-                from ci_tools.pytest_plugin.groups import Groups  # noqa: PLC0415 - as above
-
-                plugins.register(Groups(order.groups), "ci_tools_groups")
+            plugins.register(Scheduling(order.groups), "ci_tools_scheduling")
             plugins.register(Controlling(), "ci_tools_controlling")
             return
         if self._is_xdist_worker:

@@ -35,6 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Claim this process's services and put them into the environment: a conftest.py may read it when it is imported."""
     order = ordered()
+    if order is not None:
+        from ci_tools.pytest_plugin.calm import Calm  # noqa: PLC0415 - of ordered workers only
+
+        calm = Calm()
+        early_config.pluginmanager.register(calm, "ci_tools_calm")
+        early_config.add_cleanup(calm.end)  # where nothing is collected
     if order is not None and (order.seed or order.is_sequence):
         from ci_tools.pytest_plugin.seed import Seed  # noqa: PLC0415 - of ordered workers only
 

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -423,14 +424,33 @@ def test_the_deadline_of_the_run_ends_it(suite: Suite) -> None:
     assert run.seconds < 10
 
 
-def test_tests_lost_by_loadfile_are_run(suite: Suite) -> None:
-    """pytest-xdist's loadfile drops tests after a crash; the next generation runs them."""
-    suite.write("test_x.py", THREE.format(body="os._exit(1)"), *NAMES)
-    suite.write("test_y.py", THREE.format(body="pass"), *NAMES)
-    run = suite.run(pytest_args=("-n", "2", "--dist", "loadfile"))
-    assert {f"test_x.py::{name}" for name in NAMES} | {f"test_y.py::{name}" for name in NAMES} == {
-        case.test_id for case in run.report.cases if case.outcome in {P, C}
-    }
+DISTRIBUTIONS = {
+    "alone": (),
+    "load": ("-n", "2", "--dist", "load"),
+    "worksteal": ("-n", "2", "--dist", "worksteal"),
+    "loadfile": ("-n", "2", "--dist", "loadfile"),
+    "loadscope": ("-n", "2", "--dist", "loadscope"),
+    "loadgroup": ("-n", "2", "--dist", "loadgroup"),
+    "one-loadfile": ("-n", "1", "--dist", "loadfile"),
+}
+KILLERS = {"exit": "os._exit(1)", "signal": "os.kill(os.getpid(), signal.SIGSEGV)"}
+
+
+@posix
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize("killer", KILLERS)
+def test_a_killing_test_runs_once_however_tests_are_distributed(suite: Suite, distribution: str, killer: str) -> None:
+    """Each of two killing tests takes one worker along and is not run again; every other test passes, once."""
+    for letter in "xyz":
+        body = "pass" if letter == "y" else KILLERS[killer]
+        suite.write(f"test_{letter}.py", THREE.format(body=body), *NAMES)
+    run = suite.run(pytest_args=DISTRIBUTIONS[distribution])
+    killed = {"test_x.py::test_b", "test_z.py::test_b"}
+    every = {f"test_{letter}.py::{name}" for letter in "xyz" for name in NAMES}
+    started = Counter(event.test_id for event in run.events if isinstance(event, TestStarted))
+    assert started == Counter(every)
+    assert {case.test_id: case.outcome for case in run.report.cases} == {name: C if name in killed else P for name in every}
+    assert len(run.exits) == (3 if distribution == "alone" else 1)
 
 
 @posix

@@ -139,13 +139,15 @@ def our_postgres(sample: Sample) -> None:
     with pgwire.connect(databases.target_of(template)) as connection:
         for number in range(10):
             connection.query(f"CREATE TABLE t{number} (id serial PRIMARY KEY, value text)")
-    with pgwire.connect(databases.target_of(server.endpoint)) as connection:
+    target = databases.target_of(server.endpoint)
+    with pgwire.connect(target) as connection, databases.Databases(server.endpoint) as ours:
         connection.set_timeout(60)
+        ours.drop("connected_as_the_bare_one_is")
         for number in range(3):
             with timed(sample, "postgres bare clone"):
                 connection.query(f"CREATE DATABASE bare{number} TEMPLATE template_of_mine STRATEGY FILE_COPY")
             with timed(sample, "postgres clone"):
-                databases.clone(server.endpoint, f"ours{number}", template="template_of_mine")
+                ours.clone(f"ours{number}", template="template_of_mine")
     with timed(sample, "postgres stop"):
         server.stop()
 

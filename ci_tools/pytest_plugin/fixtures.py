@@ -10,6 +10,7 @@ from ci_tools.model.service import Endpoint, ServiceKind
 
 if TYPE_CHECKING:
     from ci_tools.pytest_plugin.provisioning import Provisioning
+    from ci_tools.services.databases import Databases
     from ci_tools.services.redis import RedisServer
 
 _NUMBERS = itertools.count(1)
@@ -83,12 +84,23 @@ def postgres_template() -> str:
     return "template1"
 
 
+@pytest.fixture(scope="session")
+def _postgres_databases(postgres_endpoint: Endpoint) -> Iterator["Databases"]:
+    """What makes and drops databases for tests, over one connection that is nobody's leak."""
+    from ci_tools.services.databases import Databases  # noqa: PLC0415 - most processes clone nothing
+
+    with Databases(postgres_endpoint) as found:
+        yield found
+
+
 @pytest.fixture
-def clean_postgres_url(postgres_endpoint: Endpoint, postgres_template: str) -> Iterator[str]:
+def clean_postgres_url(postgres_endpoint: Endpoint, postgres_template: str, _postgres_databases: "Databases") -> Iterator[str]:
     """The URL of a database for this test alone, cloned from ``postgres_template`` and dropped after the test."""
-    from ci_tools.services import databases  # noqa: PLC0415 - most processes clone nothing
+    from ci_tools.pytest_plugin.ownership import unowned  # noqa: PLC0415 - most processes clone nothing
 
     name = f"{postgres_endpoint.database}_{next(_NUMBERS)}"
-    cloned = databases.clone(postgres_endpoint, name, template=postgres_template)
+    with unowned():
+        cloned = _postgres_databases.clone(name, template=postgres_template)
     yield cloned.url
-    databases.drop(postgres_endpoint, name)
+    with unowned():
+        _postgres_databases.drop(name)

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import select
 import socket
 import ssl
 import struct
@@ -19,6 +20,7 @@ STARTING_UP = "57P03"
 
 _PROTOCOL = 196608  # 3.0
 _TLS_REQUEST = 80877103
+_MOST_SELECTABLE = 1024  # FD_SETSIZE of most systems
 _MECHANISM = "SCRAM-SHA-256"
 
 
@@ -64,6 +66,7 @@ class PostgresConnection:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._answers = connected.makefile("rb")
+        self.database = ""
         self.parameters: dict[str, str] = {}
         """What the server said of itself at sign-in, like ``server_version``."""
 
@@ -105,12 +108,17 @@ class PostgresConnection:
         """The single value of a query."""
         return self.query(sql)[0][0] or ""
 
+    def is_quiet(self) -> bool:
+        """Whether the server has said nothing since the last answer; what it says unasked is mostly that it ended the session."""
+        return self._socket.fileno() < _MOST_SELECTABLE and not select.select([self._socket], [], [], 0)[0]
+
     def set_timeout(self, timeout_s: float) -> None:
         """How long the next queries may take; a CREATE DATABASE takes longer than a connect."""
         self._socket.settimeout(timeout_s)
 
     def start_up(self, target: Target) -> None:
         """Sign in and wait until the server is ready for queries."""
+        self.database = target.database
         words = {"user": target.user, "database": target.database, "application_name": target.session, "client_encoding": "UTF8"}
         body = b"".join(f"{name}\0{value}\0".encode() for name, value in words.items()) + b"\0"
         self._socket.sendall(struct.pack("!ii", len(body) + 8, _PROTOCOL) + body)

@@ -169,7 +169,8 @@ def _provide_postgres(
         case Isolation.SHARED:
             return (databases.clone(endpoints[0], DATABASE.format(number=1)),) * slots
         case Isolation.DATABASE:
-            return tuple(databases.clone(endpoints[0], DATABASE.format(number=number)) for number in range(1, slots + 1))
+            with databases.Databases(endpoints[0]) as found:
+                return tuple(found.clone(DATABASE.format(number=number)) for number in range(1, slots + 1))
 
 
 def _start_together(servers: Sequence[_Server]) -> list[Endpoint]:

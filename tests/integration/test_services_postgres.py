@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ import pytest
 
 from ci_tools.errors import ConfigError, ExitCode, ServiceError
 from ci_tools.host import ports
-from ci_tools.model.service import Isolation, Provider, ServiceKind, ServiceSpec
+from ci_tools.model.service import Endpoint, Isolation, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import adopted_postgres, cluster, databases, home, leftovers, pgwire, postgres
 from ci_tools.services.account import unprivileged
 from ci_tools.services.discovery import wheel_program
@@ -309,6 +310,69 @@ def test_names_are_quoted(server: PostgresServer) -> None:
     with pgwire.connect(databases.target_of(endpoint)) as connection:
         assert connection.value("SELECT current_database()") == 'A "b"/c'
     assert endpoint.url.endswith("/A%20%22b%22%2Fc")
+
+
+def holds_soon(condition: Callable[[], bool]) -> bool:
+    """Whether the condition comes true within ten seconds: a backend outlives its client for a moment."""
+    pause, deadline = threading.Event(), time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        pause.wait(0.01)
+    return True
+
+
+def sessions_of(endpoint: Endpoint) -> int:
+    """How many others are connected to the server."""
+    with pgwire.connect(databases.target_of(endpoint)) as connection:
+        sessions = connection.query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        return len(sessions) - 1
+
+
+def test_clones_and_drops_of_one_are_made_over_one_connection(server: PostgresServer) -> None:
+    """The connection is kept from the first call until the end, and an error of the server does not cost it."""
+    counts = []
+    with databases.Databases(server.endpoint) as found:
+        found.clone("mine")
+        counts.append(sessions_of(server.endpoint))
+        with pytest.raises(ServiceError, match="already exists"):
+            found.clone("mine")
+        found.drop("mine")
+        counts.append(sessions_of(server.endpoint))
+    assert counts == [1, 1]
+    assert holds_soon(lambda: sessions_of(server.endpoint) == 0)
+
+
+def test_who_clones_the_maintenance_database_is_in_nobodys_way(server: PostgresServer) -> None:
+    """Two workers whose template is the database that both are connected to: neither keeps the other from cloning it."""
+    with databases.Databases(server.endpoint) as one, databases.Databases(server.endpoint) as other:
+        one.clone("first", template="postgres")
+        assert holds_soon(lambda: sessions_of(server.endpoint) == 0)
+        assert other.clone("second", template="postgres").database == "second"
+
+
+def test_a_server_that_was_started_anew_is_connected_to_anew(server: PostgresServer) -> None:
+    """What was kept of the server that is gone is no error for the next clone."""
+    with databases.Databases(server.endpoint) as found:
+        found.clone("mine")
+        server.restart()
+        assert found.clone("mine").database == "mine"
+
+
+def test_a_forked_child_does_not_speak_on_its_parents_connection(server: PostgresServer) -> None:
+    """Child and parent both clone after the fork; the parent's connection is still its own."""
+    with databases.Databases(server.endpoint) as found:
+        found.clone("before")
+        child = os.fork()
+        if child == 0:
+            try:
+                found.clone("by_the_child")
+                found.close()
+            except BaseException:  # noqa: BLE001 - the child must not go on with the tests
+                os._exit(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        found.clone("by_the_parent")
 
 
 def test_a_clone_that_cannot_be_made_is_said(server: PostgresServer) -> None:

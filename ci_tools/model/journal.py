@@ -63,12 +63,14 @@ class TestsCollected:
 class CostsMeasured:
     """What the next plan is made from: seconds of importing each file, and of setting up wider fixtures.
 
-    ``fixtures`` has, by the test in whose set-up they were made, the seconds by their scope (class, module, package, session).
+    ``fixtures`` has, by the test in whose set-up they were made, the seconds by their scope (class, module, package, session);
+    ``shared`` those of each fixture of the session or a package (``tests::database``) without what it had made itself.
     """
 
     at: float
     imports: Mapping[str, float] = field(default_factory=dict)
     fixtures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    shared: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ class _StoredShard:
     digest: str
     predicted_s: float = 0.0
     services: tuple[str, ...] = ()
+    fixtures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ def render_plan(plan: Plan) -> str:
             digest=digest_of(shard.test_ids),
             predicted_s=shard.predicted_s,
             services=shard.services,
+            fixtures=shard.fixtures,
         )
         for shard in plan.shards
     )
@@ -128,6 +130,7 @@ def parse_plan(text: str | bytes, *, where: str = "plan.json") -> Plan:
             ),
             predicted_s=shard.predicted_s,
             services=shard.services,
+            fixtures=shard.fixtures,
         )
         _check(f"shard {shard.ref} of {where}", made.test_ids, shard.tests, shard.digest)
         shards.append(made)
@@ -155,7 +158,7 @@ def _packed(plan: Plan) -> str:
     position = 0
     for shard in plan.shards:
         for unit in shard.units:
-            prefix = _common(min(unit.test_ids), max(unit.test_ids)) if unit.test_ids else ""
+            prefix = _beginning(min(unit.test_ids), max(unit.test_ids)) if unit.test_ids else ""
             ids.append([prefix, *(test_id[len(prefix) :] for test_id in unit.test_ids)])
             if plan.groups:
                 for number, test_id in enumerate(unit.test_ids, start=position):
@@ -167,7 +170,7 @@ def _packed(plan: Plan) -> str:
     return b64encode(bz2.compress(text.encode("ascii"))).decode("ascii")
 
 
-def _common(one: str, other: str) -> str:
+def _beginning(one: str, other: str) -> str:
     """What both begin with."""
     end = next((position for position, (mine, its) in enumerate(zip(one, other, strict=False)) if mine != its), len(one))
     return one[:end]

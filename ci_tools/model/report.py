@@ -49,8 +49,8 @@ class CollectionError:
 class Costs:
     """What a shard spent around its tests, in seconds: on importing each file, and on fixtures wider than one test.
 
-    ``setups`` is, by test ID, the part of its set-up that made such fixtures; ``fixtures`` the same by file, under ``""`` for
-    fixtures of the session or a package, which belong to no file.
+    ``setups`` is, by test ID, the part of its set-up that made such fixtures; ``fixtures`` the same by file, and for fixtures of
+    the session or a package, which belong to no file, by themselves: ``tests::database``.
     """
 
     imports: Mapping[str, float] = field(default_factory=dict)

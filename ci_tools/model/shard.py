@@ -59,6 +59,8 @@ class Unit:
 class Shard:
     """The units of one shard, heaviest first, with its predicted seconds and the services that its tests declare.
 
+    ``fixtures`` are those of the session and of packages that its tests need, with the seconds of setting each up once.
+
     A shard without units is planned to be empty: the suite has fewer pieces than shards. Running it is a success that
     says so, and no report is expected of it.
     """
@@ -67,6 +69,7 @@ class Shard:
     units: tuple[Unit, ...]
     predicted_s: float = 0.0
     services: tuple[str, ...] = ()
+    fixtures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def test_ids(self) -> tuple[str, ...]:

@@ -67,7 +67,8 @@ class WorkerOrder:
 class Collected:
     """What a collecting worker found: test IDs in collection order per file, and the files that are broken.
 
-    ``seed`` is what pytest-randomly shuffles by; 0 without it.
+    ``fixtures`` are, by test ID, those of the session and of packages that it needs (``tests::database``). ``seed`` is what
+    pytest-randomly shuffles by; 0 without it.
     """
 
     test_ids: tuple[str, ...]
@@ -75,5 +76,6 @@ class Collected:
     broken: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fixtures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     duration_s: float = 0.0
     seed: int = 0

@@ -10,6 +10,7 @@ from ci_tools.model.journal import CostsMeasured
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import Position
+from ci_tools.pytest_plugin.sessionwide import key_of
 
 _LEAST_S = 0.001
 """What takes less is not worth a line."""
@@ -23,8 +24,9 @@ class Costs(Guard):
         self._position = position
         self._imports: dict[str, float] = {}
         self._fixtures: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        self._outermost: pytest.FixtureDef[object] | None = None
-        self._began = 0.0
+        self._shared: dict[str, float] = {}
+        self._open: list[tuple[pytest.FixtureDef[object], str, float]] = []
+        self._inner_s = [0.0]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -48,22 +50,28 @@ class Costs(Guard):
         self._imports = {}
 
     def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
-        """Start the clock of a wider fixture's set-up, which is that of those it asks for itself too."""
-        if self._outermost is None and fixturedef.scope != "function" and self._position.execution == 1:
-            self._outermost = fixturedef
-            self._began = time.perf_counter()
+        """Start the clock of a wider fixture's set-up."""
+        if fixturedef.scope != "function" and self._position.execution == 1:
+            self._open.append((fixturedef, key_of(fixturedef, request, self._position.test_id), time.perf_counter()))
+            self._inner_s.append(0.0)
 
     def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
         """Book it on its scope and not on the test that came first."""
-        if self._outermost is fixturedef:
-            self._outermost = None
-            seconds = time.perf_counter() - self._began
-            if seconds >= _LEAST_S:
-                booked = self._fixtures[self._position.test_id]
-                booked[fixturedef.scope] = round(booked.get(fixturedef.scope, 0.0) + seconds, 5)
+        if not self._open or self._open[-1][0] is not fixturedef:
+            return
+        _, key, began = self._open.pop()
+        seconds = time.perf_counter() - began
+        own_s = seconds - self._inner_s.pop()  # without the wider fixtures that it asked for by name
+        self._inner_s[-1] += seconds
+        if own_s < _LEAST_S:
+            return
+        booked = self._fixtures[self._position.test_id]
+        booked[fixturedef.scope] = round(booked.get(fixturedef.scope, 0.0) + own_s, 5)
+        if key:
+            self._shared[key] = round(self._shared.get(key, 0.0) + own_s, 5)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Say what the fixtures took."""
         if self._fixtures:
-            self._journal.write(CostsMeasured(at=time.time(), fixtures=dict(self._fixtures)))
+            self._journal.write(CostsMeasured(at=time.time(), fixtures=dict(self._fixtures), shared=self._shared))

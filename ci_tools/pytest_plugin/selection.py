@@ -14,6 +14,7 @@ from ci_tools.model.worker import Collected, WorkerOrder
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import groups_of, test_id_of
 from ci_tools.pytest_plugin.seed import seed_of
+from ci_tools.pytest_plugin.sessionwide import keys_of
 
 REFUSED_KEY = "ci_tools_refused"
 """In a pytest-xdist worker's ``workeroutput``: why it refused."""
@@ -137,6 +138,7 @@ class Listing:
         paths: dict[str, list[str]] = defaultdict(list)
         groups: dict[str, str] = {}
         services: dict[str, tuple[str, ...]] = {}
+        fixtures: dict[str, tuple[str, ...]] = {}
         for item in items:
             test_id = test_id_of(item)
             paths[_path_of(test_id)].append(test_id)
@@ -146,12 +148,16 @@ class Listing:
             needed = needs_of(item)
             if needed:
                 services[test_id] = needed
+            wide = keys_of(item)
+            if wide:
+                fixtures[test_id] = wide
         self._collected = Collected(
             test_ids=tuple(test_id_of(item) for item in items),
             paths={path: tuple(test_ids) for path, test_ids in paths.items()},
             broken=self._broken,
             groups=groups,
             services=services,
+            fixtures=fixtures,
             duration_s=time.perf_counter() - self._began,
             seed=self._seed,
         )

@@ -341,9 +341,12 @@ def _costs(journals: Sequence[_Journal]) -> Costs:
                 imports.setdefault(path, []).append(seconds)
             for test_id, by_scope in event.fixtures.items():
                 setups[test_id] = sum(by_scope.values())
-                for scope, seconds in by_scope.items():
-                    path = test_id.split("::", 1)[0] if scope in {"class", "module"} else ""
-                    own[path] = own.get(path, 0.0) + seconds
+                path = test_id.split("::", 1)[0]
+                of_file = sum(seconds for scope, seconds in by_scope.items() if scope in {"class", "module"})
+                if of_file:
+                    own[path] = own.get(path, 0.0) + of_file
+            for fixture, seconds in event.shared.items():
+                own[fixture] = own.get(fixture, 0.0) + seconds
         for path, seconds in own.items():
             fixtures[path] = max(fixtures.get(path, 0.0), seconds)
     return Costs(imports={path: median(found) for path, found in imports.items()}, setups=setups, fixtures=fixtures)

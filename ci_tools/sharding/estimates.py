@@ -5,7 +5,7 @@ Everything is in whole microseconds: integers add up to the same sum in any orde
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from ci_tools.sharding.timings import MAX_DURATION_S, TestTiming, Timings
@@ -15,8 +15,8 @@ FLOOR_US = 1_000
 """Runner and reporting cost about this much for a test that does nothing; so tests without weight spread by number."""
 UNKNOWN_S = 0.1
 """A test's estimate where no test of the suite was ever timed: any value gives the same plan."""
-UNKNOWN_IMPORT_S = 0.05
-"""A file's import where none was ever timed: about what a test module of a few hundred lines takes, cold."""
+UNKNOWN_IMPORT_S = 0.01
+"""A file's import where none was ever timed: what compiling a short test module takes."""
 
 SHARED_S = 0.05
 """A test whose set-up takes at least this, and this many times its neighbours', is taken to carry its file's fixtures."""
@@ -31,7 +31,8 @@ class Estimates:
     """Microseconds by test ID, and by path what a shard pays once for a file it runs anything of.
 
     ``shared`` are, by path, the microseconds of setting up wider fixtures, and the test that carries them in its own duration
-    (empty where they were measured apart).
+    (empty where they were measured apart). ``wide_us`` are those of each fixture of the session or a package that was measured,
+    and ``wide`` by test ID which of them it needs: a shard pays once for each that any of its tests needs.
     ``timed`` are the tests with timings of their own, ``renamed`` those that took over an old ID's.
     """
 
@@ -40,6 +41,8 @@ class Estimates:
     timed: frozenset[str]
     renamed: Mapping[str, str]
     shared: Mapping[str, tuple[str, int]]
+    wide_us: Mapping[str, int] = field(default_factory=dict)
+    wide: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     foreign_configuration: str = ""
 
     def test(self, test_id: str) -> int:
@@ -63,14 +66,25 @@ class Estimates:
         carrier, us = self.shared.get(path, ("", 0))
         return us if us and test_ids and carrier not in test_ids else 0
 
+    def wide_of(self, test_ids: Iterable[str]) -> frozenset[str]:
+        """The fixtures of the session or a package that these tests need, of those that take time."""
+        if not self.wide:
+            return frozenset()
+        return frozenset().union(*{self.wide.get(test_id, ()) for test_id in test_ids})
+
+    def set_up(self, fixtures: Iterable[str]) -> int:
+        """Microseconds of setting each of these up once."""
+        return sum(map(self.wide_us.__getitem__, fixtures))
+
 
 def estimate(
     files: Mapping[str, Sequence[str]],
     timings: Timings,
     *,
     configuration: str,
+    fixtures: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Estimates:
-    """Estimates for ``files`` (test IDs by path).
+    """Estimates for ``files`` (test IDs by path), whose tests need these ``fixtures`` of the session or of packages.
 
     A test without timings gets those of the one vanished test of the same name (a renamed file), else the mean of its file's
     tests, else the suite's mean without its longest 5 %. A configuration that never ran borrows the best known one's.
@@ -93,12 +107,19 @@ def estimate(
                 neighbours = [us_of[test_id] for test_id in ids if test_id in us_of]
                 guess = sum(neighbours) // len(neighbours) if len(neighbours) >= _NEIGHBOURS else typical
                 test_us.update(dict.fromkeys(missing, guess))
+    measured = timings.fixtures_of(source)
+    wide_us = {name: us for name in sorted(measured) if "::" in name and (us := _us(measured[name], floor=0))}
+    wide = {
+        test_id: taken for test_id, names in (fixtures or {}).items() if (taken := tuple(filter(wide_us.__contains__, names)))
+    }
     return Estimates(
         test_us=test_us,
         overhead_us=_overheads(files, timings.imports_of(source)),
         timed=frozenset(us_of),
         renamed=renamed,
-        shared={**_shared(files, known), **_measured(files, timings.fixtures_of(source))},
+        shared={**_shared(files, known), **_measured(files, measured)},
+        wide_us=wide_us,
+        wide=wide,
         foreign_configuration="" if source == configuration else source,
     )
 

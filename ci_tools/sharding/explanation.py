@@ -3,6 +3,7 @@
 from ci_tools.model.shard import Plan, Shard
 
 _HEAVIEST = 3
+_SLOWEST = 5
 
 
 def render_explanation(plan: Plan) -> str:
@@ -18,6 +19,7 @@ def render_explanation(plan: Plan) -> str:
         f"bound:     {bound}, {_bound_reason(plan)}",
         f"imports:   {facts['file_parts']} for {facts['files']} file(s): every shard that runs a part of a file imports it",
         f"fixtures:  {_copies(plan)}",
+        *_session(plan),
         f"unknown:   {facts['without_timings']} test(s) without timings, their durations are guessed",
     ]
     lines += [_describe(shard) for shard in plan.shards]
@@ -46,12 +48,27 @@ def _copies(plan: Plan) -> str:
     return f"set up {copies} more time(s) for files that were cut, {seconds:.1f} s"
 
 
+def _session(plan: Plan) -> list[str]:
+    """One line for each of the slowest fixtures of the session or a package: who sets it up."""
+    seconds = {name: taken for shard in plan.shards for name, taken in shard.fixtures.items()}
+    slowest = sorted(seconds, key=lambda name: (-seconds[name], name))
+    lines = [
+        f"session:   {name} takes {seconds[name]:.1f} s in each shard that needs it,"
+        f" {sum(name in shard.fixtures for shard in plan.shards)} of {len(plan.filled)}"
+        for name in slowest[:_SLOWEST]
+    ]
+    rest = sum(seconds[name] for name in slowest[_SLOWEST:])
+    return [*lines, f"session:   and {len(slowest) - _SLOWEST} more, {rest:.1f} s"] if slowest[_SLOWEST:] else lines
+
+
 def _describe(shard: Shard) -> str:
     if shard.is_empty:
         return f"shard {shard.ref}: nothing planned"
     known = sum(unit.samples for unit in shard.units)
     tests = len(shard.test_ids)
     services = f", needs {', '.join(shard.services)}" if shard.services else ""
+    if shard.fixtures:
+        services += f", {sum(shard.fixtures.values()):.1f} s of fixtures of the session"
     heaviest = ", ".join(f"{unit.path} {unit.estimate_s:.1f} s" for unit in shard.units[:_HEAVIEST])
     timed = f"{tests} test(s) ({known} timed) in {len(shard.units)} file(s)"
     return f"shard {shard.ref}: {shard.predicted_s:.1f} s, {timed}{services}: {heaviest}"

@@ -30,6 +30,11 @@ class Piece:
         """Its tests, in the order of their IDs."""
         return [test_id for atom in self.atoms for test_id in atom.ids]
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether a group holds it where it is."""
+        return any(atom.group for atom in self.atoms)
+
 
 Cluster = tuple[Piece, ...]
 """Pieces that one shard must run: tests of one group in several files."""
@@ -97,14 +102,17 @@ def _atoms(path: str, ids: tuple[str, ...], groups: Mapping[str, str], costs: Es
         else:
             free.append(test_id)
     atoms = [Atom(tuple(members), costs.tests(members), group) for group, members in of_group.items()]
-    for _, of_class in groupby(free, _class_of):
+    return tuple(sorted([*atoms, *_classes(free, costs, cap)], key=lambda atom: atom.ids))
+
+
+def _classes(ids: Sequence[str], costs: Estimates, cap: int) -> Iterable[Atom]:
+    for _, of_class in groupby(ids, _class_of):
         members = tuple(of_class)
         cost = costs.tests(members)
         if cost <= cap:
-            atoms.append(Atom(members, cost))
+            yield Atom(members, cost)
         else:
-            atoms.extend(_functions(members, costs, cap))
-    return tuple(sorted(atoms, key=lambda atom: atom.ids))
+            yield from _functions(members, costs, cap)
 
 
 def _functions(ids: Sequence[str], costs: Estimates, cap: int) -> Iterable[Atom]:
@@ -141,6 +149,24 @@ def _cut(piece: Piece, costs: Estimates, cap: int) -> list[Piece]:
             room = cap
         room -= atom.cost
     return [_part(piece.path, tuple(atoms), costs) for atoms in parts]
+
+
+def cut_off(piece: Piece, room: int, costs: Estimates) -> tuple[Piece, Piece] | None:
+    """What stays of a piece without groups, and a part that takes at most ``room``; None where nothing fits or nothing stays."""
+    if piece.cost <= room or not piece.atoms:
+        return None
+    stays: list[Atom] = []
+    goes: list[Atom] = []
+    left = room - costs.overhead(piece.path) - costs.shared.get(piece.path, ("", 0))[1]
+    for atom in _classes(sorted(piece.test_ids), costs, left):
+        if atom.cost <= left:
+            goes.append(atom)
+            left -= atom.cost
+        else:
+            stays.append(atom)
+    if not goes or not stays:
+        return None
+    return _part(piece.path, tuple(stays), costs), _part(piece.path, tuple(goes), costs)
 
 
 def _part(path: str, atoms: tuple[Atom, ...], costs: Estimates) -> Piece:

@@ -6,8 +6,6 @@ arithmetic is in whole microseconds, all ties are broken by ID: the same inputs 
 collection, on every machine.
 """
 
-import hashlib
-import heapq
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +15,8 @@ from ci_tools.model.case import DEFAULT_CONFIGURATION
 from ci_tools.model.shard import Plan, Shard, ShardRef, Unit, digest_of
 from ci_tools.model.worker import Collected, FileOrder
 from ci_tools.sharding.estimates import US, Estimates, estimate
-from ci_tools.sharding.pieces import Cluster, Piece, clusters_of, joined_files
+from ci_tools.sharding.pieces import Piece, clusters_of, joined_files
+from ci_tools.sharding.placement import even_out, loads_of, place_longest_first, place_steadily
 from ci_tools.sharding.timings import Timings, digest
 
 CUT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
@@ -25,12 +24,6 @@ CUT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 cuts spread better and import more."""
 CLOSE = 1.01
 """Times the bound: closer than this a plan is not worth another import."""
-HEAVY_SHARE = 0.01
-"""Units above this share of a shard are placed longest first, so that what is uncertain is spread; the rest by name."""
-NEAR = 0.02
-"""Of the bound: shards whose loads differ by less count as equally loaded."""
-ROOM = 1.002
-"""Times the bound: what a shard may hold of the units that are placed by name."""
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")  # as in repr(object())
 
@@ -57,7 +50,7 @@ def partition(
         what = f"the number of shards is {count}, expected at least 1"
         raise UsageError(what, hint="leave --shards out to run everything in one")
     files, twice = _files_of(collected)
-    costs = estimate(files, timings, configuration=configuration)
+    costs = estimate(files, timings, configuration=configuration, fixtures=collected.fixtures)
     bias = {index: round(max(seconds, 0.0) * US) for index, seconds in (bias_s or {}).items() if math.isfinite(seconds)}
     placed = _best(files, collected, costs, count, cut_shares, bias)
     shards = tuple(
@@ -130,16 +123,20 @@ def _best(
     weights = {path: costs.file(path, ids) for path, ids in files.items()}
     total = sum(weights.values())
     longest = max(costs.test_us.values(), default=0)
-    bound = max((total + sum(bias.values())) // count, longest, *bias.values(), 1)
+    everywhere, once = _wide_us(files, costs)
+    bound = max((total + once + sum(bias.values())) // count + everywhere, longest, *bias.values(), 1)
     joined = joined_files(files, collected.groups)
     best: tuple[int, list[list[Piece]]] | None = None
     for share in cut_shares:
         cap = max(int(total * share) // count, 1)
         clusters = clusters_of(files, joined, collected.groups, costs, count, cap)
-        steady = _steady(clusters, count, bias, bound) if bound > longest and count > 1 else None
+        steady = place_steadily(clusters, costs, count, bias, bound) if bound > longest and count > 1 else None
         if steady is not None:
             return steady
-        placed, heaviest = _placed(clusters, costs, count, bias)
+        tried = [place_longest_first(clusters, costs, count, bias, most=most) for most in ((bound, 0) if costs.wide else (0,))]
+        evened = [even_out(placed, costs, bias, bound) for placed in tried]
+        placed = min(evened, key=lambda placed: max(loads_of(placed, costs, bias)))
+        heaviest = max(loads_of(placed, costs, bias))
         if best is None or heaviest * CLOSE < best[0]:
             best = heaviest, placed
         if count == 1 or best[0] <= bound * CLOSE:
@@ -147,58 +144,13 @@ def _best(
     return best[1] if best else [[] for _ in range(count)]
 
 
-def _steady(clusters: Sequence[Cluster], count: int, bias: Mapping[int, int], bound: int) -> list[list[Piece]] | None:
-    """Heavy clusters longest first, each light one in the first shard of its own preference that has room left.
-
-    Preferences come from names alone, so a test that is added or gets slower moves next to nothing else. None where this
-    does not come out even.
-    """
-    room, heavy, near = int(bound * ROOM), int(bound * HEAVY_SHARE), int(bound * NEAR)
-    placed: list[list[Piece]] = [[] for _ in range(count)]
-    loads = [bias.get(index + 1, 0) for index in range(count)]
-    strides = [stride for stride in range(1, count) if math.gcd(stride, count) == 1]
-    for cluster in sorted(clusters, key=_by_magnitude):
-        weight = sum(piece.cost for piece in cluster)
-        most = min(loads) + near if weight > heavy else room - weight
-        number = int.from_bytes(hashlib.blake2b(cluster[0].key.encode("utf-8", "surrogatepass"), digest_size=8).digest())
-        stride = strides[number // count % len(strides)]
-        preferred = ((number + attempt * stride) % count for attempt in range(count))
-        index = next((index for index in preferred if loads[index] <= most), -1)
-        if index < 0 or loads[index] + weight > room:
-            return None
-        placed[index].extend(cluster)
-        loads[index] += weight
-    return placed if all(placed) else None
-
-
-def _by_magnitude(cluster: Cluster) -> tuple[int, str]:
-    """Heaviest first as ``_by_weight``, but weights within a quarter of each other count as equal."""
-    weight = sum(piece.cost for piece in cluster)
-    return (-(weight**3).bit_length(), cluster[0].key)
-
-
-def _by_weight(cluster: Cluster) -> tuple[int, str]:
-    """Heaviest first, ties by name."""
-    return (-sum(piece.cost for piece in cluster), cluster[0].key)
-
-
-def _placed(clusters: Sequence[Cluster], costs: Estimates, count: int, bias: Mapping[int, int]) -> tuple[list[list[Piece]], int]:
-    """Longest first to the least loaded shard, ties by key and by shard index; and the heaviest shard's load."""
-    placed: list[list[Piece]] = [[] for _ in range(count)]
-    ids: list[dict[str, list[str]]] = [{} for _ in range(count)]
-    heap = [(bias.get(index + 1, 0), index) for index in range(count)]
-    heapq.heapify(heap)
-    for cluster in sorted(clusters, key=_by_weight):
-        load, index = heap[0]
-        for piece in cluster:
-            here = ids[index].setdefault(piece.path, [])
-            load += piece.cost if not here else -costs.file(piece.path, here)
-            if here:  # a second part of the file: imported, and its fixtures set up, once
-                load += costs.file(piece.path, [*here, *piece.test_ids])
-            here.extend(piece.test_ids)
-            placed[index].append(piece)
-        heapq.heapreplace(heap, (max(load, heap[0][0] + 1), index))
-    return placed, max(load for load, _ in heap)
+def _wide_us(files: Mapping[str, Sequence[str]], costs: Estimates) -> tuple[int, int]:
+    """Microseconds of the session's fixtures: what every shard pays, for all tests need it, and the rest, paid once at least."""
+    if not costs.wide:
+        return 0, 0
+    sets = {frozenset(costs.wide.get(test_id, ())) for ids in files.values() for test_id in ids}
+    everywhere = frozenset.intersection(*sets)
+    return costs.set_up(everywhere), costs.set_up(frozenset.union(*sets) - everywhere)
 
 
 def _shard(
@@ -214,11 +166,18 @@ def _shard(
         for weight, path, ids in weighed
     )
     needed = {service for ids in ids_of.values() for test_id in ids for service in services.get(test_id, ())} if services else ()
-    return Shard(ref=ref, units=units, predicted_s=_predicted_us(weighed, costs, processes) / US, services=tuple(sorted(needed)))
+    wide = costs.wide_of(test_id for ids in ids_of.values() for test_id in ids)
+    return Shard(
+        ref=ref,
+        units=units,
+        predicted_s=(_predicted_us(weighed, costs, processes) + costs.set_up(wide)) / US,
+        services=tuple(sorted(needed)),
+        fixtures={name: costs.wide_us[name] / US for name in sorted(wide)},
+    )
 
 
 def _predicted_us(weighed: Sequence[tuple[int, str, tuple[str, ...]]], costs: Estimates, processes: int) -> int:
-    """Microseconds of the shard: every pytest-xdist worker imports every file; tests are spread over them."""
+    """Microseconds of the shard without the session's fixtures: each pytest-xdist worker imports every file, runs some tests."""
     imports = sum(costs.overhead(path) for _, path, _ in weighed)
     tests = -sum(weight for weight, _, _ in weighed) - imports
     longest = max((costs.test(test_id) for _, _, ids in weighed for test_id in ids), default=0)
@@ -253,7 +212,8 @@ def _facts(files: Mapping[str, Sequence[str]], shards: Sequence[Shard], costs: E
     longest_us = costs.test(longest) if longest else 0
     total_us = sum(costs.tests(ids) for ids in files.values())
     imports_us = sum(costs.overhead_us.values())
-    bound_us = max((imports_us + total_us // processes) // len(shards), longest_us)
+    everywhere, once = _wide_us(files, costs)
+    bound_us = max((imports_us + once + total_us // processes) // len(shards) + everywhere, longest_us)
     heaviest_s = max((shard.predicted_s for shard in shards), default=0.0)
     copies, copies_us = _copies(shards, costs)
     return {
@@ -266,6 +226,7 @@ def _facts(files: Mapping[str, Sequence[str]], shards: Sequence[Shard], costs: E
         "import_s": f"{imports_us / US:.3f}",
         "fixture_copies": str(copies),
         "fixture_copies_s": f"{copies_us / US:.3f}",
+        "session_fixtures_s": f"{sum(sum(shard.fixtures.values()) for shard in shards):.3f}",
         "longest_test": longest,
         "longest_test_s": f"{longest_us / US:.3f}",
         "bound_s": f"{bound_us / US:.3f}",

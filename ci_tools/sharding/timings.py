@@ -85,8 +85,8 @@ class TestTiming:
 class Timings:
     """Past durations by configuration and test ID; by configuration and file those of its import and of its wider fixtures.
 
-    Where such fixtures (of a class or module) were measured a test's own set-up is without them. Under the file ``""`` stand
-    those of the session.
+    Where such fixtures (of a class or module) were measured a test's own set-up is without them. Those of the session or a
+    package stand under their own names: ``tests::database``.
     """
 
     version: int = TIMINGS_VERSION
@@ -108,7 +108,7 @@ class Timings:
         return self.imports.get(configuration, {})
 
     def fixtures_of(self, configuration: str = DEFAULT_CONFIGURATION) -> Mapping[str, TestTiming]:
-        """What setting up the wider fixtures of each file took, by path, in one configuration; ``call_s`` holds it."""
+        """What setting up the wider fixtures of each file, and each of the session's, took; ``call_s`` holds it."""
         return self.fixtures.get(configuration, {})
 
 

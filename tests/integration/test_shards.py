@@ -460,3 +460,39 @@ def test_parameters_that_change_with_every_process(root: Path) -> None:
     done = ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/2", "--workers", "1")
     assert done.returncode not in {0, 10}
     assert "refuses its plan" in done.stdout + done.stderr
+
+
+WAITING = "import threading\nimport pytest\n\n\ndef wait():\n    threading.Event().wait(0.3)\n\n\n"
+SESSION_FIXTURES = {
+    "conftest.py": WAITING + "@pytest.fixture(scope='session')\ndef database():\n    wait()\n",
+    "test_plain.py": "".join(f"def test_{n}():\n    pass\n" for n in range(4)),
+    "test_used.py": "def test_direct(database):\n    pass\n",
+    "test_through.py": "import pytest\n\n\n@pytest.fixture\ndef row(database):\n    pass\n\n\ndef test_through(row):\n    pass\n",
+    "pack/__init__.py": "",
+    "pack/conftest.py": WAITING
+    + "@pytest.fixture(scope='package')\ndef of_package():\n    wait()\n\n\n"
+    + "@pytest.fixture(scope='session', params=['one', 'two'])\ndef engine(request):\n    wait()\n",
+    "pack/test_pack.py": "def test_package(of_package):\n    pass\n\n\ndef test_engine(engine):\n    pass\n",
+}
+
+
+def test_fixtures_of_the_session_are_predicted(root: Path) -> None:
+    """What a run measured of fixtures of the session, a package and each parameter is charged where tests need it."""
+    write_project(root, SESSION_FIXTURES)
+    done = ci_tools(root, "run", "--workers", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = ci_tools(root, "plan", "--shards", "3", "--explain", "--output", "plan.json")
+    assert made.returncode == 0, made.stderr
+    needed = {
+        "test_used.py::test_direct": {"::database"},
+        "test_through.py::test_through": {"::database"},
+        "pack/test_pack.py::test_package": {"pack::of_package"},
+        "pack/test_pack.py::test_engine[one]": {"pack::engine[0]"},
+        "pack/test_pack.py::test_engine[two]": {"pack::engine[1]"},
+    }
+    for shard in parse_plan((root / "plan.json").read_bytes()).shards:
+        expected = set().union(*(needed.get(test_id, set()) for test_id in shard.test_ids))
+        assert set(shard.fixtures) == expected
+        assert shard.predicted_s >= sum(shard.fixtures.values()) >= 0.3 * len(expected)
+    assert "::database takes 0." in made.stdout
+    assert "of fixtures of the session" in made.stdout

@@ -24,7 +24,7 @@ FILES = {
 
 @pytest.mark.parametrize("arguments", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist"])
 def test_costs_are_measured(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """The slow import stands at its file, the module's fixtures at theirs, the session's at none, a test's own nowhere."""
+    """The slow import stands at its file, the module's fixtures at theirs, the session's at its name, a test's own nowhere."""
     write_suite(tmp_path, FILES)
     run = run_suite(tmp_path, "-q", *arguments)
     assert run.returncode == 0, run.output
@@ -32,9 +32,9 @@ def test_costs_are_measured(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     costs = report.costs
     assert 0.3 <= costs.imports["test_b.py"] < 5
     assert "test_a.py" not in costs.imports  # the first file has paid for what all files share
-    assert sorted(costs.fixtures) == ["", "test_c.py"]
+    assert sorted(costs.fixtures) == ["test_c.py", "test_c.py::everywhere"]
     assert 0.3 <= costs.fixtures["test_c.py"] < 0.3 + 5
-    assert 0.4 <= costs.fixtures[""] < 0.4 + 5
+    assert 0.4 <= costs.fixtures["test_c.py::everywhere"] < 0.4 + 5
     assert list(costs.setups) == ["test_c.py::test_carrier"]
     (carrier,) = [case for case in report.cases if case.test_id == "test_c.py::test_carrier"]
     assert 0.5 <= carrier.attempts[0].setup_s - costs.setups["test_c.py::test_carrier"]

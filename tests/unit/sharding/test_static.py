@@ -262,7 +262,7 @@ def test_a_renamed_file_keeps_its_timings() -> None:
     timings = from_pairs([("old.py::test_slow", 50.0), ("other.py::test_a", 1.0)])
     paths = {"new.py": ("new.py::test_slow",), "other.py": ("other.py::test_a", "other.py::test_b")}
     plan = partition(collected_of(paths), timings, 1, commit="abc")
-    assert [unit.estimate_s for unit in plan.shards[0].units if unit.path == "new.py"] == [50.05]
+    assert [unit.estimate_s for unit in plan.shards[0].units if unit.path == "new.py"] == [50.01]
     assert "1 test(s) have the timings of a vanished test" in plan.notes[0]
 
 
@@ -270,7 +270,7 @@ def test_another_configuration_lends_its_timings() -> None:
     """A configuration without timings borrows those of the best known one and says so."""
     timings = from_pairs([("a.py::x", 8.0)], configuration="sqlite")
     plan = partition(collected_of({"a.py": ("a.py::x",)}), timings, 1, commit="abc", configuration="postgres")
-    assert plan.shards[0].predicted_s == 8.05
+    assert plan.shards[0].predicted_s == 8.01
     assert plan.notes == ("this configuration has no timings yet: those of 'sqlite' are used",)
 
 
@@ -336,7 +336,7 @@ def test_processes_divide_the_prediction() -> None:
     """With four pytest-xdist workers a shard of eight one-second tests takes two seconds, and each imports the file."""
     ids = tuple(f"a.py::test_{i}" for i in range(8))
     plan = partition(collected_of({"a.py": ids}), from_pairs((i, 1.0) for i in ids), 1, commit="abc", processes=4)
-    assert plan.shards[0].predicted_s == 2.05
+    assert plan.shards[0].predicted_s == 2.01
 
 
 def test_memory_addresses_are_named() -> None:
@@ -346,3 +346,55 @@ def test_memory_addresses_are_named() -> None:
     (note,) = plan.notes
     assert note.startswith("1 test ID(s) hold a memory address")
     assert "ids=" in note
+
+
+DATABASE = "tests::database"
+
+
+def with_database(seconds: float, users: int, files: int = 8) -> tuple[Collected, Timings]:
+    """Files of ten one-second tests, of the first of which all tests need a fixture of the session."""
+    paths = {f"test_{n}.py": tuple(f"test_{n}.py::test_{i}" for i in range(10)) for n in range(files)}
+    timings = from_pairs((test_id, 1.0) for ids in paths.values() for test_id in ids)
+    fixtures = {DATABASE: TestTiming(samples=(Sample(at=0, call_s=seconds),))}
+    needs = {test_id: (DATABASE,) for n in range(users) for test_id in paths[f"test_{n}.py"]}
+    return collected_of(paths, fixtures=needs), Timings(tests=timings.tests, fixtures={"default": fixtures})
+
+
+def test_a_shard_pays_once_for_a_fixture_of_the_session() -> None:
+    """One shard with thirty tests that need it sets it up once, and its prediction says so."""
+    plan = partition(*with_database(5.0, users=3, files=3), 1, commit="abc")
+    assert plan.shards[0].fixtures == {DATABASE: 5.0}
+    assert plan.shards[0].predicted_s == pytest.approx(30 + 3 * 0.01 + 5)
+
+
+def test_tests_of_one_dear_fixture_come_together() -> None:
+    """Two of sixteen files need a fixture that takes as long as a file: one shard of four sets it up, and gets less else."""
+    plan = partition(*with_database(10.0, users=2, files=16), 4, commit="abc")
+    (home,) = [shard for shard in plan.shards if shard.fixtures]
+    assert {unit.path for unit in home.units} >= {"test_0.py", "test_1.py"}
+    assert max(shard.predicted_s for shard in plan.shards) == pytest.approx(42.5, abs=1.0)
+
+
+def test_a_fixture_that_all_need_is_paid_everywhere() -> None:
+    """What every shard sets up does not keep the tests from being even, and stands in the bound."""
+    plan = partition(*with_database(10.0, users=8), 4, commit="abc")
+    assert [len(shard.test_ids) for shard in plan.shards] == [20] * 4
+    assert [shard.fixtures for shard in plan.shards] == [{DATABASE: 10.0}] * 4
+    assert float(plan.facts["bound_s"]) == pytest.approx(30, abs=0.1)
+
+
+def test_a_fixture_without_timings_or_users_costs_nothing() -> None:
+    """A collected fixture that was never measured, and a measured one that nobody needs, change no prediction."""
+    collected, timings = with_database(5.0, users=0)
+    others = collected_of(dict(collected.paths), fixtures=dict.fromkeys(collected.test_ids, ("::unmeasured",)))
+    one, other = (partition(suite, timings, 2, commit="abc") for suite in (collected, others))
+    assert one == other
+    assert [shard.fixtures for shard in one.shards] == [{}, {}]
+
+
+def test_the_end_is_evened_out_by_few_cuts() -> None:
+    """Seven files of equal tests over four shards: few are cut, not all into small pieces, and the shards are even."""
+    paths = {f"test_{n}.py": tuple(f"test_{n}.py::test_{i}" for i in range(100)) for n in range(7)}
+    plan = partition(collected_of(paths), from_pairs((i, 0.5) for ids in paths.values() for i in ids), 4, commit="abc")
+    assert int(plan.facts["file_parts"]) <= 7 + 4
+    assert float(plan.facts["heaviest_s"]) <= 1.01 * float(plan.facts["bound_s"])

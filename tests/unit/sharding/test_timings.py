@@ -166,10 +166,10 @@ def test_imports_are_learned() -> None:
 def test_a_wider_fixture_is_booked_on_itself() -> None:
     """A test's set-up counts without the module fixture that it happened to make; the file has that fixture's seconds."""
     first = Case(test_id="a.py::x", attempts=(Attempt(outcome=Outcome.PASSED, duration_s=5.5, setup_s=4.5, call_s=1.0),))
-    costs = Costs(setups={"a.py::x": 4.0}, fixtures={"a.py": 4.0, "": 2.0})
+    costs = Costs(setups={"a.py::x": 4.0}, fixtures={"a.py": 4.0, "::db": 2.0})
     timings = learn(Timings.empty(), ShardReport(run_id="r", shard="1/1", cases=(first,), costs=costs, started_at=NOW))
     assert seconds(timings) == {"a.py::x": 1.5}
-    assert {path: timing.duration_s for path, timing in timings.fixtures_of().items()} == {"a.py": 4.0, "": 2.0}
+    assert {path: timing.duration_s for path, timing in timings.fixtures_of().items()} == {"a.py": 4.0, "::db": 2.0}
     assert timings == parse_timings(render_timings(timings))
 
 

@@ -59,14 +59,13 @@ class Watch:
             evidence = Evidence(provisioning, recording, policy.evidence) if is_evidence_on else None
             # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
             guards += (ownership, timeouts)
-            if any(mode is not GuardMode.OFF for mode in policy.leaks.values()):
-                findings = Findings(recording, policy, say if lists_tests and _is_whole(config) else None)
-                guards += (findings, *leak_guards(ownership, findings, project))
-                if any(findings.is_on(kind) for kind in SERVICE_KINDS):
-                    guards += (
-                        LockGuard(ownership, findings, project),
-                        ServiceGuard(ownership, findings, project, provisioning, evidence.count_anew if evidence else None),
-                    )
+            findings = Findings(recording, policy, say if lists_tests and _is_whole(config) else None)
+            guards += (findings, *leak_guards(ownership, findings, project))
+            if any(findings.is_on(kind) for kind in SERVICE_KINDS):
+                guards += (
+                    LockGuard(ownership, findings, project),
+                    ServiceGuard(ownership, findings, project, provisioning, evidence.count_anew if evidence else None),
+                )
             if evidence is not None:
                 guards += (evidence, HollowGuard(policy.evidence, recording))
         self._costs = Costs(journal, position) if journal is not None else None

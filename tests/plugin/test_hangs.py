@@ -153,6 +153,51 @@ def test_a_hang_by_file_is_contained(by_file: Ended) -> None:
     assert run.outcomes.get(OFFENDER, "none") == (expected if expected == "none" else Outcome(expected))
 
 
+WITH_CHILDREN = """
+import asyncio
+import pathlib
+import subprocess
+
+import pytest
+
+CHILDREN = []
+
+
+def is_alive(pid):
+    stat = pathlib.Path(f"/proc/{pid}/stat")
+    return stat.exists() and ") Z " not in stat.read_text()
+
+
+@pytest.fixture(scope="session")
+def server():
+    with subprocess.Popen(["sleep", "3600"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.timeout(1)
+@pytest.mark.asyncio
+async def test_offender(server):
+    child = await asyncio.create_subprocess_exec("sleep", "3600")
+    CHILDREN.append(child.pid)
+    await asyncio.Event().wait()
+
+
+def test_after(server):
+    assert (is_alive(CHILDREN[0]), is_alive(server.pid)) == (False, True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the suite reads /proc")
+@pytest.mark.parametrize("leaks", ["", "leaks = { process = 'off' }"], ids=["looked for", "off"])
+def test_children_of_a_hung_test_end_with_it(tmp_path: Path, leaks: str) -> None:
+    """A test that is ended gently takes its children with it, also where leaks are not looked for; a fixture's live on."""
+    write_suite(tmp_path, {"test_it.py": WITH_CHILDREN}, guards=leaks)
+    run = run_suite(tmp_path, "-q")
+    assert run.outcomes == {OFFENDER: Outcome.TIMED_OUT, AFTER: Outcome.PASSED}, run.output
+    assert run.left_behind == ()
+
+
 BY_FILE_RUN = """
 [tool.ci-tools]
 pytest-args = ["-n", "2", "--dist", "loadfile"]

@@ -55,6 +55,12 @@ class Findings(Guard):
         """Whether this kind is looked for at all."""
         return self._modes.get(kind, GuardMode.OFF) is not GuardMode.OFF
 
+    @property
+    def is_timed_out(self) -> bool:
+        """Whether the current test's time is over."""
+        execution = self._recording.execution
+        return execution is not None and execution.is_timed_out
+
     def add(self, leak: Leak, note: str = "") -> None:
         """Keep a leak for the end of the phase; ``note`` is what containing it showed."""
         mode = self._modes.get(leak.kind, GuardMode.OFF)

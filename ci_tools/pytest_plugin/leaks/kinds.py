@@ -50,7 +50,12 @@ def leak_guards(ownership: Ownership, findings: Findings, project: Project) -> t
         ((exceptions.KIND,), unseen, unseen.install),
         ((CONNECTION,), LoopGuard(opened), None),
     )
-    on = [(guard, install) for kinds, guard, install in all_guards if any(findings.is_on(kind) for kind in kinds)]
+    # Children are always noted: those of a test that hangs end with it.
+    on = [
+        (guard, install)
+        for kinds, guard, install in all_guards
+        if guard is children or any(findings.is_on(kind) for kind in kinds)
+    ]
     for _, install in on:
         if install is not None:
             install()

@@ -108,7 +108,8 @@ class ProcessGuard(Guard):
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down no child of the test may be left, nor of the fixtures that ended with it."""
-        if phase is Phase.TEARDOWN:
+        # What a test that hung has started ends with it, whether or not leaks are looked for.
+        if phase is Phase.TEARDOWN and (self._findings.is_on(KIND) or self._findings.is_timed_out):
             for owner in self._ownership.over():
                 if owner.made:
                     self._look(owner)

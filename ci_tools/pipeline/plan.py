@@ -64,6 +64,7 @@ def make_plans(
 ) -> tuple[Plan, ...]:
     """Collect the suite in each configuration, all at once, and partition it.
 
+    Configurations with the same environment are collected once: no service is there yet, so their tests are the same.
     The same plan for the same tests, timings and number of shards. With a target the number is chosen from the timings,
     and the plan's notes say why. Files that cannot be imported are part of the plan. WorkersError when pytest could not
     collect at all.
@@ -72,12 +73,18 @@ def make_plans(
         raise UsageError(f"shards is {shards}, expected 1 or more", hint="--shards 4 cuts the suite into four")
     timings = load_timings(suite.project.timings_path)
     with ExitStack() as stack:
-        collectors = [stack.enter_context(_Collector(suite, configuration, folder)) for configuration in configurations]
-        return tuple(_plan(suite, collector, timings, shards, processes) for collector in collectors)
+        different = {_surroundings(configuration): configuration for configuration in reversed(configurations)}
+        collectors = {key: stack.enter_context(_Collector(suite, one, folder)) for key, one in different.items()}
+        collected = {key: collector.finish() for key, collector in collectors.items()}
+    return tuple(_plan(suite, one.name, collected[_surroundings(one)], timings, shards, processes) for one in configurations)
 
 
-def _plan(suite: Suite, collector: "_Collector", timings: Timings, shards: int | Target, processes: int) -> Plan:
-    collected, configuration = collector.finish(), collector.configuration.name
+def _surroundings(configuration: Configuration) -> frozenset[tuple[str, str]]:
+    """What of a configuration can be seen while tests are collected."""
+    return frozenset(configuration.environment.items())
+
+
+def _plan(suite: Suite, configuration: str, collected: Collected, timings: Timings, shards: int | Target, processes: int) -> Plan:
     reasons: tuple[str, ...] = ()
     if isinstance(shards, Target):
         size = size_for(collected, timings, target_s=shards.seconds, configuration=configuration, processes=processes)
@@ -99,7 +106,6 @@ class _Collector:
 
     def __init__(self, suite: Suite, configuration: Configuration, folder: Path) -> None:
         project = suite.project
-        self.configuration = configuration
         self._root = project.root
         self._target = folder / f"collected-{configuration.name}.json"
         self._output = folder / f"collect-{configuration.name}.log"

@@ -10,6 +10,7 @@ from types import FrameType, FunctionType, ModuleType
 MOST_OBJECTS = 20_000
 """Objects looked at before the answer is no: a bound on time, not on truth."""
 _FURTHEST = 10
+_OURS = "ci_tools.pytest_plugin"
 _WIDEST = 500
 
 
@@ -33,9 +34,13 @@ def holder_of(target: object, values: Sequence[object]) -> str:
 def keeper_of(target: object, test_path: Path | None) -> str:
     """The module whose global leads to ``target``; empty when there is none.
 
-    In the test's own module a plain container does not count: that is where a test puts what it forgets.
+    In the test's own module a plain container or a class does not count: that is where a test puts what it forgets.
     """
-    modules = {id(vars(module)): name for name, module in tuple(sys.modules.items()) if isinstance(module, ModuleType)}
+    modules = {
+        id(vars(module)): name
+        for name, module in tuple(sys.modules.items())
+        if isinstance(module, ModuleType) and not name.startswith(_OURS)  # what we know about a class keeps nothing
+    }
     front: list[object] = [target]
     seen = {id(target), id(front)}
     for _ in range(_FURTHEST):
@@ -85,7 +90,7 @@ def _counts(name: str, front: Sequence[object], contents: object, test_path: Pat
         return True
     held = {id(thing) for thing in front}
     values = [value for value in vars(module).values() if id(value) in held]
-    return contents is vars(module) and any(not isinstance(value, (list, dict, set, deque, tuple)) for value in values)
+    return contents is vars(module) and any(not isinstance(value, (list, dict, set, deque, tuple, type)) for value in values)
 
 
 def _referents(thing: object) -> Sequence[object]:

@@ -114,9 +114,10 @@ def test_the_run_ends_by_itself(run: SuiteRun) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("loop_scope", ["function", "session"])
-def test_the_order_of_the_tests_does_not_matter(tmp_path: Path, loop_scope: str, seed: int) -> None:
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_the_order_of_the_tests_does_not_matter(tmp_path: Path, arguments: tuple[str, ...], loop_scope: str, seed: int) -> None:
     """In random order the same leaks are found at the same places, and the same tests are red."""
-    run = _run_corpus(tmp_path, loop_scope, "-p", "corpus_shuffled", seed=seed)
+    run = _run_corpus(tmp_path, loop_scope, "-p", "corpus_shuffled", *arguments, seed=seed)
     for name in LEAKS:
         test_a_leak_is_found_where_it_was_made(run, name)
         test_the_neighbour_of_a_leak_is_innocent(run, name)

@@ -7,4 +7,4 @@ def test_it() -> None:
     """Leaves it to the interpreter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        assert open(__file__, encoding="utf-8").read()  # noqa: SIM115, PTH123 - what only looks suspicious
+        assert open(__file__, encoding="utf-8").read()

@@ -1,0 +1,20 @@
+"""open in class fixture of unittest.
+
+kind: file
+outcome: error
+"""
+
+import unittest
+
+
+class TestIt(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.file = open(__file__)  # made here
+
+    def test_offender(self):
+        pass
+
+
+def test_innocent():
+    """An innocent neighbour."""

@@ -77,9 +77,12 @@ _LIBRARY = re.compile(r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]L
 
 
 def _of_ended(signature: Signature, attempt: Attempt, case: Case) -> Signature:
-    """A test that hung or took its process down: where it stood tells the cause, the message only that it ended."""
+    """A test that hung or took its process down: where it stood tells the cause, the message only that it ended.
+
+    Of a process that is gone nobody may know where it stood: how it ended (a signal, an exit code) is all there is then.
+    """
     own = [place for place in _STACK_FRAME.findall(attempt.stacks) if not _LIBRARY.search(place[0])]
-    place = f"{own[-1][0]}:{own[-1][1]}" if own else case.test_id
+    place = f"{own[-1][0]}:{own[-1][1]}" if own else "" if attempt.outcome is Outcome.CRASHED else signature.place or case.test_id
     return replace(signature, type_name=attempt.outcome.value, place=place)
 
 

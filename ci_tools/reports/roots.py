@@ -161,10 +161,16 @@ _FIRST_TRIES = frozenset({"KeyError", "IndexError", "AttributeError", "LookupErr
 
 
 def canonical(type_name: str) -> str:
-    """One name for one type: without ``builtins``, and built-in where it is only a second name of a built-in."""
+    """One name for one type: without ``builtins``, and built-in where it is only a second name of a built-in.
+
+    PostgreSQL's errors are the server's, whichever client passes them on.
+    """
+    if found := _OF_POSTGRES.match(type_name):
+        return f"postgres.{found[1]}"
     return _ALIASES.get(type_name) or type_name.removeprefix("builtins.")
 
 
+_OF_POSTGRES = re.compile(r"(?:psycopg2?\.errors|asyncpg\.exceptions(?:\._base)?)\.(\w+?)(?:Error)?_?\Z")
 _NO_FIXTURE = re.compile(r"\('([^'\n]+)', <")
 _COLLECTING = frozenset({"_pytest.nodes.Collector.CollectError", "CollectError"})
 _ALIASES = {

@@ -99,7 +99,8 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signat
     if said.is_bare:
         return _compared(signature, said, links[0], root, test), servers
     if not said.is_generic:
-        place = _fixture_place(failure, links, root)
+        place = _fixture_place(failure, links, root) or _raised_place(links[0], root)
+        place = place or (_place(links, root) if said.is_nobodys else "")
         return replace(signature, place=place) if place else signature, servers
     outer = [wording_of(link.type_name, link.message) for link in links[1:]]
     servers = servers or next((others for _, others in outer if others), ())
@@ -107,6 +108,8 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signat
         servers = _servers_in_source(links, root)
     if _is_own_type(said.type_name) and said.masked != said.type_name:
         return signature, servers
+    if said.is_refused and (product := _product(links)):
+        return replace(signature, context=product), servers
     context, is_named = _context([other for other, _ in outer])
     place = "" if is_named else _place(links, root)
     if said.is_refused and place.count(":") == 1 and not place.startswith(":"):
@@ -144,6 +147,31 @@ def _is_own_type(type_name: str) -> bool:
     """Whether the type itself says what went wrong: one of a library or of the project, and none of a transport."""
     module, _, name = type_name.rpartition(".")
     return bool(module) and module.partition(".")[0] not in sys.stdlib_module_names and not _TRANSPORT.match(name)
+
+
+_PRODUCTS = {
+    "redis": "redis",
+    "postgres": "postgres",
+    "psycopg": "postgres",
+    "psycopg2": "postgres",
+    "asyncpg": "postgres",
+    "pymongo": "mongodb",
+    "pymysql": "mysql",
+    "MySQLdb": "mysql",
+    "aiomysql": "mysql",
+    "pika": "rabbitmq",
+    "aio_pika": "rabbitmq",
+    "aiormq": "rabbitmq",
+    "kafka": "kafka",
+    "aiokafka": "kafka",
+    "elasticsearch": "elasticsearch",
+    "nats": "nats",
+}
+"""The module of a client, and what it speaks to: whichever way one came there, it is that server that refuses."""
+
+
+def _product(links: Sequence[Root]) -> str:
+    return next((_PRODUCTS[module] for link in links if (module := link.type_name.partition(".")[0]) in _PRODUCTS), "")
 
 
 def _context(outer: Sequence[Wording]) -> tuple[str, bool]:
@@ -210,6 +238,17 @@ def _fixture_place(failure: Failure, links: Sequence[Root], root: str) -> str:
     return place if is_raised_there or (place and places[-1].source.startswith("raise ")) else ""
 
 
+def _raised_place(origin: Root, root: str) -> str:
+    """Where shared code of the project raised an error itself: the same words or missed key elsewhere are another fault."""
+    places = origin.places()
+    if not places or not places[-1].is_ours:
+        return ""
+    if origin.type_name != "KeyError" and not places[-1].source.startswith(("raise ", "assert ")):
+        return ""
+    ours = _places(origin, root)[-1]
+    return "" if _is_test(ours) or not ours.function else f"{_short(ours.path)}:{ours.function}"
+
+
 def _servers_in_source(links: Sequence[Root], root: str) -> tuple[str, ...]:
     """The server that the project's lines name, the innermost that names one: many clients do not say whom they called."""
     for link in links:
@@ -236,7 +275,7 @@ def _compared(signature: Signature, said: Wording, origin: Root, root: str, test
         place = f"{_short(ours[-1].path)}:{ours[-1].function}:{source}"
         return replace(signature, place=place, hard=(*signature.hard, *said.compared))
     if _CALL.search(source):
-        plain = _LITERAL.sub("*", source)
+        plain = _EMPTY.sub("*", _LOCAL.sub("*", _LITERAL.sub("*", source)))
         # Where the line gives other values, other ones come out.
         return replace(
             signature, place=plain, test=function, hard=signature.hard if plain != source else (*signature.hard, *said.compared)
@@ -251,6 +290,9 @@ def _compared(signature: Signature, said: Wording, origin: Root, root: str, test
 
 _CALLED = re.compile(r"^ *\+ +where .* = <(?:bound method|function) ([\w.]+)", re.MULTILINE)
 _LITERAL = re.compile(r"(?<!\w)(?:[bruf]{0,2}(?:'[^'\n]*'|\"[^\"\n]*\")|-?\d[\d_.]*)(?!\w)")
+# What a test gives and expects stands there as a literal in one test, in a variable in the next.
+_LOCAL = re.compile(r"(?<![\w.])(?!(?:not|in|is|and|or|for|if|else|lambda|await|assert|None|True|False)\b)[a-z_]\w*(?![\w(.\[])")
+_EMPTY = re.compile(r"\[[*, ]*\]|\{[*,: ]*\}|(?<![\w.])(?:set|dict|list|tuple)\(\)")
 _PORT = re.compile(r"[(,=]\s*(\d{4,5})\s*[,)]")
 
 

@@ -8,9 +8,10 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, takewhile
 
 from ci_tools.reports.masks import finish, has_any, mask, may_be_hard, name_of_file, names_in, soft
+from ci_tools.reports.roots import canonical
 
 LONGEST_MESSAGE = 500
 """Characters of a message's head that are looked at: what differs only behind them is one cause."""
@@ -47,6 +48,11 @@ class Wording:
     """Names nothing that could be mended: a time-out, a text that is no JSON."""
     is_refused: bool = False
     """A server that is not there."""
+
+    @property
+    def is_nobodys(self) -> bool:
+        """Whether it is an answer (a status) of a server of which neither name nor path is known."""
+        return _NOBODYS.search(self.masked) is not None and not any(token[0] in "'\"`/" for token in self.hard)
 
 
 _SQLALCHEMY = re.compile(r"\A\(((?:\w+\.)+\w+)\) (?:<class '([\w.]+)'>: )?")
@@ -142,6 +148,7 @@ _SERVER = re.compile(
     r"|(?<![\w.])(?P<bare>localhost|\d{1,3}(?:\.\d{1,3}){3}|\[::1?\]):(?P<bareport>\d{2,5})(?!\w)"
     r"|\bport[ =:]+(?P<port>\d{2,5})\b"
 )
+_NOBODYS = re.compile(r"://(?:<ip>|localhost):<port>(?![/\w])")
 _PORT_BEHIND = re.compile(r":\d{2,5}(?!\w)|port[ =:]+\d\d")
 _PORT_SPREAD = re.compile(r"[:= ]\d\d")
 _LOCAL = re.compile(r"\A(?:localhost|\[?[0-9a-fA-F:]*:[0-9a-fA-F:]*\]?|\d{1,3}(?:\.\d{1,3}){3}|0|host\.docker\.internal|)\Z")
@@ -180,7 +187,7 @@ def _of_sentence(type_name: str, masked: str) -> Wording | None:
 @lru_cache(maxsize=4096)
 def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
     if inner := _SQLALCHEMY.match(message):
-        type_name, message = inner[2] or inner[1], message[inner.end() :]
+        type_name, message = canonical(inner[2] or inner[1]), message[inner.end() :]
     if "\n" in message:
         message = _BEHIND.split(message, maxsplit=1)[0]
     for special in (_of_model, _of_schema, _of_command, _of_system, _of_language):
@@ -311,12 +318,22 @@ def _of_command(type_name: str, message: str) -> Wording | None:
     if found is None:
         return None
     words = [word for word in re.split(r"[\s'\",\[\]]+", found[1]) if word and not word.startswith("-")]
-    plain = [name_of_file(word) or mask(word)[0] for word in words]
+    plain = [name_of_file(word) or _numbered(word) or mask(word)[0] for word in words]
     named = [word for word in plain if not _INTERPRETER.fullmatch(word)][:2]
     program = " ".join(word for index, word in enumerate(named) if index == 0 or word.isalpha())
     end = " ".join(found[2].split())
     ended = "timed out" if end.startswith("timed out") else re.sub(r"<Signals\.(\w+): \d+>", r"\1", end).rstrip(".")
     return Wording(type_name=type_name, masked=f"{program} {ended}", hard=(f"'{program}'", ended))
+
+
+def _numbered(path: str) -> str:
+    """The name of a program of which there are many, without what tells them apart: ``job-17`` is ``job``."""
+    name = re.split(r"[\\/]", path)[-1]
+    kept = takewhile(_WORD.fullmatch, re.split(r"[-_.]", name))
+    return "" if name.startswith("tmp") else "-".join(kept)
+
+
+_WORD = re.compile(r"[A-Za-z]{2,}")
 
 
 def _of_language(type_name: str, message: str) -> Wording | None:

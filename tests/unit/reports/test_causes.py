@@ -353,10 +353,16 @@ def test_two_hangs_in_one_place_are_one_cause() -> None:
     assert [cause.tests for cause in find_causes(run_of(*cases, other))] == [("t0", "t1"), ("t2",)]
 
 
-def test_crashes_of_two_tests_are_two_causes() -> None:
-    """That a worker died says nothing about why: each crashed test is its own cause where no stack is known."""
-    cases = [case(f"t{number}", Outcome.CRASHED, failures=(said("worker w0 ended", "WorkerCrashed"),)) for number in range(2)]
-    assert len(find_causes(run_of(*cases))) == 2
+def test_crashes_are_told_apart_by_how_they_ended() -> None:
+    """Where nobody knows where a dead worker stood, its signal or exit code is the cause: of two killed ones it is one."""
+    endings = ("killed by SIGKILL", "killed by SIGKILL", "killed by SIGSEGV", "exit code 3", "exit code 4")
+    cases = [
+        case(
+            f"t{number}", Outcome.CRASHED, failures=(said(f"worker w{number} ended while this test ran: {how}", "WorkerCrashed"),)
+        )
+        for number, how in enumerate(endings)
+    ]
+    assert [("t0", "t1"), ("t2",), ("t3",), ("t4",)] == sorted(cause.tests for cause in find_causes(run_of(*cases)))
 
 
 def test_lost_tests_have_their_shard_as_cause() -> None:

@@ -286,16 +286,79 @@ def test_a_library_error_without_words_is_told_apart_by_its_place(source: Callab
     assert 2 == causes_of(*full)
 
 
-def test_one_client_without_a_known_port_is_one_cause() -> None:
-    """Whichever of a client's functions was called first, on whatever port: it is its server that is down."""
+def test_one_server_without_a_known_port_is_one_cause() -> None:
+    """Whoever called Redis first, on whatever port that was handed out: it is Redis that is down, and no other server."""
     said = "Error 111 connecting to 127.0.0.1:{}. Connection refused."
     failures = [
-        short("redis.exceptions.ConnectionError", said.format(port), "quay/cache.py", function)
-        for port, function in ((41877, "occupant"), (38465, "occupy"))
+        short("redis.exceptions.ConnectionError", said.format(port), path, function)
+        for port, path, function in ((41877, "quay/cache.py", "occupant"), (38465, "quay/locks.py", "take"))
     ]
-    other = short("redis.exceptions.ConnectionError", said.format(45011), "quay/locks.py", "take")
+    other = short("ConnectionRefusedError", "[Errno 111] Connect call failed ('127.0.0.1', 45011)", "quay/tides.py", "table")
     assert 1 == causes_of(*failures)
     assert 2 == causes_of(*failures, other)
+
+
+def test_one_error_of_postgres_through_two_clients_is_one_cause() -> None:
+    """What the server answers is the same, whichever client passes it on, SQLAlchemy in front or not."""
+    said = 'relation "quays" does not exist'
+    behind = f"(psycopg.errors.UndefinedTable) {said}\n[SQL: …]"
+    failures = [
+        short("psycopg.errors.UndefinedTable", said, "quay/store.py", "read"),
+        short("asyncpg.exceptions.UndefinedTableError", said, "quay/feed.py", "read_now"),
+        short("sqlalchemy.exc.ProgrammingError", behind, "quay/orm.py", "load"),
+    ]
+    assert 1 == causes_of(*failures)
+    assert 2 == causes_of(
+        *failures, short("psycopg.errors.UndefinedTable", 'relation "ships" does not exist', "quay/s.py", "read")
+    )
+
+
+def test_a_numbered_program_is_known_by_its_name() -> None:
+    """Programs that are made for one test have a number each; what is in front of it tells two of them apart."""
+    said = "Command '['/tmp/run-{}/{}']' returned non-zero exit status {}."
+    of = {
+        name: short("subprocess.CalledProcessError", said.format(*name), "quay/crane.py", "_run")
+        for name in ((1, "lift-62", 1), (2, "lift-B-7", 1), (3, "lower-62", 1), (4, "lift-62", 137))
+    }
+    one, same, other, killed = of.values()
+    assert [1, 2, 2] == [causes_of(one, same), causes_of(one, other), causes_of(one, killed)]
+
+
+def directly(type_name: str, message: str, path: str, function: str, source: str) -> Failure:
+    """As with ``--tb=short``, raised by this line of the project itself."""
+    shown = said_of(type_name, message)
+    text = f"tests/test_b.py:9: in test_it\n    {function}(1)\n{path}:7: in {function}\n    {source}\nE   {shown}"
+    return Failure(phase=Phase.CALL, type_name="in", message=shown, text=text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "source"),
+    [("quay.errors.QuayError", "not ready: H{}", "raise QuayError(ship)"), ("KeyError", "'berth_id'", 'return ship["berth_id"]')],
+)
+def test_what_shared_code_raises_itself_is_told_apart_by_its_place(kind: str, words: str, source: str) -> None:
+    """The same words, or the same missed key, in two functions of the project are two things to fix; met twice, one."""
+    raised = [
+        directly(kind, words.format(number), "quay/berth.py", function, source)
+        for number, function in enumerate(("moor", "moor", "leave"))
+    ]
+    assert [1, 2] == [causes_of(*raised[:2]), causes_of(*raised)]
+
+
+def test_an_answer_of_nobody_knows_who_is_told_apart_by_its_client() -> None:
+    """A status from a port that was handed out, of a path that varies, is that of the project's code that asked."""
+    said = "Server error '503 Service Unavailable' for url 'http://127.0.0.1:{}/{}/x'"
+    asked = [
+        short("httpx.HTTPStatusError", said.format(40000 + number, number), path, "_get")
+        for number, path in enumerate(("quay/tides.py", "quay/tides.py", "quay/pilots.py"))
+    ]
+    assert 2 == causes_of(*asked)
+
+
+def test_what_a_test_gives_and_expects_may_stand_in_variables() -> None:
+    """One function that answers wrongly is one cause, whether a test says the numbers or has them in variables."""
+    lines = ("assert berths(73) == 73 * 2", "assert berths(ships) == ships * 2", "assert free(73) == 73 * 2")
+    failures = [directly("AssertionError", "assert 147 == (73 * 2)", "tests/test_q.py", "test_it", line) for line in lines]
+    assert [1, 2] == [causes_of(*failures[:2]), causes_of(*failures)]
 
 
 def given_up(fixture: str, function: str, said: str = "RuntimeError: not ready after 30 probes") -> Failure:

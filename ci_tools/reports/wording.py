@@ -56,7 +56,7 @@ class Wording:
 
 
 _SQLALCHEMY = re.compile(r"\A\(((?:\w+\.)+\w+)\) (?:<class '([\w.]+)'>: )?")
-_BEHIND = re.compile(r"\n\[SQL: |\n\(Background on this error", re.DOTALL)
+_BEHIND = re.compile(r",? with args beginning with:|\n\[SQL: |\n\(Background on this error", re.DOTALL)
 _REFUSED = re.compile(r"[Cc]onnection refused|ECONNREFUSED|(?:[Ee]rrno|Error) 111\b|actively refused|WinError 10061")
 _ERRNO = re.compile(r"\[Errno (-?\d+)\] (.*)", re.DOTALL)
 _FULL = frozenset({"12", "23", "24", "28", "122"})
@@ -107,7 +107,9 @@ _OF_LANGUAGE = tuple(
         (r"(can only concatenate .*|must be (?:str|real number|integer)\b.*|object of type '\w+' has no len\(\))", r"\1"),
         (r"(argument of type '\w+' is not .*|a bytes-like object is required.*|expected string or bytes-like object.*)", r"\1"),
         (r"(sequence item <?\w*>?: expected str instance.*|can't compare .*|can't subtract .*|cannot unpack .*)", r"\1"),
-        (r"(list index out of range|pop from .*|.* division by zero|division by zero|math domain error)", r"\1"),
+        (r"(.+) \(\d+ sub-exceptions?\)", r"\1"),
+        (r"(?:.* )?(?:division|modulo)(?: or modulo)? by zero", "division by zero"),
+        (r"(list index out of range|pop from .*|math domain error)", r"\1"),
         (r"(Cannot read propert.*|.{1,80} is not a function|.{1,80} is (?:undefined|not defined|null)|Cannot invoke .*)", r"\1"),
         (r"\[<class 'decimal\.(\w+)'>\]", r"\1"),
         (r"((?:max|min)\(\) .*empty.*|dictionary changed size.*|maximum recursion depth.*|generator raised.*)", r"\1"),
@@ -119,7 +121,7 @@ _LANGUAGE_START = re.compile(
 )
 _LANGUAGE_SIGNS = (
     *("' codec", "' object", "' not", "' is not", "division", "is not a valid", "is not in", "is not a func", "is not def"),
-    *("Cannot", " is und", " is null"),
+    *("Cannot", " is und", " is null", " sub-exc"),
 )
 _NAMELESS = re.compile(
     r"\W*(?:Errno|errno|WinError|winerror|Error)\b"
@@ -188,7 +190,7 @@ def _of_sentence(type_name: str, masked: str) -> Wording | None:
 def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
     if inner := _SQLALCHEMY.match(message):
         type_name, message = canonical(inner[2] or inner[1]), message[inner.end() :]
-    if "\n" in message:
+    if "\n" in message or " with args " in message:
         message = _BEHIND.split(message, maxsplit=1)[0]
     for special in (_of_model, _of_schema, _of_command, _of_system, _of_language):
         if found := special(type_name, message):

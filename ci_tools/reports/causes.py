@@ -12,7 +12,7 @@ from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
 from ci_tools.model.report import CollectionError, RunReport
 from ci_tools.model.verdict import Cause
 from ci_tools.reports.groups import Grievance, Group, fixture_of_all, groups_of
-from ci_tools.reports.roots import root_of
+from ci_tools.reports.roots import Place, root_of
 from ci_tools.reports.signatures import Signature, base_of, relative
 
 LONGEST_TITLE = 160
@@ -105,7 +105,7 @@ def _cause(group: Group, shards: set[str], root: str) -> Cause:
         example=example.failure,
         example_test=example.test_id,
         blocks=_blocks(members),
-        location=_location(example.failure, root),
+        location=_location(example, root),
         shards=hit,
         spread=_spread(tests, hit, shards),
         command=_command(example),
@@ -156,9 +156,12 @@ def _blocks(members: Sequence[Grievance]) -> str:
     return f"blocks {' and '.join(parts)}"
 
 
-def _location(failure: Failure, root: str) -> str:
-    frame = failure.frame or root_of(failure).frame
-    return f"{relative(frame.path, root)}:{frame.line}" if frame else ""
+def _location(example: Grievance, root: str) -> str:
+    """The project's line that the failure came from; the test's file where only libraries and guards are known."""
+    frame = example.failure.frame or root_of(example.failure).frame
+    if frame is not None and Place(path=frame.path).is_ours:
+        return f"{relative(frame.path, root)}:{frame.line}"
+    return example.test_id.partition("::")[0]
 
 
 def _spread(tests: Sequence[str], hit: Sequence[str], shards: set[str]) -> str:

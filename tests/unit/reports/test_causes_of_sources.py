@@ -521,3 +521,13 @@ def test_the_order_of_failures_changes_nothing() -> None:
 def test_every_failure_has_a_root() -> None:
     """Also one that says nothing at all."""
     assert len(links_of(Failure(phase=Phase.CALL, type_name="", message=""))) == 1
+
+
+@pytest.mark.parametrize("path", [f"{SITE}/_pytest/outcomes.py", f"{SITE}/ci_tools/pytest_plugin/phases.py"])
+def test_a_cause_is_placed_in_the_project(path: str) -> None:
+    """Where only a library or a guard raised, the test's file is the place to begin; where the project did, its line."""
+    placed = [
+        find_causes(RunReport(run_id="r", cases=(case("tests/test_a.py::test_b", Outcome.FAILED, failures=(failure,)),)))
+        for failure in (journal("Failed", "declared redis, 0 commands", path, "f"), journal("Failed", "no", "shop/a.py", "f"))
+    ]
+    assert ["tests/test_a.py", "shop/a.py:7"] == [cause.location for (cause,) in placed]

@@ -27,7 +27,7 @@ def add_run(verbs: "Verbs") -> None:
     )
     parser.add_argument("--plan", type=Path, default=None, metavar="FILE", help="a plan made by `ci-tools plan`")
     parser.add_argument(
-        "--replay", type=Path, default=None, metavar="JOURNAL", help="repeat the exact order of a worker's journal"
+        "--replay", type=Path, default=None, metavar="JOURNAL", help="repeat the exact order and seeds of a worker's journal"
     )
     parser.add_argument("--artifacts", type=Path, default=None, metavar="DIR", help="folder for the folders of runs")
     parser.add_argument("--profile", default="", metavar="NAME", help="the gate's profile (default, pull-request, release, …)")
@@ -64,7 +64,7 @@ def add_bisect(verbs: "Verbs") -> None:
     )
     parser.add_argument("test", metavar="TEST", help="the test ID that failed")
     parser.add_argument("--run", type=Path, default=None, metavar="DIR", help="folder of the run (default: the latest)")
-    parser.add_argument("--configuration", default="", metavar="NAME", help="in which configuration (default: the first)")
+    parser.add_argument("--configuration", default="", metavar="NAME", help="in which configuration (default: that of the run)")
 
 
 def add_timings(verbs: "Verbs") -> None:

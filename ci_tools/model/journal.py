@@ -24,7 +24,7 @@ STACKS_SUFFIX = ".stacks"
 class WorkerStarted:
     """A pytest process began. ``role`` is ``worker`` (runs tests) or ``controller`` (pytest-xdist's, runs none).
 
-    ``seed`` is pytest-randomly's; 0 without it.
+    ``seed`` is pytest-randomly's; 0 without it. ``hash_seed`` is ``PYTHONHASHSEED``; empty where Python chose an order of sets.
     """
 
     at: float
@@ -45,6 +45,7 @@ class WorkerStarted:
     tool: str = ""
     root: str = ""
     seed: int = 0
+    hash_seed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,8 +40,9 @@ class WorkerOrder:
     generation of this worker has already finished or been charged with: they are left out. ``collect_to`` makes the
     worker write what it collected to that file and run nothing. ``slots_path`` names a file with a JSON array of
     ``Slot``; a worker process claims one by locking ``<slots_path>.<number>.lock`` for its life. ``seed`` is for pytest-randomly
-    (0: its own choice); tests of one of the ``groups`` (by test ID) stay in one pytest-xdist worker; with ``is_sequence`` the
-    tests run in the order of the command and nothing may shuffle them.
+    (0: its own choice), ``hash_seed`` for ``PYTHONHASHSEED`` (empty: the environment's, else the run's); tests of one of the
+    ``groups`` (by test ID) stay in one pytest-xdist worker; with ``is_sequence`` the tests run in the order of the command and
+    nothing may shuffle them.
     """
 
     run_id: str
@@ -58,6 +59,7 @@ class WorkerOrder:
     collect_to: str = ""
     slots_path: str = ""
     seed: int = 0
+    hash_seed: str = ""
     is_sequence: bool = False
     groups: Mapping[str, str] = field(default_factory=dict)
     guard: GuardPolicy = field(default_factory=GuardPolicy)

@@ -12,16 +12,14 @@ from ci_tools.host.files import write_text
 from ci_tools.host.signals import Interruption, interruptible
 from ci_tools.model.case import Outcome
 from ci_tools.model.codec import dumps
-from ci_tools.model.journal import TestFinished
+from ci_tools.model.journal import TestFinished, WorkerStarted
 from ci_tools.model.worker import WorkerOrder
 from ci_tools.pipeline.launch import Launch
 from ci_tools.pipeline.project import Console, open_project
-from ci_tools.pipeline.sequence import load_events
+from ci_tools.pipeline.sequence import JOURNALS, load_events
 from ci_tools.services.provision import provide
 from ci_tools.sharding.bisection import Bisection, find_culprits
-from ci_tools.sharding.sequences import orders_of_sequence, recorded_seed, recorded_sequence
-
-_JOURNALS = "journal-*.jsonl"
+from ci_tools.sharding.sequences import orders_of_sequence, recorded_sequence, recorded_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +36,8 @@ class BisectRequest:
 def bisect(request: BisectRequest, console: Console) -> bool:
     """Run halves of what ran before the test until the fewest tests are found; whether culprits were found."""
     project = open_project(request.root, request.environ)
-    configuration = project.configuration(request.configuration) if request.configuration else project.config.configurations[0]
-    before, seed = _ran_before(request.folder or project.artifacts / "latest", request.test_id)
+    before, start = _ran_before(request.folder or project.artifacts / "latest", request.test_id)
+    configuration = project.configuration(request.configuration or start.configuration)
     console.say(f"{len(before)} test(s) ran before {request.test_id} in its worker")
     process.become_subreaper()
     folder = Path(tempfile.mkdtemp(prefix="ci-tools-bisect-"))
@@ -50,7 +48,7 @@ def bisect(request: BisectRequest, console: Console) -> bool:
                 slots_path = folder / "slots.json"
                 write_text(slots_path, dumps(provision.slots))
                 launch = Launch(project=project, configuration=configuration, private=folder, is_sequence=True)
-                trial = _Trial(launch, request.test_id, slots_path, interruption, console, seed)
+                trial = _Trial(launch, request.test_id, slots_path, interruption, console, start)
                 found = find_culprits(before, trial.fails_after)
     finally:
         process.end_descendants(1.0)
@@ -59,20 +57,20 @@ def bisect(request: BisectRequest, console: Console) -> bool:
     return bool(found.culprits)
 
 
-def _ran_before(folder: Path, test_id: str) -> tuple[tuple[str, ...], int]:
-    """What the worker that ran the test ran before it, and its seed; of several workers the one in which it was not green."""
-    found: list[tuple[bool, tuple[str, ...], int]] = []
-    for journal in sorted(folder.glob(_JOURNALS)):
+def _ran_before(folder: Path, test_id: str) -> tuple[tuple[str, ...], WorkerStarted]:
+    """What the worker that ran the test ran before it, and how it began; of several the one in which it was not green."""
+    found: list[tuple[bool, tuple[str, ...], WorkerStarted]] = []
+    for journal in sorted(folder.glob(JOURNALS)):
         events = load_events(journal)
-        sequence = recorded_sequence(events)
-        if test_id in sequence:
+        sequence, start = recorded_sequence(events), recorded_start(events)
+        if start is not None and test_id in sequence:
             ends = [event for event in events if isinstance(event, TestFinished) and event.test_id == test_id]
             is_red = not ends or any(not event.outcome.is_green for event in ends)
-            found.append((is_red, sequence[: sequence.index(test_id)], recorded_seed(events)))
+            found.append((is_red, sequence[: sequence.index(test_id)], start))
     if not found:
         raise UsageError(f"{test_id!r} did not run in {folder}", hint="give --run DIR of a run in which it failed")
-    _, before, seed = max(found, key=lambda item: item[0])
-    return before, seed
+    _, before, start = max(found, key=lambda item: item[0])
+    return before, start
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ class _Trial:
     slots_path: Path
     interruption: Interruption
     console: Console
-    seed: int
+    start: WorkerStarted
     count: int = field(default=0)
 
     def fails_after(self, before: Sequence[str]) -> bool:
@@ -98,7 +96,8 @@ class _Trial:
             configuration=self.launch.configuration.name,
             files=orders_of_sequence(sequence),
             slots_path=str(self.slots_path),
-            seed=self.seed,
+            seed=self.start.seed,
+            hash_seed=self.start.hash_seed,
             is_sequence=True,
             guard=self.launch.project.config.guard,
         )
@@ -112,7 +111,7 @@ class _Trial:
         launch.run(order, on_event=lambda _: None, interruption=self.interruption)
         ends = [
             event.outcome
-            for journal in journals.glob(_JOURNALS)
+            for journal in journals.glob(JOURNALS)
             for event in load_events(journal)
             if isinstance(event, TestFinished) and event.test_id == self.test_id
         ]

@@ -84,13 +84,18 @@ class Launch:
             tests=planned - len(finished),
             addopts=self.project.addopts,
             dist="loadgroup" if self.has_groups else "worksteal",
-            environ={**_hash_seed(order), **self.project.environ, **self.configuration.environment},
+            environ={**_hash_seed(order), **self.project.environ, **self.configuration.environment, **_repeated(order)},
         )
 
 
 def _hash_seed(order: WorkerOrder) -> dict[str, str]:
     """One order of sets for all processes of a run: pytest-xdist refuses tests that its workers collect in different orders."""
     return {"PYTHONHASHSEED": str(zlib.crc32(order.run_id.encode()))}
+
+
+def _repeated(order: WorkerOrder) -> dict[str, str]:
+    """The order of sets of the process that is repeated, whatever is set here."""
+    return {"PYTHONHASHSEED": order.hash_seed} if order.hash_seed else {}
 
 
 def _refuse(refusal: SelectionRefused) -> NoReturn:

@@ -34,7 +34,7 @@ from ci_tools.pipeline.launch import Launch
 from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, plan_family, plan_name, seed_from
 from ci_tools.pipeline.project import Console, Project, open_project, placed
 from ci_tools.pipeline.publish import Publication, publish, write_shard
-from ci_tools.pipeline.sequence import load_sequence, plan_of_sequence
+from ci_tools.pipeline.sequence import Recording, load_recording, plan_of_recording
 from ci_tools.pipeline.tested import tested_facts
 from ci_tools.reports.journals import read_shard
 from ci_tools.services.provision import provide
@@ -52,7 +52,8 @@ class RunRequest:
 
     ``shard`` runs one slice; without it all ``shards`` slices run here, one after another; with neither, the slice that
     CI's own variables name, else everything. ``plan_path`` takes a plan that was made before, ``replay`` the journal of a
-    worker whose exact order is to be repeated. ``paths`` (files, folders, test IDs) replace the configured ones.
+    worker (or a folder with one) whose exact order is to be repeated, in the configuration that it had. ``paths`` (files,
+    folders, test IDs) replace the configured ones.
     ``workers`` is the number of pytest-xdist workers inside a shard (0: one a processor, None: as configured). Empty
     ``configurations`` runs all that are declared. ``tested`` are the wheels installed here whose digests every shard's facts
     are to hold. ``started_at`` is when the person began to wait.
@@ -89,12 +90,17 @@ class _Run:
     errors: list[CIToolsError] = field(default_factory=list)
     interrupted_by: str = ""
     pytest_s: float = 0.0
-    sequence: tuple[str, ...] = ()
+    recording: Recording | None = None
     tested: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def private(self) -> Path:
         return self.folder / _PRIVATE
+
+    @property
+    def sequence(self) -> tuple[str, ...]:
+        """The exact order that is repeated; empty when none is."""
+        return self.recording.test_ids if self.recording is not None else ()
 
 
 def run(request: RunRequest, console: Console) -> Verdict:
@@ -212,8 +218,12 @@ def _plan(state: _Run, configurations: Sequence[Configuration], count: int | Tar
     request, project = state.request, state.project
     state.console.stage("plan")
     if request.replay is not None:
-        state.sequence, seed = load_sequence(request.replay)
-        plans = [plan_of_sequence(state.sequence, seed=seed, commit=project.commit, configuration=configurations[0].name)]
+        recording = load_recording(request.replay)
+        project.configuration(recording.configuration)
+        if recording.hash_seed in {"", "random"}:
+            state.console.say("the order of sets cannot be repeated: PYTHONHASHSEED was not set where this was recorded")
+        state.recording = recording
+        plans = [plan_of_recording(recording, commit=project.commit)]
     elif request.plan_path is not None:
         names = {configuration.name for configuration in configurations}
         shipped = [load_plan(path, project) for path in plan_family(request.plan_path)]
@@ -304,6 +314,7 @@ def _run_shard(
         files=orders_of_sequence(state.sequence) if state.sequence else orders_for(plan, ref),
         slots_path=str(slots_path),
         seed=plan.seed,
+        hash_seed=state.recording.hash_seed if state.recording is not None else "",
         is_sequence=bool(state.sequence),
         groups={test_id: plan.groups[test_id] for test_id in shard.test_ids if test_id in plan.groups},
         guard=project.config.guard,

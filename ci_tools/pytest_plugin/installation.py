@@ -186,4 +186,5 @@ def _started(config: pytest.Config, assignment: Assignment) -> "WorkerStarted":
         tool=__version__,
         root=str(config.rootpath),
         seed=seed_of(config),
+        hash_seed=os.environ.get("PYTHONHASHSEED", ""),
     )

@@ -49,7 +49,11 @@ class Selection:
     ) -> Generator[None]:
         """Around all other plugins, so that their deselection counts: keep this shard's tests or refuse."""
         _join(items)
+        given = list(items)
         yield
+        if self._order.is_sequence:  # as the command gave them, whatever a plugin or a conftest.py made of it
+            place = {id(item): number for number, item in enumerate(given)}
+            items.sort(key=lambda item: place.get(id(item), len(place)))
         missing, unexpected = self._compare(items)
         if missing or unexpected:
             self._refuse(session, config, items, missing, unexpected)

@@ -19,6 +19,8 @@ EVEN = 1.002
 """Times the bound: a shard that holds no more gives nothing away."""
 LEAST_GAIN = 1000
 """One part in this many of the bound: a move that wins less is not worth it."""
+LEAST_GAIN_BELOW = 50
+"""The same for a shard that is lighter than the bound."""
 
 
 def place_steadily(
@@ -125,26 +127,32 @@ def loads_of(placed: Sequence[Sequence[Piece]], costs: Estimates, bias: Mapping[
 
 
 def even_out(placed: Sequence[Sequence[Piece]], costs: Estimates, bias: Mapping[int, int], bound: int) -> list[list[Piece]]:
-    """The heaviest shard gives a piece, or what it cuts off one, to the lightest, as long as that makes it lighter.
+    """The heaviest shard gives a piece, or what it cuts off one, to the lightest, as long as that makes it clearly lighter.
 
-    So what is uneven at the end costs a few imports, and not a finer cut of every file.
+    So what is uneven at the end costs a few imports, and not a finer cut of every file. A shard below the bound gives too, when
+    much is won: the bound may be one long test, and what is heavy beside it is heavier than that when estimates err.
     """
     shards = [list(pieces) for pieces in placed]
     loads = loads_of(shards, costs, bias)
-    for _ in range(2 * len(shards)):
-        giver = max(range(len(shards)), key=lambda index: (loads[index], -index))
-        taker = min(range(len(shards)), key=lambda index: (loads[index], index))
-        if loads[giver] <= bound * EVEN:
+    stuck: set[int] = set()
+    for _ in range(3 * len(shards)):
+        giver = max((index for index in range(len(shards)) if index not in stuck), key=lambda at: (loads[at], -at), default=-1)
+        taker = min(range(len(shards)), key=lambda at: (loads[at], at))
+        if giver in {-1, taker}:
             break
-        moves = _moves(shards[giver], loads[giver] - loads[taker], _wide(shards[taker], costs), costs)
-        best = min(moves, key=lambda move: move[:2], default=None)
+        least_gain = max(bound // (LEAST_GAIN if loads[giver] > bound * EVEN else LEAST_GAIN_BELOW), 1)
+        best = None
+        if loads[giver] - loads[taker] > least_gain:
+            moves = _moves(shards[giver], loads[giver] - loads[taker], _wide(shards[taker], costs), costs)
+            best = min(moves, key=lambda move: move[:2], default=None)
         if best is None:
-            break
-        _, _, rest, given = best
-        changed = {giver: rest, taker: [*shards[taker], given]}
+            stuck.add(giver)
+            continue
+        changed = {giver: best[2], taker: [*shards[taker], best[3]]}
         after = {index: _load(pieces, costs) + bias.get(index + 1, 0) for index, pieces in changed.items()}
-        if max(after.values()) > loads[giver] - max(bound // LEAST_GAIN, 1):
-            break
+        if max(after.values()) > loads[giver] - least_gain:
+            stuck.add(giver)
+            continue
         for index, pieces in changed.items():
             shards[index], loads[index] = pieces, after[index]
     return shards

@@ -18,9 +18,9 @@ def recorded_sequence(events: Iterable[Event]) -> tuple[str, ...]:
     return tuple(started)
 
 
-def recorded_seed(events: Iterable[Event]) -> int:
-    """What pytest-randomly shuffled the worker's tests by; 0 without it."""
-    return next((event.seed for event in events if isinstance(event, WorkerStarted)), 0)
+def recorded_start(events: Iterable[Event]) -> WorkerStarted | None:
+    """How the process whose order counts began: its seeds and its configuration."""
+    return next((event for event in reversed(tuple(events)) if isinstance(event, WorkerStarted)), None)
 
 
 def orders_of_sequence(test_ids: Sequence[str]) -> tuple[FileOrder, ...]:

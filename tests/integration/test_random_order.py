@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ci_tools.errors import UsageError
 from ci_tools.model.journal import TestStarted, WorkerStarted, parse_journal
 from ci_tools.model.plan import parse_plan
+from ci_tools.pipeline.sequence import load_recording
 
 pytestmark = pytest.mark.slow
 
@@ -130,3 +132,69 @@ def test_two_runs_differ(root: Path, randomly: Path) -> None:
     given = _ci_tools(root, randomly, "run", "--workers", "1", "--", "-p", "randomly", "--randomly-seed=7")
     ((seed, _),) = _workers(root)
     assert (seed, len(given)) == (7, 48)
+
+
+SETS = """
+import os
+
+import pytest
+
+ORDER = list({f"item-{n}" for n in range(40)})
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_set(n):
+    with open(os.environ["SAID"], "a") as stream:
+        stream.write(f"{n} {ORDER}\\n")
+"""
+
+
+def _journals(root: Path) -> list[Path]:
+    """The journals of the latest run's processes that ran tests."""
+    return [
+        path for path in sorted((root / "ci-artifacts/latest").resolve().glob("journal-*.jsonl")) if "controller" not in path.name
+    ]
+
+
+def _started(journal: Path) -> tuple[WorkerStarted, tuple[str, ...]]:
+    events = list(parse_journal(journal.read_text(encoding="utf-8")))
+    (start,) = [event for event in events if isinstance(event, WorkerStarted)]
+    return start, tuple(event.test_id for event in events if isinstance(event, TestStarted))
+
+
+@pytest.mark.parametrize("how", [("--workers", "1"), ("--workers", "2"), ("--shard", "1/2", "--workers", "1")], ids=" ".join)
+def test_a_repetition_has_the_order_of_sets(root: Path, randomly: Path, how: tuple[str, ...]) -> None:
+    """Of a worker of a run, of pytest-xdist's and of a shard's: tests, seeds, and the order of a set of texts in the process."""
+    (root / "test_set.py").write_text(SETS, encoding="utf-8")
+    first = _ci_tools(root, randomly, "run", *how)
+    journal = next(path for path in _journals(root) if "main" in path.name or "gw" in path.name)
+    start, order = _started(journal)
+    assert start.hash_seed.isdigit()
+    again = _ci_tools(root, randomly, "run", "--replay", str(journal))
+    (repeated,) = _journals(root)
+    then, order_then = _started(repeated)
+    assert (then.hash_seed, then.seed, order_then) == (start.hash_seed, start.seed, order)
+    assert set(again) <= set(first)
+
+
+def test_a_conftest_that_reorders_does_not_disturb_a_repetition(root: Path, randomly: Path) -> None:
+    """A hook that shuffles by the clock is overruled when an order is repeated."""
+    (root / "conftest.py").write_text(
+        "import random\n\n\ndef pytest_collection_modifyitems(items):\n    random.SystemRandom().shuffle(items)\n",
+        encoding="utf-8",
+    )
+    _ci_tools(root, randomly, "run", "--workers", "1")
+    (journal,) = _journals(root)
+    _, order = _started(journal)
+    _ci_tools(root, randomly, "run", "--replay", str(journal.parent))  # a folder with one journal is as good
+    (repeated,) = _journals(root)
+    assert _started(repeated)[1] == order
+
+
+def test_a_folder_with_several_journals_is_asked_about(root: Path, randomly: Path) -> None:
+    """Of a run with two workers one has to be chosen: both are named with how many tests they ran."""
+    _ci_tools(root, randomly, "run", "--workers", "2")
+    folder = (root / "ci-artifacts/latest").resolve()
+    with pytest.raises(UsageError, match="holds 2 journals of workers that ran tests, expected one") as asked:
+        load_recording(folder)
+    assert all(str(journal) in str(asked.value) for journal in _journals(root))

@@ -102,16 +102,14 @@ class RedisMeter:
         from ci_tools.services import resp  # noqa: PLC0415 - as above
 
         endpoint = self._endpoint
-        if endpoint.socket_path:
-            connection = resp.connect_unix(endpoint.socket_path, TIMEOUT_S)
-        else:
-            connection = resp.connect_tcp(endpoint.host, endpoint.port, TIMEOUT_S)
+        connection = resp.connect_to(endpoint, TIMEOUT_S)
         self._own["connections"] += 1
         self._connection = connection
         if endpoint.password:
-            connection.ask("AUTH", endpoint.password)
+            words = ("AUTH", *([endpoint.username] if endpoint.username else []), endpoint.password)
+            connection.ask(*words)
             self._own["commands"] += 1
-            self._own["bytes"] += _asked("AUTH", endpoint.password) + len("+OK\r\n")
+            self._own["bytes"] += _asked(*words) + len("+OK\r\n")
         return connection
 
 

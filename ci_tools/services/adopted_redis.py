@@ -4,11 +4,12 @@ Nothing in it is ever emptied but a leased database and what begins with a lease
 """
 
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -40,7 +41,10 @@ class AdoptedRedis:
     def __init__(self, url: str, spec: ServiceSpec) -> None:
         self._spec = spec
         self._url = _parse_url(url)
-        self._registry = self._client(0)
+        try:
+            self._registry = self._client(0)
+        except ValueError as error:
+            raise self._refused(error) from error
         self._leases = Leases(self._registry)
         self._databases: list[int] = []
         self._accounts: list[PrefixAccount] = []
@@ -260,7 +264,7 @@ class AdoptedRedis:
         while True:
             try:
                 return ask()
-            except (AuthenticationError, ResponseError) as error:
+            except (AuthenticationError, ResponseError, TypeError) as error:  # TypeError: an option that the client has not
                 raise self._refused(error) from error
             except RedisError as error:
                 if time.monotonic() >= deadline:
@@ -273,20 +277,26 @@ class AdoptedRedis:
         except RedisError as error:
             raise self._refused(error) from error
 
-    def _refused(self, error: RedisError) -> ServiceError:
+    def _refused(self, error: Exception) -> ServiceError:
         return ServiceError(
-            f"the adopted redis on {self._where} cannot be used: {readiness.explain(_origin(error))}",
+            f"the adopted redis on {self._where} cannot be used: {_explain(error)}",
             details=[f"adopted because {_VARIABLE} is set; it was not asked for anything else"],
             hint=f"start that server, correct {_VARIABLE}, or unset it to have one started",
         )
 
 
 def _parse_url(url: str) -> SplitResult:
+    """The URL with user, password and database where URLs have them; the client takes them as options of the query too."""
     with contextlib.suppress(ValueError):
         parts = urlsplit(url)
-        is_number = parts.path.strip("/").isdecimal() or not parts.path.strip("/")
-        if parts.scheme in _SCHEMES and parts.hostname and parts.port != 0 and is_number:
-            return parts
+        options = dict(parse_qsl(parts.query))
+        database = options.pop("db", parts.path.strip("/"))
+        user = options.pop("username", unquote(parts.username or ""))
+        password = options.pop("password", unquote(parts.password or ""))
+        if parts.scheme in _SCHEMES and parts.hostname and parts.port != 0 and (database.isdecimal() or not database):
+            secret = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
+            where = parts.netloc.rpartition("@")[2]
+            return parts._replace(netloc=f"{secret}{where}", path=f"/{database}", query=urlencode(options, safe="/"))
     raise ServiceError(
         f"{_VARIABLE} is not the URL of a Redis",
         details=["expected: redis://[[user]:password@]host[:port][/database] or rediss://…"],
@@ -294,11 +304,13 @@ def _parse_url(url: str) -> SplitResult:
     )
 
 
-def _origin(error: BaseException) -> BaseException:
-    """The system's error below a client's, where there is one."""
+def _explain(error: Exception) -> str:
+    """The system's error below a client's, where there is one; TLS has numbers of its own, which are no errno."""
     cause = error.__cause__ or error.__context__
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return cause
+        if isinstance(cause, FileNotFoundError):
+            return "a certificate or key that the URL names is no file"
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:
+            return readiness.explain(cause)
         cause = cause.__cause__ or cause.__context__
-    return error
+    return readiness.explain(error)

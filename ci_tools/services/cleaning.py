@@ -17,7 +17,7 @@ def empty_redis(endpoint: Endpoint, *, whole_server: bool = False) -> None:
         if endpoint.prefix:
             _clear_prefix(endpoint)
             return
-        with resp.connect_tcp(endpoint.host, endpoint.port, _TIMEOUT_S) as connection:
+        with resp.connect_to(endpoint, _TIMEOUT_S) as connection:
             if endpoint.password:
                 connection.ask("AUTH", *([endpoint.username] if endpoint.username else []), endpoint.password)
             connection.ask("SELECT", endpoint.database or "0")

@@ -2,7 +2,16 @@
 
 import socket
 from collections.abc import Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
+from urllib.parse import parse_qs, urlsplit
+
+from ci_tools.model.service import Endpoint
+
+if TYPE_CHECKING:
+    import ssl
+
+_TLS_SCHEME = "rediss"
+_NO = ("0", "f", "false", "n", "no")
 
 
 class RespError(Exception):
@@ -52,6 +61,21 @@ def connect_tcp(host: str, port: int, timeout_s: float) -> RespConnection:
     return RespConnection(socket.create_connection((host, port), timeout=timeout_s))
 
 
+def connect_to(endpoint: Endpoint, timeout_s: float) -> RespConnection:
+    """Connect to where a Redis answers: by its unix socket where it has one, and with TLS where its URL demands it."""
+    if endpoint.socket_path:
+        return connect_unix(endpoint.socket_path, timeout_s)
+    parts = urlsplit(endpoint.url)
+    if parts.scheme != _TLS_SCHEME:
+        return connect_tcp(endpoint.host, endpoint.port, timeout_s)
+    plain = socket.create_connection((endpoint.host, endpoint.port), timeout=timeout_s)
+    try:
+        return RespConnection(_tls_context(parse_qs(parts.query)).wrap_socket(plain, server_hostname=endpoint.host))
+    except BaseException:
+        plain.close()
+        raise
+
+
 def connect_unix(path: str, timeout_s: float) -> RespConnection:
     """Connect to a unix socket."""
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -62,3 +86,21 @@ def connect_unix(path: str, timeout_s: float) -> RespConnection:
         connected.close()
         raise
     return RespConnection(connected)
+
+
+def _tls_context(asked: Mapping[str, list[str]]) -> "ssl.SSLContext":
+    """What the options of a URL ask for, named as redis-py names them."""
+    import ssl  # noqa: PLC0415 - few servers speak TLS, and every start asks one
+
+    def option(name: str) -> str | None:
+        return asked.get(f"ssl_{name}", [None])[0]
+
+    context = ssl.create_default_context(cafile=option("ca_certs"), capath=option("ca_path"))
+    is_verified = option("cert_reqs") not in ("none", "optional")
+    context.check_hostname = is_verified and (option("check_hostname") or "true").lower() not in _NO
+    if not is_verified:
+        context.verify_mode = ssl.CERT_NONE
+    certificate = option("certfile")
+    if certificate:
+        context.load_cert_chain(certificate, option("keyfile"), option("password"))
+    return context

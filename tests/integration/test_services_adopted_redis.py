@@ -1,8 +1,11 @@
 """Adopted Redis: leases on a real server that is not ours, and every way in which it cannot be adopted."""
 
+import contextlib
 import os
+import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,7 +19,8 @@ import redis
 from ci_tools.errors import ExitCode, ServiceError
 from ci_tools.model.service import Isolation, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import adopted_redis as adopted
-from ci_tools.services import leases
+from ci_tools.services import cleaning, leases
+from ci_tools.services.probe import is_ready
 from ci_tools.services.provision import Provision, provide
 from ci_tools.services.redis import RedisServer, start_redis
 
@@ -128,7 +132,8 @@ LEASE_AND_DIE = """
 import os, signal, sys
 import redis
 from ci_tools.model.service import ServiceKind, ServiceSpec
-from ci_tools.services import leases
+from ci_tools.services import cleaning, leases
+from ci_tools.services.probe import is_ready
 from ci_tools.services.provision import provide
 leases.LEASE_S = 3.0
 provision = provide([ServiceSpec(kind=ServiceKind.REDIS)], environ=os.environ, folder=None)
@@ -278,6 +283,105 @@ def test_another_protocol_is_said(tmp_path: Path) -> None:
         finally:
             stopping.set()
             thread.join()
+
+
+@pytest.fixture(scope="module")
+def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """A door with TLS before somebody's server, with a certificate that nobody has signed: its port, and the certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    argv = ["openssl", *words.split(), "-keyout", key, "-out", certificate]
+    subprocess.run(argv, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    stopping = threading.Event()
+    with (
+        start_redis(ServiceSpec(kind=ServiceKind.REDIS), environ={"PATH": ""}, folder=folder) as server,
+        socket.create_server(("127.0.0.1", 0)) as door,
+    ):
+        door.settimeout(0.05)
+        behind = (server.endpoint.host, server.endpoint.port)
+        threads: list[threading.Thread] = []
+
+        def open_door() -> None:
+            while not stopping.is_set():
+                with contextlib.suppress(TimeoutError, OSError):
+                    client, _ = door.accept()
+                    client.settimeout(5)
+                    inside = context.wrap_socket(client, server_side=True)
+                    outside = socket.create_connection(behind, timeout=5)
+                    threads.append(threading.Thread(target=pass_on, args=(inside, outside, stopping)))
+                    threads[-1].start()
+
+        threads.append(threading.Thread(target=open_door))
+        threads[0].start()
+        folder.joinpath("password").write_text(server.endpoint.password)
+        yield door.getsockname()[1], certificate
+        stopping.set()
+        for thread in threads:
+            thread.join(10)
+
+
+def pass_on(inside: ssl.SSLSocket, outside: socket.socket, stopping: threading.Event) -> None:
+    """Bytes from one to the other, both ways, until one has no more."""
+    with inside, outside, contextlib.suppress(OSError):
+        while not stopping.is_set():
+            ready = [inside] if inside.pending() else select.select([inside, outside], [], [], 0.05)[0]
+            for one in ready:
+                data = one.recv(65536)
+                if not data:
+                    return
+                (outside if one is inside else inside).sendall(data)
+
+
+def test_a_server_with_tls_is_adopted_cleaned_and_given_back(with_tls: tuple[int, Path], tmp_path: Path) -> None:
+    """Everything that speaks to it does so with TLS: leases, the clean database of a test, the probe."""
+    port, certificate = with_tls
+    password = certificate.with_name("password").read_text()
+    with adopt(f"rediss://:{password}@127.0.0.1:{port}?ssl_ca_certs={certificate}", tmp_path) as provision:
+        endpoint = provision.slots[0].endpoints[0]
+        with redis.Redis.from_url(endpoint.url) as client:
+            client.set("left", "1")
+            cleaning.empty_redis(endpoint)
+            assert (client.dbsize(), is_ready(endpoint)) == (0, True)
+
+
+def test_a_certificate_that_nobody_signed_is_refused(with_tls: tuple[int, Path], tmp_path: Path) -> None:
+    """In the words of TLS, which has numbers of its own: its 1 is no errno. ``none`` in the URL accepts it."""
+    port, certificate = with_tls
+    url = f"rediss://:{certificate.with_name('password').read_text()}@127.0.0.1:{port}"
+    assert "certificate verify failed: self-signed certificate" in refusal(url, tmp_path)
+    assert "a certificate or key that the URL names is no file" in refusal(f"{url}?ssl_ca_certs={tmp_path}/none", tmp_path)
+    with adopt(f"{url}?ssl_cert_reqs=none", tmp_path) as provision:
+        cleaning.empty_redis(provision.slots[0].endpoints[0])
+
+
+@pytest.mark.parametrize("options", ["db=2", "db=2&protocol=3"])
+def test_a_database_in_the_query_is_the_one_that_is_leased(foreign: RedisServer, tmp_path: Path, options: str) -> None:
+    """For the client it goes before the path, so it is the path from the start: leases in 0, the tests in 2."""
+    with database(foreign, 2) as leased, adopt(f"{base_of(foreign)}?{options}", tmp_path) as provision:
+        endpoint = provision.slots[0].endpoints[0]
+        with redis.Redis.from_url(endpoint.url) as client:
+            client.set("left", "1")
+        assert (endpoint.database, leased.keys()) == ("2", ["left"])
+        with database(foreign, 0) as registry:
+            assert set(registry.keys()) == {"ci-tools:lease:2", "ci-tools:used:2"}
+
+
+def test_a_password_in_the_query_is_a_password_like_any(foreign: RedisServer, tmp_path: Path) -> None:
+    """It is used, known to the endpoint, and in nothing that people read."""
+    url = f"redis://127.0.0.1:{foreign.endpoint.port}?password={foreign.endpoint.password}"
+    with adopt(url, tmp_path) as provision:
+        endpoint = provision.slots[0].endpoints[0]
+        cleaning.empty_redis(endpoint)
+        assert (foreign.endpoint.password, foreign.endpoint.password in f"{endpoint!r}") == (endpoint.password, False)
+
+
+@pytest.mark.parametrize(("option", "said"), [("nonsense=1", "'nonsense'"), ("socket_timeout=x", "'socket_timeout'")])
+def test_an_option_that_the_client_has_not_is_said(foreign: RedisServer, tmp_path: Path, option: str, said: str) -> None:
+    """Exit code 12 with its name, and no traceback."""
+    assert said in refusal(f"{base_of(foreign)}?{option}", tmp_path)
 
 
 @pytest.mark.parametrize(

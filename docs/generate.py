@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ci_tools.cli import build_parser
 from ci_tools.config.gate import FIELDS
-from ci_tools.config.schema import KEYS, SERVICE_KEYS
+from ci_tools.config.keys import KEYS, SERVICE_KEYS
 from ci_tools.errors import PRECEDENCE, ExitCode
 from ci_tools.model.policy import PROFILES
 from ci_tools.policy.catalogue import render_rules

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ci_tools.config.schema import KEYS, SERVICE_KEYS
+from ci_tools.config.keys import KEYS, SERVICE_KEYS
 from ci_tools.errors import PRECEDENCE, ExitCode
 
 PROJECT = Path(__file__).resolve().parents[2]

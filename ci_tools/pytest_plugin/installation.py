@@ -42,6 +42,11 @@ class Installation:
         self._exits: ExitGuard | None = None
         self._journal = _open_journal(config, assignment)
 
+    @property
+    def looks_at_tests(self) -> bool:
+        """Whether anything of ours follows a test, here or in the workers of this pytest-xdist controller."""
+        return self._journal is not None or self._claim is not None or not _is_off(self.assignment.order.guard)
+
     def register(self) -> None:
         """Register what this process needs with pytest."""
         order = self.assignment.order
@@ -83,10 +88,10 @@ class Installation:
 
             plugins.register(Selection(order, self._journal), "ci_tools_selection")
         plugins.register(fixtures, "ci_tools_fixtures")
-        if self._journal is None and self._claim is None and _is_off(order.guard):
-            self._stand_by()
-        else:
+        if self.looks_at_tests:
             self._begin_watch()
+        else:
+            self._stand_by()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -86,7 +86,8 @@ def pytest_configure_node(node: object) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what several tests leaked at one place, and which tests were slow."""
-    if terminalreporter.config.stash.get(_INSTALLATION, None) is not None:
+    installation = terminalreporter.config.stash.get(_INSTALLATION, None)
+    if installation is not None and installation.looks_at_tests:
         from ci_tools.pytest_plugin.leaks.summary import say_leaks  # noqa: PLC0415 - at the end only
         from ci_tools.pytest_plugin.slow import say_slow  # noqa: PLC0415 - as above
 

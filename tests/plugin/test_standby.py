@@ -15,6 +15,8 @@ HOOKS = (
     "pytest_itemcollected", "pytest_runtest_protocol", "pytest_runtest_logstart", "pytest_runtest_setup", "pytest_runtest_call",
     "pytest_runtest_teardown", "pytest_runtest_makereport", "pytest_runtest_logreport", "pytest_runtest_logfinish",
     "pytest_fixture_setup", "pytest_fixture_post_finalizer", "pytest_pyfunc_call", "pytest_timeout_set_timer",
+    "pytest_pycollect_makeitem", "pytest_generate_tests", "pytest_make_collect_report", "pytest_collectreport",
+    "pytest_report_teststatus", "pytest_ignore_collect", "pytest_collect_file", "pytest_collection_modifyitems",
 )
 
 

@@ -315,7 +315,12 @@ def _works_for(made: Made, loop: "asyncio.AbstractEventLoop") -> bool:
 
 
 def _transport_of(thing: socket.socket) -> Any:  # noqa: ANN401 - a transport of any loop
-    return next((one for one in gc.get_referrers(thing) if hasattr(one, "abort") and hasattr(one, "get_extra_info")), None)
+    for referrer in gc.get_referrers(thing):
+        # From Python 3.13 on an object's attributes may have become a dictionary of their own, which is what refers then.
+        for one in gc.get_referrers(referrer) if type(referrer) is dict else (referrer,):
+            if hasattr(one, "abort") and hasattr(one, "get_extra_info"):
+                return one
+    return None
 
 
 def _close(made: Made, loop: "asyncio.AbstractEventLoop | None") -> str:

@@ -2,6 +2,7 @@
 
 kind: file
 outcome: error
+owner: fixture _unittest_setUpClass_fixture_TestIt (class)
 """
 
 import unittest

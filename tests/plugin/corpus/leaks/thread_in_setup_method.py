@@ -2,6 +2,7 @@
 
 kind: thread
 outcome: error
+owner: fixture _xunit_setup_method_fixture_TestIt (function)
 """
 
 import threading

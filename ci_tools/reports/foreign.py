@@ -31,6 +31,10 @@ _TYPED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|
 _LAST_E = re.compile(r"^E  +(.+)$", re.MULTILINE)
 _PLACE = re.compile(r"^([^\s:][^:\n]*):(\d+): (\w[\w.]*)?(?:in )?", re.MULTILINE)
 _TEST_MODULE = re.compile(r"test_\w+|\w+_test|tests?|conftest")
+# CTest skips what it could not start; its own answer to these is "failed (Not Run)".
+_NOT_STARTED = re.compile(
+    r"Unable to find|Fixture dependency failed|Missing Configuration|BAD_COMMAND|(?:Could not|Failed to) start|Insufficient resources"
+)
 _KNOWN_TYPES = {outcome.value: outcome for outcome in (Outcome.TIMED_OUT, Outcome.CRASHED, Outcome.LOST, Outcome.XPASSED)}
 
 
@@ -239,6 +243,8 @@ def _outcome(  # noqa: PLR0911 - one line for each thing a case can say, the wor
         return Outcome.FAILED, f"it says {said}, without a word why"
     if any(result.kind.startswith("rerun") for result in interim):
         return Outcome.FAILED, "it was run again and never passed"
+    if skip is not None and raw.attributes.get("status") == "notrun" and _NOT_STARTED.match(skip.message):
+        return Outcome.ERROR, f"it was not run: {clean(skip.message)}"
     if skip is not None:
         return (Outcome.XFAILED if skip.type_name == "pytest.xfail" else Outcome.SKIPPED), clean(skip.message or skip.text)
     if said := says_idle(raw.attributes):

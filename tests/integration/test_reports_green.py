@@ -110,6 +110,14 @@ NOT_GREEN = {
     "TestNG": '<testng-results failed="0" passed="1"><suite name="s"/></testng-results>',
     "CTest's own": '<Site><Testing><Test Status="passed"><Name>a</Name></Test></Testing></Site>',
     "a report inside a page": f"<html><body><testsuites><testsuite>{CASE}</testsuite></testsuites></body></html>",
+    "a program that CTest could not find": (
+        f'<testsuite name="Linux-c++">{CASE}<testcase classname="c" name="u" status="notrun">'
+        f'<skipped message="Unable to find executable"/>{Z}'
+    ),
+    "a test of CTest whose fixture failed": (
+        f'<testsuite name="Linux-c++">{CASE}<testcase classname="c" name="u" status="notrun">'
+        f'<skipped message="Fixture dependency failed"/>{Z}'
+    ),
     "xdist lost its worker": f"""<testsuite>{CASE}{U}<error message="worker 'gw1' crashed"/>{Z}""",
 }
 

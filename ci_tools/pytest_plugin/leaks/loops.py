@@ -33,6 +33,7 @@ _MAKERS = ("asyncio", "uvloop")
 class LoopLeakGuard(Guard):
     """Notes which loops the project's own code makes, and looks whether they are closed when their owner's life is over."""
 
+    begins_in = (Phase.SETUP,)
     ends_in = (Phase.CALL, Phase.TEARDOWN)
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:

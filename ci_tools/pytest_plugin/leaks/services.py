@@ -187,6 +187,7 @@ class ServiceGuard(Guard):
 class LockGuard(Guard):
     """Notes who takes a lock of redis-py or begins to listen, and looks whether the lock was given back in time."""
 
+    begins_in = (Phase.SETUP,)
     ends_in = (Phase.TEARDOWN,)
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:

@@ -206,6 +206,7 @@ class SettingPatches:
         self._holds = holds
         self._note = note
         self._waiting = list(SETTINGS)
+        self._count = 0
         self._restore: list[Callable[[], None]] = []
 
     def install(self) -> None:
@@ -217,6 +218,7 @@ class SettingPatches:
 
     def look(self) -> None:
         """Patch what has been loaded since; asked once a test, for as long as anything is missing."""
+        self._count = len(sys.modules)
         for setting in tuple(self._waiting):
             module = sys.modules.get(setting.module)
             if module is None:
@@ -228,8 +230,8 @@ class SettingPatches:
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is nothing to look for any more."""
-        return not self._waiting
+        """Whether there is nothing to look for: all are known, or no module has come since."""
+        return not self._waiting or len(sys.modules) == self._count
 
     def remove(self) -> None:
         """Put the patched functions back."""

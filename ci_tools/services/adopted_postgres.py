@@ -8,7 +8,7 @@ import contextlib
 import secrets
 import threading
 import time
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Isolation, Provenance, Provider, ServiceKind, ServiceSpec
@@ -135,8 +135,15 @@ class AdoptedPostgres:
 
 
 def _parse_url(url: str) -> SplitResult:
+    """The URL with user and password where URLs have them; libpq takes them as options of the query too."""
     with contextlib.suppress(ValueError):
         parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query))
+        user = options.pop("user", unquote(parts.username or ""))
+        password = options.pop("password", unquote(parts.password or ""))
+        if user or password:
+            netloc = f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
+            parts = parts._replace(netloc=netloc, query=urlencode(options, quote_via=quote, safe="/"))
         if parts.scheme in _SCHEMES and parts.hostname and parts.port != 0 and "/" not in parts.path.removeprefix("/"):
             return parts
     raise ServiceError(

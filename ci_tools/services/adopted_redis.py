@@ -4,7 +4,6 @@ Nothing in it is ever emptied but a leased database and what begins with a lease
 """
 
 import contextlib
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -305,12 +304,12 @@ def _parse_url(url: str) -> SplitResult:
 
 
 def _explain(error: Exception) -> str:
-    """The system's error below a client's, where there is one; TLS has numbers of its own, which are no errno."""
+    """The system's error below a client's, where there is one."""
     cause = error.__cause__ or error.__context__
     while cause is not None:
         if isinstance(cause, FileNotFoundError):
             return "a certificate or key that the URL names is no file"
-        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
             return readiness.explain(cause)
         cause = cause.__cause__ or cause.__context__
     return readiness.explain(error)

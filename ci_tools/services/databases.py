@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Self
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from ci_tools.errors import ServiceError
 from ci_tools.model.service import Endpoint, Provenance, ServiceKind
@@ -19,7 +19,6 @@ _CLONE_TIMEOUT_S = 60.0
 _WITH_STRATEGY = 15  # CREATE DATABASE … STRATEGY came with 15
 _MAINTENANCE_DATABASE = "postgres"
 _NOT_FOR_US = frozenset({"3D000", "42501"})  # no such database; no right to connect to it
-_TLS_MODES = frozenset({"require", "verify-ca", "verify-full"})
 
 
 class Databases:
@@ -178,14 +177,16 @@ def target_of(endpoint: Endpoint, *, timeout_s: float = 5.0, session: str = "ci-
 
     ``session`` is the name under which the server lists the connection.
     """
-    modes = parse_qs(urlsplit(endpoint.url).query).get("sslmode", [])
+    options = dict(parse_qsl(urlsplit(endpoint.url).query))
+    mode = options.get("sslmode", "")
     return pgwire.Target(
         host=endpoint.host,
         port=endpoint.port,
         user=endpoint.username,
         password=endpoint.password,
         database=endpoint.database,
-        with_tls=any(mode in _TLS_MODES for mode in modes),
+        tls=pgwire.Tls(mode) if mode in list(pgwire.Tls) else pgwire.Tls.NONE,
+        authorities=options.get("sslrootcert", ""),
         timeout_s=timeout_s,
         session=session,
     )

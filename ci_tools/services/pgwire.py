@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Self
 
 STARTING_UP = "57P03"
@@ -45,6 +45,16 @@ class PostgresError(Exception):
         self.code = code
 
 
+class Tls(StrEnum):
+    """What is asked of the connection, by the names of ``sslmode``."""
+
+    NONE = ""
+    REQUIRE = "require"
+    """Encrypted; whose certificate it is is asked only where ``authorities`` says whom to believe."""
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where to connect and as whom. ``socket_path`` is preferred to host and port when it is not empty."""
@@ -55,7 +65,9 @@ class Target:
     password: str
     database: str
     socket_path: str = ""
-    with_tls: bool = False
+    tls: Tls = Tls.NONE
+    authorities: str = ""
+    """A file of certificates that are trusted; empty for the system's."""
     timeout_s: float = 5.0
     session: str = "ci-tools"
 
@@ -242,19 +254,27 @@ def _open(target: Target) -> socket.socket:
             raise
         return connected
     connected = socket.create_connection((target.host, target.port), timeout=target.timeout_s)
-    return _secured(connected, target) if target.with_tls else connected
+    return _secured(connected, target) if target.tls else connected
 
 
 def _secured(connected: socket.socket, target: Target) -> socket.socket:
     try:
         connected.sendall(struct.pack("!ii", 8, _TLS_REQUEST))
         if connected.recv(1) == b"S":
-            return ssl.create_default_context().wrap_socket(connected, server_hostname=target.host)
+            return _tls_context(target).wrap_socket(connected, server_hostname=target.host)
     except BaseException:
         connected.close()
         raise
     connected.close()
     raise PostgresError("the URL asks for TLS and the server has none")
+
+
+def _tls_context(target: Target) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=target.authorities or None)
+    context.check_hostname = target.tls is Tls.VERIFY_FULL
+    if target.tls is Tls.REQUIRE and not target.authorities:
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _row(body: bytes) -> Row:

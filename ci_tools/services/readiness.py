@@ -74,7 +74,8 @@ def explain(error: BaseException | None) -> str:
     """An exception as a person reads it: the platform's own number and what it means."""
     if isinstance(error, TimeoutError) and error.errno is None:
         return "no answer: it accepts connections and says nothing"
-    if isinstance(error, OSError) and error.errno is not None:
+    is_tls = type(error).__module__ == "ssl"  # whose numbers are its own, and which no start of ours needs
+    if isinstance(error, OSError) and error.errno is not None and not is_tls:
         meaning = _MEANINGS.get(error.errno, os.strerror(error.errno))
         return f"errno {error.errno} on {sys.platform}: {meaning}"
     return str(error) or type(error).__name__

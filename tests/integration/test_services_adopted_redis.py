@@ -1,11 +1,8 @@
 """Adopted Redis: leases on a real server that is not ours, and every way in which it cannot be adopted."""
 
-import contextlib
 import os
-import select
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -15,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from tls_door import Door, tls_door
 
 from ci_tools.errors import ExitCode, ServiceError
 from ci_tools.model.service import Isolation, Provider, ServiceKind, ServiceSpec
@@ -286,60 +284,16 @@ def test_another_protocol_is_said(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """A door with TLS before somebody's server, with a certificate that nobody has signed: its port, and the certificate."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
-    argv = ["openssl", *words.split(), "-keyout", key, "-out", certificate]
-    subprocess.run(argv, check=True, capture_output=True, timeout=30)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    stopping = threading.Event()
-    with (
-        start_redis(ServiceSpec(kind=ServiceKind.REDIS), environ={"PATH": ""}, folder=folder) as server,
-        socket.create_server(("127.0.0.1", 0)) as door,
-    ):
-        door.settimeout(0.05)
-        behind = (server.endpoint.host, server.endpoint.port)
-        threads: list[threading.Thread] = []
-
-        def open_door() -> None:
-            while not stopping.is_set():
-                with contextlib.suppress(TimeoutError, OSError):
-                    client, _ = door.accept()
-                    client.settimeout(5)
-                    inside = context.wrap_socket(client, server_side=True)
-                    outside = socket.create_connection(behind, timeout=5)
-                    threads.append(threading.Thread(target=pass_on, args=(inside, outside, stopping)))
-                    threads[-1].start()
-
-        threads.append(threading.Thread(target=open_door))
-        threads[0].start()
-        folder.joinpath("password").write_text(server.endpoint.password)
-        yield door.getsockname()[1], certificate
-        stopping.set()
-        for thread in threads:
-            thread.join(10)
+def with_tls(started: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """The same server behind a door with TLS."""
+    with tls_door((started.endpoint.host, started.endpoint.port), tmp_path_factory.mktemp("tls")) as door:
+        yield door
 
 
-def pass_on(inside: ssl.SSLSocket, outside: socket.socket, stopping: threading.Event) -> None:
-    """Bytes from one to the other, both ways, until one has no more."""
-    with inside, outside, contextlib.suppress(OSError):
-        while not stopping.is_set():
-            ready = [inside] if inside.pending() else select.select([inside, outside], [], [], 0.05)[0]
-            for one in ready:
-                data = one.recv(65536)
-                if not data:
-                    return
-                (outside if one is inside else inside).sendall(data)
-
-
-def test_a_server_with_tls_is_adopted_cleaned_and_given_back(with_tls: tuple[int, Path], tmp_path: Path) -> None:
+def test_a_server_with_tls_is_adopted_cleaned_and_given_back(with_tls: Door, foreign: RedisServer, tmp_path: Path) -> None:
     """Everything that speaks to it does so with TLS: leases, the clean database of a test, the probe."""
-    port, certificate = with_tls
-    password = certificate.with_name("password").read_text()
-    with adopt(f"rediss://:{password}@127.0.0.1:{port}?ssl_ca_certs={certificate}", tmp_path) as provision:
+    url = f"rediss://:{foreign.endpoint.password}@127.0.0.1:{with_tls.port}?ssl_ca_certs={with_tls.certificate}"
+    with adopt(url, tmp_path) as provision:
         endpoint = provision.slots[0].endpoints[0]
         with redis.Redis.from_url(endpoint.url) as client:
             client.set("left", "1")
@@ -347,10 +301,9 @@ def test_a_server_with_tls_is_adopted_cleaned_and_given_back(with_tls: tuple[int
             assert (client.dbsize(), is_ready(endpoint)) == (0, True)
 
 
-def test_a_certificate_that_nobody_signed_is_refused(with_tls: tuple[int, Path], tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_signed_is_refused(with_tls: Door, foreign: RedisServer, tmp_path: Path) -> None:
     """In the words of TLS, which has numbers of its own: its 1 is no errno. ``none`` in the URL accepts it."""
-    port, certificate = with_tls
-    url = f"rediss://:{certificate.with_name('password').read_text()}@127.0.0.1:{port}"
+    url = f"rediss://:{foreign.endpoint.password}@127.0.0.1:{with_tls.port}"
     assert "certificate verify failed: self-signed certificate" in refusal(url, tmp_path)
     assert "a certificate or key that the URL names is no file" in refusal(f"{url}?ssl_ca_certs={tmp_path}/none", tmp_path)
     with adopt(f"{url}?ssl_cert_reqs=none", tmp_path) as provision:

@@ -5,6 +5,7 @@ and folders on Windows, where no process of ours is left to remove them.
 """
 
 import contextlib
+import functools
 import os
 import secrets
 import shutil
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     import psutil
 
 _KILL_TIMEOUT_S = 5.0
+_CLOCK_S = 0.02
+"""Two ticks of the clock by which Linux says when a process began: nobody gets the pid of a dead process that soon."""
+_STARTED_TICKS = 19  # of /proc/<pid>/stat, counted from the state on
 _QUIT_TIMEOUT_S = 2.0
 _ANSWER_TIMEOUT_S = 1.0
 _SETTLED_S = 120.0
@@ -77,18 +81,9 @@ def new_trace_path() -> Path:
 
 def write_trace(path: Path, *, name: str, pid: int, home: Path) -> None:
     """Write down that this process started a server. A server that is gone already leaves no trace."""
-    import psutil  # noqa: PLC0415 - 10 ms that pass while the server starts
-
-    with contextlib.suppress(psutil.NoSuchProcess):
-        owner = psutil.Process()
-        trace = Trace(
-            name=name,
-            pid=pid,
-            created=psutil.Process(pid).create_time(),
-            owner_pid=owner.pid,
-            owner_created=owner.create_time(),
-            home=str(home),
-        )
+    created, owner_created = _created(pid), _created(os.getpid())
+    if created is not None and owner_created is not None:
+        trace = Trace(name=name, pid=pid, created=created, owner_pid=os.getpid(), owner_created=owner_created, home=str(home))
         path.write_text(codec.dumps(trace), encoding="utf-8")
 
 
@@ -137,7 +132,7 @@ def _reap_one(path: Path, trace: Trace) -> Reaped | None:
 
 
 def _end(process: "psutil.Process", *, is_asked_first: bool) -> None:
-    import psutil  # noqa: PLC0415 - as above
+    import psutil  # noqa: PLC0415 - a start of a server needs none of it
 
     with contextlib.suppress(psutil.Error):
         family = [process, *process.children(recursive=True)]
@@ -204,11 +199,37 @@ def _answers(folder: Path) -> bool:
     return False
 
 
+def _created(pid: int) -> float | None:
+    """When a process began, as psutil says it; None when it is gone.
+
+    On Linux it is read here: where several servers start at once, importing psutil keeps the others waiting.
+    """
+    if sys.platform == "linux":
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return None
+        return int(fields[_STARTED_TICKS]) / os.sysconf("SC_CLK_TCK") + _booted()
+    import psutil  # noqa: PLC0415 - as above
+
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
+@functools.cache
+def _booted() -> float:
+    """When Linux began, in seconds since 1970."""
+    lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("btime"))
+
+
 def _process(pid: int, created: float) -> "psutil.Process | None":
     import psutil  # noqa: PLC0415 - as above
 
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
+        if abs(process.create_time() - created) < _CLOCK_S and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None

@@ -1,6 +1,7 @@
 """Provision: every service that is wanted, one piece of it for each worker; stopped in reverse."""
 
 import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self
@@ -175,16 +176,40 @@ def _provide_postgres(
 
 def _start_together(servers: Sequence[_Server]) -> list[Endpoint]:
     """Start all at once: most of a start is waiting. When one cannot, or we are interrupted, none is waited for."""
-    if len(servers) == 1:
-        return [servers[0].start()]
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one server, the usual case, needs no threads
+    first, *others = servers
+    # Bare threads: a pool is imported longer than a server takes to start.
+    starts = [_Start(server) for server in others]
+    try:
+        for start in starts:
+            start.start()
+        return [first.start(), *(start.result() for start in starts)]
+    except BaseException:
+        for server in servers:
+            server.stop()
+        for start in starts:
+            if start.ident is not None:
+                start.join()
+        raise
 
-    with ThreadPoolExecutor(max_workers=len(servers)) as pool:
-        starts = [pool.submit(server.start) for server in servers]
+
+class _Start(threading.Thread):
+    """The start of one server beside others."""
+
+    def __init__(self, server: _Server) -> None:
+        super().__init__(name="ci-tools-start", daemon=True)
+        self._server = server
+        self._endpoint: Endpoint | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
         try:
-            return [start.result() for start in starts]
-        except BaseException:
-            for start, server in zip(starts, servers, strict=True):
-                start.cancel()
-                server.stop()
-            raise
+            self._endpoint = self._server.start()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            self._error = error
+
+    def result(self) -> Endpoint:
+        """Where it answers; what kept it from that is raised."""
+        self.join()
+        if self._endpoint is None:
+            raise self._error or RuntimeError("a start ended with neither a server nor an error")
+        return self._endpoint

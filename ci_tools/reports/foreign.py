@@ -1,7 +1,7 @@
 """Turns the cases of a JUnit file into a shard report, whoever wrote it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -33,7 +33,8 @@ _PLACE = re.compile(r"^([^\s:][^:\n]*):(\d+): (\w[\w.]*)?(?:in )?", re.MULTILINE
 _TEST_MODULE = re.compile(r"test_\w+|\w+_test|tests?|conftest")
 # CTest skips what it could not start; its own answer to these is "failed (Not Run)".
 _NOT_STARTED = re.compile(
-    r"Unable to find|Fixture dependency failed|Missing Configuration|BAD_COMMAND|(?:Could not|Failed to) start|Insufficient resources"
+    r"Unable to find|Fixture dependency failed|Missing Configuration|BAD_COMMAND|(?:Could not|Failed to) start"
+    r"|Insufficient resources"
 )
 _KNOWN_TYPES = {outcome.value: outcome for outcome in (Outcome.TIMED_OUT, Outcome.CRASHED, Outcome.LOST, Outcome.XPASSED)}
 
@@ -46,21 +47,17 @@ def read_junit(path: Path, *, label: str = "", limits: Limits = LIMITS) -> Shard
     outside any case become cases; pytest-rerunfailures' bare passes before the last are failed attempts. What makes
     the file less than whole stands in ``corrupt``, what is only odd in ``warnings``.
     """
-    raw: list[RawCase] = []
-    found = scan(path, raw.append, limits=limits)
-    reader = _Reader(f"file:{label or path.name}")
-    facts = _own_facts(raw) if found.suites == 1 else {}
-    if facts:
-        reader.shard = facts.get("shard", reader.shard)
-        reader.run_attempt = _whole(facts.get("run_attempt", ""), 1)
-        reader.configuration = facts.get("configuration", DEFAULT_CONFIGURATION)
-    for case in raw:
-        reader.add(case)
+    reader = _Reader(label or path.name)
+    found = scan(path, reader.add, limits=limits)
+    facts = reader.facts() if found.suites == 1 else {}
+    if facts != reader.assumed:  # known only at the end: a merged file of ours, or properties behind the cases
+        reader = _Reader(label or path.name, facts)
+        found = scan(path, reader.add, limits=limits)
     cases = reader.cases()
     corrupt = [*found.corrupt, *reader.corrupt]
     if not (corrupt or cases or reader.broken):
         corrupt.append("holds no test")
-    started = [moment for suite in {id(case.suite): case.suite for case in raw}.values() if (moment := _moment(suite))]
+    started = [moment for suite in reader.suites.values() if (moment := _moment(suite))]
     return ShardReport(
         run_id=facts.get("run_id", ""),
         shard=reader.shard,
@@ -81,10 +78,6 @@ def read_junit(path: Path, *, label: str = "", limits: Limits = LIMITS) -> Shard
     )
 
 
-def _own_facts(raw: Iterable[RawCase]) -> Mapping[str, str]:
-    return next((facts for case in raw if (facts := facts_of(case.suite.properties))), {})
-
-
 def _whole(text: str, default: int) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else default
 
@@ -100,41 +93,71 @@ def _moment(suite: RawSuite) -> float | None:
         return None
 
 
-class _Reader:
-    """Collects the cases of one file and gives each an identity."""
+_Found = tuple[RawSuite, tuple[Attempt, ...]]
+_NONE: Mapping[str, str] = {}
+"""The properties of nearly every attempt: one for all, as there may be a million."""
 
-    def __init__(self, shard: str) -> None:
-        self.shard = shard
+
+class _Reader:
+    """Takes the cases of one file as they come and gives each an identity.
+
+    Whose file it is (``facts``) says the first case's suite, where nobody knows it yet.
+    """
+
+    def __init__(self, label: str, facts: Mapping[str, str] | None = None) -> None:
+        self.shard = f"file:{label}"
         self.run_attempt = 1
         self.configuration = DEFAULT_CONFIGURATION
+        self.assumed: Mapping[str, str] = {}
+        self.suites: dict[int, RawSuite] = {}
         self.corrupt: list[str] = []
         self.broken: list[CollectionError] = []
-        self._found: dict[str, list[tuple[RawSuite, tuple[Attempt, ...]]]] = {}
+        self._found: dict[str, _Found] = {}
+        self._again: dict[str, list[_Found]] = {}
+        self._is_known = facts is not None
+        self._assume(facts or {})
         self._strange_times = 0
         self._strange_words: set[str] = set()
 
     def add(self, raw: RawCase) -> None:
         """One case of the file."""
+        if not self._is_known:
+            self._is_known = True
+            self._assume(facts_of(raw.suite.properties))
+        self.suites[id(raw.suite)] = raw.suite
         if not raw.name and not raw.classname:
             self.corrupt.append("holds a case without a name: the session was ended in the middle (pytest.exit leaves one)")
             return
         self._strange_words.update(unknown_words(raw.attributes))
         if self._add_broken_file(raw):
             return
-        self._found.setdefault(self._test_id(raw), []).append((raw.suite, self._attempts(raw)))
+        test_id, found = self._test_id(raw), (raw.suite, self._attempts(raw))
+        if self._found.setdefault(test_id, found) is not found:
+            self._again.setdefault(test_id, []).append(found)
+
+    def facts(self) -> Mapping[str, str]:
+        """What the file's suites say of the run, shard and attempt that they are from; empty where it is none of ours."""
+        return next((facts for suite in self.suites.values() if (facts := facts_of(suite.properties))), {})
+
+    def _assume(self, facts: Mapping[str, str]) -> None:
+        self.assumed = facts
+        self.shard = facts.get("shard", self.shard)
+        self.run_attempt = _whole(facts.get("run_attempt", ""), 1)
+        self.configuration = facts.get("configuration", DEFAULT_CONFIGURATION)
 
     def cases(self) -> tuple[Case, ...]:
         """Every case, in the order of the file."""
         cases: list[Case] = []
-        for test_id, found in self._found.items():
+        for test_id, first in self._found.items():
+            if test_id not in self._again:
+                cases.append(self._case(test_id, first[1]))
+                continue
             # One name several times is several tests, also in several suites of pytest (a matrix in one file): each
             # counts, none can hide another. Only within one session of pytest it is the same test again.
-            several = [attempts for _, attempts in found]
-            if len(found) > 1:
-                sessions: dict[int, list[tuple[Attempt, ...]]] = {}
-                for number, (suite, attempts) in enumerate(found):
-                    sessions.setdefault(id(suite) if suite.is_pytests else -number, []).append(attempts)
-                several = [_fold_repeats(same) if len(same) > 1 else same[0] for same in sessions.values()]
+            sessions: dict[int, list[tuple[Attempt, ...]]] = {}
+            for number, (suite, attempts) in enumerate((first, *self._again[test_id])):
+                sessions.setdefault(id(suite) if suite.is_pytests else -number, []).append(attempts)
+            several = [_fold_repeats(same) if len(same) > 1 else same[0] for same in sessions.values()]
             cases.extend(
                 self._case(test_id if number == 1 else f"{test_id}#{number}", attempts)
                 for number, attempts in enumerate(several, start=1)
@@ -210,7 +233,7 @@ class _Reader:
             run_attempt=self.run_attempt,
             failures=failures,
             reason=reason,
-            properties={name: value for name, value in raw.properties.items() if name != "test_id"} if raw.properties else {},
+            properties={name: value for name, value in raw.properties.items() if name != "test_id"} if raw.properties else _NONE,
         )
         return (*earlier, last)
 

@@ -218,13 +218,13 @@ def _expect_counted_shards(reports: Iterable[ShardReport], fields: _Fields) -> N
                 fields.missing.append(name)
 
 
-def _by_test(reports: Iterable[ShardReport], translation: Mapping[str, str]) -> dict[str, dict[str, list[Attempt]]]:
+def _by_test(reports: Iterable[ShardReport], translation: Mapping[str, str]) -> dict[str, dict[str, tuple[Attempt, ...]]]:
     """Attempts by test ID and shard, the oldest run attempt first.
 
     What an earlier run attempt of a shard said is an earlier attempt of its tests; a test that its newest run attempt
     does not have is lost there.
     """
-    found: dict[str, dict[str, list[Attempt]]] = {}
+    found: dict[str, dict[str, tuple[Attempt, ...]]] = {}
     ordered = sorted(reports, key=key_of)
     last_of: dict[str, int] = {}
     for report in ordered:
@@ -233,13 +233,18 @@ def _by_test(reports: Iterable[ShardReport], translation: Mapping[str, str]) -> 
         for case in report.cases:
             test_id = translation.get(case.test_id, case.test_id) if translation else case.test_id
             own = case.attempts or (Attempt(outcome=Outcome.LOST, shard=report.shard, run_attempt=report.run_attempt),)
-            found.setdefault(test_id, {}).setdefault(report.shard, []).extend(own)
+            places = found.get(test_id)
+            if places is None:
+                found[test_id] = {report.shard: own}
+            else:
+                places[report.shard] = (*places.get(report.shard, ()), *own)
     for places in found.values():
         for shard, attempts in places.items():
             last = last_of[shard]
             if attempts[-1].run_attempt < last:
                 reason = f"not in attempt {last} of its shard"
-                attempts.append(Attempt(outcome=Outcome.LOST, number=_NEVER, shard=shard, run_attempt=last, reason=reason))
+                lost = Attempt(outcome=Outcome.LOST, number=_NEVER, shard=shard, run_attempt=last, reason=reason)
+                places[shard] = (*attempts, lost)
     return found
 
 
@@ -272,11 +277,13 @@ def _worst_place(places: Mapping[str, Sequence[Attempt]]) -> str:
     return min(sorted(places), key=lambda shard: SEVERITY.index(places[shard][-1].outcome))
 
 
-def _case(test_id: str, configuration: str, attempts: Iterable[Attempt]) -> Case:
+def _case(test_id: str, configuration: str, attempts: tuple[Attempt, ...]) -> Case:
     return Case(test_id=test_id, attempts=_renumbered(attempts), configuration=configuration)
 
 
-def _renumbered(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
+def _renumbered(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    if len(attempts) == 1 and attempts[0].number in {1, _NEVER}:  # nearly every test: there may be a million
+        return tuple(attempts)
     return tuple(
         attempt if attempt.number in {number, _NEVER} else replace(attempt, number=number)
         for number, attempt in enumerate(attempts, start=1)

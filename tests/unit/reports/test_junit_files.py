@@ -1,5 +1,6 @@
 """JUnit files: what is written can be read by anybody, and what anybody writes has one meaning."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +122,16 @@ def test_a_broken_file_comes_back_as_one(tmp_path: Path) -> None:
     ]
 
 
+def test_a_report_knows_where_it_came_from_wherever_that_stands(tmp_path: Path) -> None:
+    """A file of ours is its shard also with the properties behind the cases; with a second suite it is a file like any other."""
+    text = written(tmp_path, shard_report("2/4", case(TEST, shard="2/4"), plan_digest="sha256:1")).read_text("utf-8")
+    head, properties, tail = re.split(r"(?<=\n)( *<properties>.*?ci_tools.*?</properties>\n)", text, maxsplit=1, flags=re.DOTALL)
+    behind = read(tmp_path, head + tail.replace("</testsuite>", f"{properties}</testsuite>"))
+    beside = read(tmp_path, text.replace("</testsuites>", '<testsuite name="s"/></testsuites>'))
+    found = [(one.shard, one.plan_digest, one.cases[0].attempts[0].shard) for one in (behind, beside)]
+    assert [("2/4", "sha256:1", "2/4"), ("file:junit.xml", "", "file:junit.xml")] == found
+
+
 def test_a_merged_run_has_one_suite_for_each_shard(tmp_path: Path) -> None:
     """Every shard, also one that sent nothing, is a suite with its tests."""
     plan = plan_of(["tests/test_a.py::test_one"], ["tests/test_a.py::test_two"])
@@ -171,6 +182,8 @@ def suite(inner: str, attributes: str = 'tests="1"') -> str:
         ('<testcase name="t" classname="c" status="run" result="timeout"/>', "failed"),
         ('<testcase name="t" classname="c" status="notrun"/>', "skipped"),
         ('<testcase name="t" classname="c" status="disabled"/>', "skipped"),
+        ('<testcase name="t" classname="c" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/></testcase>', "skipped"),
+        ('<testcase name="t" classname="c" status="notrun"><skipped message="Unable to find executable"/></testcase>', "error"),
         ('<testcase name="t" classname="c" status="run" result="completed"/>', "passed"),
         ('<testcase name="t" classname="c"><Failure>no</Failure></testcase>', "failed"),
         ('<testcase name="t" classname="c"><rerunFailure/></testcase>', "failed"),

@@ -20,7 +20,7 @@ from ci_tools.pipeline.project import Project
 from ci_tools.sharding.sizing import DEFAULT_TARGET_S, size_for
 from ci_tools.sharding.static import partition
 from ci_tools.sharding.timings import Timings, parse_timings
-from ci_tools.workers.command import command
+from ci_tools.workers.command import command, selecting
 
 COLLECT_TIMEOUT_S = 600.0
 """Importing a large suite takes minutes, not more; a module that waits for ever at import must not hang the plan."""
@@ -123,7 +123,9 @@ class _Collector:
             str(order_path),
             python=sys.executable,
             paths=suite.wanted,
-            pytest_args=(*project.config.pytest_args, *suite.pytest_args, *_without_xdist(suite)),
+            pytest_args=(*project.config.pytest_args, *suite.pytest_args),
+            addopts=project.addopts,
+            is_alone=True,
             environ={**project.environ, **configuration.environment},
         )
         self._process = process.start(started.argv, env=started.env, cwd=project.root, output=self._output)
@@ -157,8 +159,8 @@ def plan_family(path: Path) -> tuple[Path, ...]:
     return (path, *sorted(path.parent.glob(f"{path.stem}-*{path.suffix}")))
 
 
-def load_plan(path: Path, project: Project) -> Plan:
-    """The plan in ``path``; PlanMismatchError when it was made by another version or for another commit."""
+def load_plan(path: Path, project: Project, pytest_args: Sequence[str] = ()) -> Plan:
+    """The plan in ``path``; PlanMismatchError when it was made by another version, for another commit or with other filters."""
     try:
         plan = parse_plan(path.read_bytes(), where=str(path))
     except OSError as error:
@@ -170,6 +172,10 @@ def load_plan(path: Path, project: Project) -> Plan:
     if plan.commit and project.commit and plan.commit != project.commit:
         what = f"{path} was made for commit {plan.commit[:12]}, here is {project.commit[:12]}"
         raise PlanMismatchError(what, hint="check out that commit, or make the plan again")
+    planned, here = selecting(plan.filters), selecting((*project.config.pytest_args, *pytest_args))
+    if planned != here:
+        what = f"{path} was made with {_named(planned)}, here is {_named(here)}"
+        raise PlanMismatchError(what, hint="give the same after --, or make the plan again")
     return plan
 
 
@@ -181,10 +187,8 @@ def load_timings(path: Path) -> Timings:
         return Timings.empty()
 
 
-def _without_xdist(suite: Suite) -> tuple[str, ...]:
-    """pytest-xdist's controller does not collect: its workers are switched off, unless the plugin is not there at all."""
-    given = (*suite.project.config.pytest_args, *suite.pytest_args)
-    return () if "no:xdist" in given or "-pno:xdist" in given else ("-n", "0")
+def _named(filters: Sequence[str]) -> str:
+    return ", ".join(map(repr, filters)) or "no filter"
 
 
 def _tail(path: Path) -> tuple[str, ...]:

@@ -226,7 +226,7 @@ def _plan(state: _Run, configurations: Sequence[Configuration], count: int | Tar
         plans = [plan_of_recording(recording, commit=project.commit)]
     elif request.plan_path is not None:
         names = {configuration.name for configuration in configurations}
-        shipped = [load_plan(path, project) for path in plan_family(request.plan_path)]
+        shipped = [load_plan(path, project, request.pytest_args) for path in plan_family(request.plan_path)]
         plans = [plan for plan in shipped if plan.configuration in names]
         if request.shard is not None:
             for plan in plans:

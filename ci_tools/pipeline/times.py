@@ -44,7 +44,7 @@ def show(request: TimingsRequest) -> str:
 def combine(request: TimingsRequest) -> str:
     """Merge timings files; their order does not matter."""
     project = open_project(request.root, request.environ)
-    merged = merge(*(_read(path) for path in _given(request.files)))
+    merged = merge(*(_read(path) for path in _given(request.files, "ci-tools timings merge timings-1.json timings-2.json")))
     return _write(merged, request, project)
 
 
@@ -52,7 +52,7 @@ def from_junit(request: TimingsRequest) -> str:
     """Timings from the JUnit files, or pytest-split's ``.test_durations``, that a team already has; added to what is kept."""
     project = open_project(request.root, request.environ)
     pairs: list[tuple[str, float]] = []
-    for path in _given(request.files):
+    for path in _given(request.files, "ci-tools timings from-junit junit.xml"):
         if path.suffix == ".xml":
             pairs += [(case.test_id, case.duration_s) for case in read_junit(path).cases if case.outcome is Outcome.PASSED]
         else:
@@ -61,9 +61,9 @@ def from_junit(request: TimingsRequest) -> str:
     return _write(merge(known, from_pairs(pairs, configuration=request.configuration)), request, project)
 
 
-def _given(files: Sequence[Path]) -> Sequence[Path]:
+def _given(files: Sequence[Path], example: str) -> Sequence[Path]:
     if not files:
-        raise UsageError("no file is given", hint="ci-tools timings from-junit junit.xml")
+        raise UsageError("no file is given", hint=example)
     for path in files:
         if not path.is_file():
             raise UsageError(f"{str(path)!r} is not there", hint="give files that exist")

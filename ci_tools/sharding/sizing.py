@@ -46,9 +46,9 @@ def size_for(
     """
     if not target_s > overhead_s:
         what = f"the target is {target_s:g} s, and {overhead_s:g} s of it pass before the first test"
-        raise UsageError(what, hint="choose a longer target, or say what a job really takes before its tests (--overhead)")
+        raise UsageError(what, hint="choose a longer target")
     if maximum < 1:
-        raise UsageError(f"the largest number of shards is {maximum}, expected at least 1", hint="leave --max-shards out")
+        raise UsageError(f"the largest number of shards is {maximum}, expected at least 1", hint="allow 1 or more")
     tried: dict[int, float] = {}
     facts: Mapping[str, str] = {}
 
@@ -96,7 +96,7 @@ def _reasons(
     work = f"{total_s:.1f} s of tests and imports, {overhead_s:g} s before the first test of each job"
     reasons = [f"{count} shard(s): {work}, predicted {tried[count]:.1f} s for a target of {target_s:g} s"]
     if longest_s > 0:
-        useful = max(math.ceil(total_s / longest_s), 1)
+        useful = max(min(math.ceil(total_s / longest_s), most), 1)
         if tried[count] > target_s and tried[count] - overhead_s <= longest_s * 1.02:
             reasons.append(
                 f"the longest test, {longest} with {longest_s:.1f} s, caps you at N = {count}: more shards are not faster"

@@ -20,6 +20,8 @@ MAX_XDIST_RESTARTS = 200
 
 _OF_ANOTHER_PROCESS = frozenset({"PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTHONOPTIMIZE", ORDER_VARIABLE})
 _DISTRIBUTING = re.compile(r"-n.*|--numprocesses(=.*)?|--maxprocesses(=.*)?|--dist(=.*)?|--tx(=.*)?|-[df]|--looponfail")
+_SELECTING = frozenset({"-k", "-m", "--deselect", "--ignore", "--ignore-glob", "--doctest-glob"})
+_SELECTING_ALONE = frozenset({"--lf", "--last-failed", "--sw", "--stepwise", "--doctest-modules", "--noconftest"})
 _STOPPING = re.compile(r"-[a-zA-Z]*x|--exitfirst|--maxfail(=.*)?|--sw|--stepwise|--sw-.*|--stepwise-.*")
 
 
@@ -48,12 +50,14 @@ def command(
     tests: int = 0,
     dist: str = "worksteal",
     environ: Mapping[str, str] | None = None,
+    is_alone: bool = False,
 ) -> WorkerCommand:
     """The command of one worker.
 
     ``paths`` are the files to run (of the order, see ``paths_of``; or the user's own), ``pytest_args`` the user's arguments,
     ``addopts`` those of the project's pytest configuration (read only: pytest adds them itself). ``processes`` above 1 adds
-    pytest-xdist with that many workers, never more than ``tests`` (0: unknown), unless the user chose ``-n`` or ``--dist``.
+    pytest-xdist with that many workers, never more than ``tests`` (0: unknown), unless the user chose ``-n`` or ``--dist``;
+    with ``is_alone`` it has none whatever the user chose, for its controller collects nothing.
     ``environ`` is the environment to inherit: other pytest processes' variables and ``PYTHONOPTIMIZE``, which
     removes every ``assert``, are left out; ``PYTEST_ADDOPTS``, ``PYTEST_PLUGINS`` and what else people set themselves stays.
     pytest's root is the folder in which the command runs, so that test IDs and file arguments start at the same place
@@ -73,6 +77,8 @@ def command(
         argv.append("--rootdir=.")
     argv += _xdist(chosen, min(processes, tests or processes), tests, dist, has_autoload=has_autoload)
     argv += ["--continue-on-collection-errors", *pytest_args]
+    if is_alone and not _is_switched_off(chosen):
+        argv += ["-n", "0"]
     stops_early = any(_STOPPING.fullmatch(argument) for argument in chosen)
     if sum(len(path) + 3 for path in paths) <= LONG_ARGUMENTS:
         return WorkerCommand(argv=(*argv, *paths), env=env, stops_early=stops_early)
@@ -84,6 +90,21 @@ def command(
         argument_text="".join(f"{path}\n" for path in paths),
         stops_early=stops_early,
     )
+
+
+def selecting(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Those of pytest's arguments that decide which tests there are, each with its value, sorted: ``-k fast``, ``--lf``."""
+    found: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        option, _, value = word.partition("=")
+        if option in _SELECTING:
+            found.append(f"{option} {value or next(words, '')}")
+        elif word[:2] in {"-k", "-m"} and len(word) > 2:  # noqa: PLR2004 - glued to its value: -kfast
+            found.append(f"{word[:2]} {word[2:]}")
+        elif option in _SELECTING_ALONE:
+            found.append(option)
+    return tuple(sorted(found))
 
 
 def order_name(order: WorkerOrder) -> str:
@@ -115,8 +136,12 @@ def _is_foreign(name: str) -> bool:
     return name in _OF_ANOTHER_PROCESS or name.startswith("PYTEST_XDIST_")
 
 
+def _is_switched_off(chosen: Sequence[str]) -> bool:
+    return "-pno:xdist" in chosen or ("-p", "no:xdist") in pairwise(chosen)
+
+
 def _xdist(chosen: Sequence[str], processes: int, tests: int, dist: str, *, has_autoload: bool) -> list[str]:
-    switched_off = "-pno:xdist" in chosen or ("-p", "no:xdist") in pairwise(chosen)
+    switched_off = _is_switched_off(chosen)
     has_chosen = any(_DISTRIBUTING.fullmatch(argument) for argument in chosen)
     added: list[str] = []
     if not switched_off and not has_autoload:

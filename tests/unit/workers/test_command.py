@@ -3,7 +3,7 @@ import pytest
 from ci_tools.errors import UsageError
 from ci_tools.model.shard import digest_of
 from ci_tools.model.worker import ORDER_VARIABLE, FileOrder, WorkerOrder
-from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of
+from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of, selecting
 
 
 def build(**more: object) -> WorkerCommand:
@@ -154,3 +154,26 @@ def test_paths_of_an_order() -> None:
 def test_paths_of_an_order_for_everything() -> None:
     """Where nothing was selected there are no files to pass."""
     assert paths_of(WorkerOrder(run_id="r", journal_dir="/j")) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("-k", "fast", "-v"), ("-k fast",)),
+        (("-kfast", "-mnot slow", "-x"), ("-k fast", "-m not slow")),
+        (("--deselect=a.py::x", "--deselect", "b.py"), ("--deselect a.py::x", "--deselect b.py")),
+        (("--lf", "tests", "--durations=3"), ("--lf",)),
+        (("tests", "-k"), ("-k ",)),
+        ((), ()),
+    ],
+)
+def test_what_selects_tests(arguments: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    """Options that decide which tests there are, however they are written; nothing that only says how they run."""
+    assert expected == selecting(arguments)
+
+
+@pytest.mark.parametrize(("addopts", "alone"), [("", True), ("-p no:xdist", False), ("-n 4", True)])
+def test_a_collector_distributes_nothing(addopts: str, *, alone: bool) -> None:
+    """``-n 0`` stands last, unless pytest-xdist is switched off and would not know it."""
+    argv = command("o.json", python="python", addopts=addopts, pytest_args=("-n", "2") if alone else (), is_alone=True).argv
+    assert (argv[-2:] == ("-n", "0")) == alone

@@ -4,7 +4,6 @@ Two questions in one go: CLIENT LIST, and how often CONFIG SET was called. Only 
 """
 
 import contextlib
-import gc
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _TIMEOUT_S = 2.0
-_SUSPICIOUS = re.compile(r" (?:sub|psub|ssub|watch)=[1-9]| multi=\d")
+_SUSPICIOUS = re.compile(r" (?:sub|psub|ssub|watch)=[1-9]| multi=\d| cmd=watch ")
 _SET = re.compile(r"^cmdstat_config\|set:calls=(\d+)", re.MULTILINE)
 _OLD_WORDS = ("ziplist", "slave")
 _MOST_KEYS = 10_000
@@ -84,8 +83,8 @@ class RedisProbe:
             if "x" in told.get("flags", ""):
                 what = f"{who} has an open MULTI with {told['multi']} command(s) waiting"
                 found[f"{told['id']} multi"] = Trace(kind=TRANSACTION, what=what, take=take, port=port)
-            elif int(told.get("watch", "0")):
-                what = f"{who} still watches {told['watch']} key(s)"
+            elif int(told.get("watch", "0")) or told.get("cmd") == "watch":  # before Redis 7.4 only its last command tells
+                what = f"{who} still watches keys"
                 found[f"{told['id']} watch"] = Trace(kind=TRANSACTION, what=what, take=take, port=port)
         return found
 
@@ -125,20 +124,6 @@ class RedisProbe:
         except redis.RedisError as error:
             return f"it could not be put back: {error}"
         return ""
-
-
-def listener_of(port: int) -> object:
-    """The PubSub object of redis-py, sync or async, that listens at this end; None where there is none."""
-    for thing in gc.get_objects():
-        if type(thing).__name__ == "PubSub" and type(thing).__module__.startswith("redis"):
-            connection = getattr(thing, "connection", None)
-            writer: Any = getattr(connection, "_writer", None)
-            plain: Any = getattr(connection, "_sock", None)
-            with contextlib.suppress(OSError, TypeError, IndexError, AttributeError):
-                here = writer.get_extra_info("sockname") if writer is not None else plain.getsockname()
-                if here[1] == port:
-                    return thing
-    return None
 
 
 def _port(address: str) -> int:

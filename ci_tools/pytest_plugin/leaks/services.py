@@ -18,8 +18,6 @@ from ci_tools.model.service import ServiceKind
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.leaks.postgres_traces import PostgresProbe
-from ci_tools.pytest_plugin.leaks.redis_traces import RedisProbe, listener_of
 from ci_tools.pytest_plugin.leaks.traces import (
     HINTS,
     KEY,
@@ -30,6 +28,7 @@ from ci_tools.pytest_plugin.leaks.traces import (
     Trace,
     connection_of,
     is_of_this_process,
+    listener_of,
     made_of,
 )
 from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, frames_of_site, unowned
@@ -109,9 +108,14 @@ class ServiceGuard(Guard):
         known = self._probes.get(name)
         endpoint = self._provisioning.counted(_PROBED[name]) if known is None else None
         if endpoint is not None:
+            # The probes are imported where a test declares their service.
             if name == ServiceKind.REDIS:
+                from ci_tools.pytest_plugin.leaks.redis_traces import RedisProbe  # noqa: PLC0415 - as said
+
                 known = RedisProbe(endpoint, with_keys=self._findings.is_on(KEY))
             else:
+                from ci_tools.pytest_plugin.leaks.postgres_traces import PostgresProbe  # noqa: PLC0415 - as said
+
                 known = PostgresProbe(endpoint, is_alone=self._provisioning.is_alone(ServiceKind.POSTGRES))
             self._probes[name] = known
         return known

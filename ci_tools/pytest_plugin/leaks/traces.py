@@ -1,6 +1,7 @@
 """Traces: what a session has left open on a server, and whose session in this process it is."""
 
 import contextlib
+import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -75,6 +76,20 @@ def made_of(listener: object, ownership: Ownership) -> Connection | None:
         for made in owner.made:
             if listener is not None and made.kind == SUBSCRIPTION and made.thing() is listener:
                 return Connection(listener, made, owner)
+    return None
+
+
+def listener_of(port: int) -> object:
+    """The PubSub object of redis-py, sync or async, that listens at this end; None where there is none."""
+    for thing in gc.get_objects():
+        if type(thing).__name__ == "PubSub" and type(thing).__module__.startswith("redis"):
+            connection = getattr(thing, "connection", None)
+            writer: Any = getattr(connection, "_writer", None)
+            plain: Any = getattr(connection, "_sock", None)
+            with contextlib.suppress(OSError, TypeError, IndexError, AttributeError):
+                here = writer.get_extra_info("sockname") if writer is not None else plain.getsockname()
+                if here[1] == port:
+                    return thing
     return None
 
 

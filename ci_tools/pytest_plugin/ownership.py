@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ Site = tuple[tuple[CodeType, int], ...]
 
 _KEPT_FRAMES = 3
 _OWN, _PYTEST, _FOREIGN = "own", "pytest", "foreign"
-_PLUGGY = re.compile(r"[\\/](pluggy|_pytest)[\\/]")
+_PLUGGY = re.compile(r"[\\/](pluggy|_pytest|pytest_asyncio)[\\/]")
 """Below these frames nothing of the project made anything."""
 _PRUNE_FROM = 256
 _MOST_MADE = 10_000
@@ -53,7 +53,11 @@ class TaskRecord:
     @property
     def is_unfinished(self) -> bool:
         """Whether the coroutine has still something to do."""
-        return getattr(self.coro, "cr_frame", None) is not None or getattr(self.coro, "gi_frame", None) is not None
+        coro = self.coro
+        try:
+            return coro.cr_frame is not None
+        except AttributeError:
+            return getattr(coro, "gi_frame", None) is not None
 
 
 @dataclass(slots=True, eq=False)
@@ -65,29 +69,34 @@ class Made:
     site: Site
 
 
-@dataclass(slots=True, eq=False)
 class Owner:
     """A test or a fixture, and what it made. ``value`` is what a living fixture gave."""
 
-    name: str
-    scope: str
-    is_over: bool = False
-    tasks: list[TaskRecord] = field(default_factory=list)
-    made: list[Made] = field(default_factory=list)
-    value: object = None
-    prune_at: int = _PRUNE_FROM
+    __slots__ = ("is_over", "made", "name", "prune_at", "scope", "tasks", "value")
+
+    def __init__(self, name: str, scope: str) -> None:  # by hand: three of them for each test, at a third of a dataclass's price
+        self.name = name
+        self.scope = scope
+        self.is_over = False
+        self.tasks: list[TaskRecord] = []
+        self.made: list[Made] = []
+        self.value: object = None
+        self.prune_at = _PRUNE_FROM
 
     @property
     def label(self) -> str:
         """For people: the test ID, or ``fixture pool (session)``."""
         return self.name if self.scope == "test" else f"fixture {self.name} ({self.scope})"
 
-    def add(self, record: TaskRecord) -> None:
-        """Keep a record; records of tasks that are gone are dropped now and then."""
-        self.tasks.append(record)
-        if len(self.tasks) >= self.prune_at:
-            self.tasks = [kept for kept in self.tasks if kept.is_unfinished]
-            self.prune_at = max(_PRUNE_FROM, 2 * len(self.tasks))
+    @property
+    def has_left(self) -> bool:
+        """Whether anything that it made may still be there: a task that has not ended, or anything else at all."""
+        return bool(self.made) or any([record.is_unfinished for record in self.tasks])  # noqa: C419 - a generator costs as much again
+
+    def prune(self) -> None:
+        """Drop the records of tasks that are gone."""
+        self.tasks = [kept for kept in self.tasks if kept.is_unfinished]
+        self.prune_at = max(_PRUNE_FROM, 2 * len(self.tasks))
 
     def keep(self, made: Made) -> None:
         """Keep something else; a test that makes very many keeps the latest."""
@@ -140,7 +149,6 @@ class Ownership(Guard):
     ends_in = (Phase.TEARDOWN,)
 
     def __init__(self, project: Project) -> None:
-        self.loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self.test: Owner | None = None
         self.fixtures: dict[int, Owner] = {}
         self.ended: list[Owner] = []
@@ -151,7 +159,10 @@ class Ownership(Guard):
         self._main_thread = threading.main_thread()
         self._restore: list[Callable[[], None]] = []
         self._before_close: list[Callable[[asyncio.AbstractEventLoop], None]] = []
-        self._loop: Callable[[], object] = lambda: None
+        self._loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+        self._prune_loops_at = _PRUNE_FROM
+        self._closing: asyncio.AbstractEventLoop | None = None
+        """The loop that its runner is closing: the tasks that asyncio makes for that are nobody's."""
         self._is_asyncio = False
         self._is_uvloop = False
         self.loop_kinds: list[Any] = []
@@ -161,6 +172,11 @@ class Ownership(Guard):
     def is_installed(self) -> bool:
         """Whether asyncio is patched: it is once somebody has loaded it."""
         return self._is_asyncio
+
+    @property
+    def loops(self) -> "list[asyncio.AbstractEventLoop]":
+        """The loops that tasks have been made for and that are still there."""
+        return list({id(loop): loop for known in self._loops if (loop := known()) is not None}.values())
 
     # A guard
 
@@ -269,16 +285,24 @@ class Ownership(Guard):
 
         def close(runner: asyncio.Runner) -> None:
             loop = getattr(runner, "_loop", None)  # get_loop() would make one
+            before = self._closing
             if loop is not None and not loop.is_closed() and not loop.is_running():
-                for look in observers:
-                    look(loop)
-            original(runner)
+                for owner in self.ending_here():
+                    if owner.has_left:
+                        for look in observers:
+                            look(loop)
+                        break
+                self._closing = loop
+            try:
+                original(runner)
+            finally:
+                self._closing = before
 
         asyncio.Runner.close = close  # type: ignore[method-assign,assignment] # the moment before all is cancelled silently
         self._restore.append(lambda: setattr(asyncio.Runner, "close", original))
 
     def before_close(self, look: "Callable[[asyncio.AbstractEventLoop], None]") -> None:
-        """Call this for every loop that is about to be closed by its runner: closing tidies up without a word."""
+        """Call this for every loop that its runner is about to close, if anything is left: closing tidies up without a word."""
         self._before_close.append(look)
 
     def ending_here(self) -> list[Owner]:
@@ -305,15 +329,30 @@ class Ownership(Guard):
     def _patch_loop(self, kind: Any) -> None:  # noqa: ANN401 - a class of loops
         self.loop_kinds.append(kind)
         original: Any = kind.create_task
-        note, adopt = self._note, self._adopt
+        adopt, site, reference, own = self._adopt, self.site, weakref.ref, _OWNER
 
         def create_task(loop: "asyncio.AbstractEventLoop", coro: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature grows with each version
-            if options.get("context") is None:
+            context = options.get("context")
+            if context is not None:
+                owner = context.get(own)
+            elif loop is self._closing and not loop.is_running():
+                return original(loop, coro, **options)
+            else:
                 adopted = adopt(coro)
                 if adopted is not None:
                     options["context"] = adopted
+                owner = own.get() if adopted is None else adopted.get(own)
             task = original(loop, coro, **options)
-            note(loop, task, coro, options.get("context"))
+            if owner is None or owner.is_over:
+                # A thread's own tasks belong to nobody here: a server in a thread works for test after test.
+                owner = self._current()
+            if owner is None or owner is FLOATING or owner is NOBODY:
+                return task
+            if not self._loops or self._loops[-1]() is not loop:  # mostly the one of the task before
+                self._know(loop)
+            owner.tasks.append(TaskRecord(reference(task), coro, site(2), not loop.is_running()))
+            if len(owner.tasks) >= owner.prune_at:
+                owner.prune()
             return task
 
         self._restore.append(self.replace(kind, "create_task", create_task))  # where every loop of the class makes its tasks
@@ -336,25 +375,11 @@ class Ownership(Guard):
             return self._running[-1]
         return None
 
-    def _note(
-        self,
-        loop: "asyncio.AbstractEventLoop",
-        task: "asyncio.Task[Any]",
-        coro: object,
-        context: contextvars.Context | None,
-    ) -> None:
-        owner = _OWNER.get() if context is None else context.get(_OWNER)
-        if owner is None or owner.is_over:
-            # A thread's own tasks belong to nobody here: a server in a thread works for test after test.
-            owner = self._current()
-            if owner is None:
-                return
-        if owner is FLOATING or owner is NOBODY:
-            return
-        if self._loop() is not loop:  # mostly the one of the task before
-            self._loop = weakref.ref(loop)
-            self.loops.add(loop)
-        owner.add(TaskRecord(weakref.ref(task), coro, self.site(3), not loop.is_running()))
+    def _know(self, loop: "asyncio.AbstractEventLoop") -> None:
+        if len(self._loops) >= self._prune_loops_at:  # those that are gone
+            self._loops = [weakref.ref(one) for one in self.loops]
+            self._prune_loops_at = max(_PRUNE_FROM, 2 * len(self._loops))
+        self._loops.append(weakref.ref(loop))
 
     def site(self, depth: int) -> Site:
         """The nearest frames of the project, from so many frames up."""

@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePath
 from types import FrameType, ModuleType
 from typing import Any
@@ -243,8 +244,16 @@ class SettingPatches:
         holds, note = self._holds, self._note
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
+        foreign: set[str] = set()
+
         def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
-            if _is_meant(get_frame(1), holds):
+            caller = get_frame(1)
+            file = caller.f_code.co_filename
+            if file in foreign:  # pytest sets the filters of warnings eight times a test
+                return original(*arguments, **options)
+            if not holds(file):
+                foreign.add(file)
+            elif caller.f_code.co_name != "<module>":
                 key = aspect(*arguments)
                 note(key)
                 if counts:
@@ -264,7 +273,7 @@ class SettingPatches:
             frame: FrameType | None = get_frame(1)
             while frame is not None and frame.f_code.co_filename.startswith(_LOGGING):
                 frame = frame.f_back
-            if frame is not None and logger is not logging.root and _is_meant(frame, holds):
+            if frame is not None and _is_meant(frame, holds):
                 # A program's own code that furnishes a bare logger does it once for all: a logger opened lazily.
                 is_bare = not (logger.handlers if part is _HANDLERS else logger.level)
                 if not is_bare or is_test_code(frame.f_code.co_filename):
@@ -273,12 +282,16 @@ class SettingPatches:
 
         setattr(logging.Logger, name, noting)
         self._restore.append(lambda: setattr(logging.Logger, name, original))
+        # The root logger is compared by itself, and pytest changes it twelve times a test.
+        setattr(logging.RootLogger, name, original)
+        self._restore.append(lambda: delattr(logging.RootLogger, name))
 
 
 def _is_meant(frame: FrameType, holds: Holds) -> bool:
     return frame.f_code.co_name != "<module>" and holds(frame.f_code.co_filename)
 
 
+@cache
 def is_test_code(filename: str) -> bool:
     """Whether a file holds tests or their fixtures, by pytest's usual names."""
     stem = PurePath(filename).stem

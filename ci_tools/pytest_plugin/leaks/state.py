@@ -84,13 +84,13 @@ class _OwnModules:
             if _is_invented(module_name, module):
                 self.invented.add(f"module {module_name}")
             elif not project.holds(file):
-                # Of libraries those that a test may want to replace as a whole: each name costs a look for every test.
-                if "." not in module_name and _LIBRARIES.search(file):
-                    self._modules.setdefault(f"module {module_name}", module_name)
                 continue
             if file or module_name in self._modules.values() or f"module {module_name}" in self.invented:
                 self._modules.setdefault(f"module {module_name}", module_name)
                 for name, value in tuple(getattr(module, "__dict__", {}).items()):
+                    # Of libraries those that the project uses: each name costs a look for every test.
+                    if isinstance(value, ModuleType) and "." not in value.__name__ and _is_of_library(value):
+                        self._modules.setdefault(f"module {value.__name__}", value.__name__)
                     if isinstance(value, contextvars.ContextVar):
                         self._variables.setdefault(f"context variable {module_name}.{name}", value)
 
@@ -231,6 +231,10 @@ def _is_invented(name: str, module: object) -> bool:
     if not isinstance(module, ModuleType):
         return type(module).__module__ == "unittest.mock"
     return all(getattr(module, part, None) is None for part in ("__spec__", "__file__", "__loader__"))
+
+
+def _is_of_library(module: ModuleType) -> bool:
+    return sys.modules.get(module.__name__) is module and bool(_LIBRARIES.search(getattr(module, "__file__", None) or ""))
 
 
 def _decimal_context() -> tuple[int, str]:

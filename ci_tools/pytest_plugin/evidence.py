@@ -9,6 +9,7 @@ from ci_tools.model.case import Phase
 from ci_tools.model.guard import GuardMode
 from ci_tools.model.service import ServiceKind
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.marks import SERVICE
 from ci_tools.pytest_plugin.meters import UNITS, Meter, meter_of
 from ci_tools.pytest_plugin.ownership import unowned
 from ci_tools.pytest_plugin.provisioning import Provisioning
@@ -35,6 +36,8 @@ class NoEvidenceWarning(pytest.PytestWarning):
 class Evidence(Guard):
     """Measures each phase of the tests that declare a service; set-up and call together must have touched it."""
 
+    mark = SERVICE
+
     def __init__(self, provisioning: Provisioning, recording: Recording, mode: GuardMode) -> None:
         self._provisioning = provisioning
         self._recording = recording
@@ -46,6 +49,7 @@ class Evidence(Guard):
         self._passed_by: dict[str, int] = {}
         self._blind: set[str] = set()
         self._declared: tuple[str, ...] = ()
+        self._latest = 0
         self._counts: dict[str, dict[Phase, Mapping[str, int]]] = {}
         self._own_servers = 0
 
@@ -53,6 +57,9 @@ class Evidence(Guard):
         """Remember where the counters stand."""
         if phase is Phase.SETUP:
             self._declared = services_of(item)
+            if self._recording.begun != self._latest + 1:  # another test has run since, whose use nobody has read
+                self._running.clear()
+            self._latest = self._recording.begun
             if self._declared:
                 self._begin()
             elif self._running:

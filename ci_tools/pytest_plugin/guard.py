@@ -12,10 +12,17 @@ EACH_PHASE = (Phase.SETUP, Phase.CALL, Phase.TEARDOWN)
 class Guard:
     """What a guard is told. Every method runs in the main thread, inside the phase it names; by default it does nothing."""
 
-    begins_in: ClassVar[tuple[Phase, ...]] = EACH_PHASE
+    begins_in: tuple[Phase, ...] = EACH_PHASE
     """The phases whose beginning means something to it: it is told of no other."""
     ends_in: ClassVar[tuple[Phase, ...]] = EACH_PHASE
     """The phases whose end does."""
+    mark: ClassVar[str] = ""
+    """A test without this mark means nothing to it: it is told of no phase of such a test."""
+    asks_what_is_left: bool = False
+    """Whether an end means something to it only where there is an error, or an owner that is over has left anything."""
+
+    def note_modules(self) -> None:
+        """Modules have been loaded since the phase before: patch those that this guard waits for."""
 
     def begin_test(self, item: pytest.Item) -> None:
         """An execution's set-up is about to begin."""

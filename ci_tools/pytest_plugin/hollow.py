@@ -42,15 +42,22 @@ class HollowGuard(Guard):
         self._mode = mode
         self._recording = recording
         self._returns = Returns()
+        self._straight: object = self
+        """The function of the test before, where it has no early return."""
         self._sound: object = self
         """The class or module of the test before, where nothing of it was hollow and its tests run as functions do."""
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Look out for an early return; what a test declares is proved by what it did."""
-        if phase is Phase.CALL and (code := code_of(item)) is not None:
-            early = early_lines(code)
-            if early and not services_of(item):
-                self._returns.begin(code, early)
+        function = getattr(item, "obj", None)
+        function = getattr(function, "__func__", function)
+        if function is self._straight or phase is not Phase.CALL or (code := code_of(item)) is None:
+            return
+        early = early_lines(code)
+        if not early:
+            self._straight = function
+        elif not services_of(item):
+            self._returns.begin(code, early)
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """A call that passed with its code, or its set-up, never awaited has shown nothing."""

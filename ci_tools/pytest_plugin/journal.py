@@ -40,6 +40,8 @@ class Journal:
         line = text.encode("ascii")
         try:
             written = os.write(self._descriptor, line)
+            if written == len(line):
+                return
             while written < len(line):  # a signal or a full pipe cut it: rare enough to accept a torn line
                 line = line[written:]
                 written = os.write(self._descriptor, line)

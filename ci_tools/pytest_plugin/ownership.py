@@ -163,6 +163,8 @@ class Ownership(Guard):
         self._prune_loops_at = _PRUNE_FROM
         self._closing: asyncio.AbstractEventLoop | None = None
         """The loop that its runner is closing: the tasks that asyncio makes for that are nobody's."""
+        self.stirred: set[Guard] = set()
+        """The guards that have noted something of their own, to be said at a tear-down."""
         self._is_asyncio = False
         self._is_uvloop = False
         self.loop_kinds: list[Any] = []
@@ -186,7 +188,7 @@ class Ownership(Guard):
         self._running = [self.test]
         _OWNER.set(self.test)
 
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+    def note_modules(self) -> None:
         """Patch asyncio and uvloop as soon as somebody has loaded them."""
         if not self._is_asyncio and "asyncio" in sys.modules:
             self.install()
@@ -234,6 +236,21 @@ class Ownership(Guard):
     def over(self) -> list[Owner]:
         """The owners whose life ends with this tear-down."""
         return [*self.ended, *([self.test] if self.test is not None else [])]
+
+    def has_left(self) -> bool:
+        """Whether an owner whose life ends with this tear-down has left anything that a guard would look at."""
+        if self.stirred or self.ended:
+            return True
+        owner = self.test
+        if owner is None:
+            return False
+        if owner.made:
+            return True
+        for record in owner.tasks:
+            task = record.ref()
+            if record.is_unfinished or (task is not None and getattr(task, "_log_traceback", True)):
+                return True
+        return False
 
     def living_values(self) -> list[object]:
         """What the living fixtures gave."""

@@ -12,6 +12,7 @@ from ci_tools.model.case import Phase
 from ci_tools.model.service import Endpoint, Isolation, ServiceKind, ServiceSpec
 from ci_tools.pytest_plugin.assignment import may_be_configured
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.marks import SERVICE
 from ci_tools.pytest_plugin.ownership import unowned
 from ci_tools.pytest_plugin.selection import services_of
 from ci_tools.pytest_plugin.slots import Claim
@@ -25,6 +26,7 @@ _KINDS = {kind.value: kind for kind in ServiceKind}
 class Provisioning(Guard):
     """The services of one process. Nothing is started before a test or fixture needs it; all is stopped at the end."""
 
+    mark = SERVICE
     begins_in = (Phase.SETUP,)
 
     def __init__(self, root: Path, claim: Claim | None) -> None:

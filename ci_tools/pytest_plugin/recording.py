@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -27,21 +26,35 @@ _RAISED = re.compile(r"E +((?:\w+\.)*\w+(?:Error|Exception|Warning|Exit)): (.+)"
 _PHASES = {"setup": Phase.SETUP, "call": Phase.CALL, "teardown": Phase.TEARDOWN}
 
 
-@dataclass(slots=True)
 class Execution:
     """One execution of one test, as far as it got. ``results`` has the phases that did not pass."""
 
-    test_id: str
-    number: int
-    lines: PassedLines
-    began: float
-    is_timed_out: bool = False
-    has_xfail: bool = False
-    reason: str = ""
-    results: dict[Phase, str] = field(default_factory=dict)
-    subtest_failures: list[Failure] = field(default_factory=list)
-    properties: dict[str, str] = field(default_factory=dict)
-    counts: dict[Phase, Mapping[str, int]] = field(default_factory=dict)
+    __slots__ = (
+        "began",
+        "counts",
+        "has_xfail",
+        "is_timed_out",
+        "lines",
+        "number",
+        "properties",
+        "reason",
+        "results",
+        "subtest_failures",
+        "test_id",
+    )
+
+    def __init__(self, test_id: str, number: int) -> None:  # by hand, as each test makes one: half a dataclass's price
+        self.test_id = test_id
+        self.number = number
+        self.lines = PassedLines(test_id)
+        self.is_timed_out = False
+        self.has_xfail = False
+        self.reason = ""
+        self.results: dict[Phase, str] = {}
+        self.subtest_failures: list[Failure] = []
+        self.properties: dict[str, str] = {}
+        self.counts: dict[Phase, Mapping[str, int]] = {}
+        self.began = time.perf_counter()
 
     @property
     def outcome(self) -> Outcome:
@@ -76,6 +89,8 @@ class Recording:
         self._project = project
         self._lists_tests = lists_tests
         self._executions: dict[str, int] = {}
+        self.begun = 0
+        """How many executions have begun in this process."""
         self._finished = 0
         self._collection_began = time.perf_counter()
         self._collection_failures: dict[str, Failure] = {}
@@ -126,10 +141,10 @@ class Recording:
         test_id = test_id_of(item)
         number = self._executions.get(test_id, 0) + 1
         self._executions[test_id] = number
-        lines = PassedLines(test_id)
-        self.execution = execution = Execution(test_id, number, lines, time.perf_counter())
+        self.begun += 1
+        self.execution = execution = Execution(test_id, number)
         if self._journal is not None:
-            self._journal.write_text(lines.started(time.time(), number) + "\n")
+            self._journal.write_text(execution.lines.started(time.time(), number) + "\n")
         return execution
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

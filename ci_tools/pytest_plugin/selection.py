@@ -12,6 +12,7 @@ from ci_tools.model.journal import SelectionRefused
 from ci_tools.model.shard import digest_of
 from ci_tools.model.worker import Collected, WorkerOrder
 from ci_tools.pytest_plugin.journal import Journal
+from ci_tools.pytest_plugin.marks import SERVICE, has_mark
 from ci_tools.pytest_plugin.position import groups_of, test_id_of
 from ci_tools.pytest_plugin.seed import seed_of
 from ci_tools.pytest_plugin.sessionwide import keys_of
@@ -170,8 +171,9 @@ class Listing:
 
 def services_of(item: pytest.Item) -> tuple[str, ...]:
     """The services that the test's ``service`` marks declare, sorted."""
-    names = {str(name) for mark in item.iter_markers("service") for name in mark.args}
-    return tuple(sorted(names)) if names else ()
+    if not has_mark(item, SERVICE):
+        return ()
+    return tuple(sorted({str(name) for mark in item.iter_markers(SERVICE) for name in mark.args}))
 
 
 def needs_of(item: pytest.Item) -> tuple[str, ...]:

@@ -18,9 +18,10 @@ from ci_tools.model.guard import GuardPolicy
 from ci_tools.model.journal import CollectionFailed, PhaseFinished, TimedOut
 from ci_tools.pytest_plugin.budgets import Budget, FileClock, earliest, phase_budget
 from ci_tools.pytest_plugin.exits import ExitGuard
-from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.guard import EACH_PHASE, Guard
 from ci_tools.pytest_plugin.interruption import Interruption
 from ci_tools.pytest_plugin.journal import Journal
+from ci_tools.pytest_plugin.marks import has_mark
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.position import Position
 from ci_tools.pytest_plugin.recording import Recording
@@ -59,6 +60,7 @@ class Timeouts(Guard):
         say: Callable[[str], None],
     ) -> None:
         self._policy = policy
+        self.begins_in = EACH_PHASE if policy.phases else ()
         self._position = position
         self._recording = recording
         self._ownership = ownership
@@ -72,6 +74,7 @@ class Timeouts(Guard):
         self._settings: Settings | None = None
         self._settings_item: pytest.Item | None = None
         self._is_off = False
+        self._has_user_words: bool | None = None
         self._interruption = Interruption(position, ownership, self._stage, self._error, self.pytest_enter_pdb)
 
     # The session
@@ -149,9 +152,13 @@ class Timeouts(Guard):
         """The budget of a whole execution begins with its set-up, anew for each rerun."""
         if self._is_off:
             return
-        self._began = time.monotonic()
+        self._began = began = time.monotonic()
         timeout_s = self._timeout_of(item)
-        own = Budget(at=self._began + timeout_s, timeout_s=timeout_s, what="the test") if timeout_s > 0 else None
+        if timeout_s > 0 and self._policy.file_s <= 0:  # nearly always
+            self._whole = Deadline(began + timeout_s, timeout_s, self._policy.grace_s, "the test")
+            self._watchdog.watch(self._whole)
+            return
+        own = Budget(at=began + timeout_s, timeout_s=timeout_s, what="the test") if timeout_s > 0 else None
         budget = earliest(own, self._files.begin(self._position.test_id)) if self._policy.file_s > 0 else own
         if budget is not None:
             self._whole = self._watch(budget)
@@ -171,11 +178,14 @@ class Timeouts(Guard):
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """A phase in which time ran out fails for that, whatever it raised; tear-down gets a budget of its own."""
+        deadline = self._watchdog.deadline
         if phase is Phase.TEARDOWN:
-            self._files.end()
+            if self._policy.file_s > 0:
+                self._files.end()
             if 0 < self._policy.slow_s < time.monotonic() - self._began:
                 self._say_slow(item)
-        deadline = self._watchdog.deadline
+        elif deadline is self._whole and deadline is not None and deadline.stage == 0 and deadline.what == "the test":
+            return error
         if deadline is None:
             return error
         if not deadline.is_over:
@@ -219,7 +229,9 @@ class Timeouts(Guard):
         settings = self._settings
         if settings is not None and self._settings_item is item:
             return settings.timeout
-        return 0.0 if _has_user_words(item) else self._policy.timeout_s
+        if self._has_user_words is None:
+            self._has_user_words = _has_user_words(item.config)
+        return 0.0 if self._has_user_words or has_mark(item, "timeout") else self._policy.timeout_s
 
     def _watch(self, budget: Budget, *, asks: bool = True) -> Deadline:
         deadline = Deadline(at=budget.at, timeout_s=budget.timeout_s, grace_s=self._policy.grace_s, what=budget.what, asks=asks)
@@ -301,10 +313,9 @@ class Timeouts(Guard):
         end_children()
 
 
-def _has_user_words(item: pytest.Item) -> bool:
-    """Whether pytest-timeout was told anything, be it 0: then our default has no say."""
-    config = item.config
-    if item.get_closest_marker("timeout") is not None or os.environ.get("PYTEST_TIMEOUT"):
+def _has_user_words(config: pytest.Config) -> bool:
+    """Whether pytest-timeout was told anything for all tests, be it 0: then our default has no say."""
+    if os.environ.get("PYTEST_TIMEOUT"):
         return True
     if not config.pluginmanager.hasplugin("timeout"):
         return False

@@ -47,6 +47,7 @@ class Watch:
         self.provisioning = provisioning = Provisioning(config.rootpath, claim)
         self._exits: ExitGuard | None = None
         self._timeouts: Timeouts | None = None
+        self._has_left: Callable[[], bool] = lambda: True
         # With a slot everything is there already, and nobody needs to be asked before each test.
         guards: tuple[Guard, ...] = () if claim is not None else (provisioning,)
         if not is_debugging(config):
@@ -68,6 +69,7 @@ class Watch:
                 )
             if evidence is not None:
                 guards += (evidence, HollowGuard(policy.evidence, recording))
+            self._has_left = ownership.has_left
         self._costs = Costs(journal, position) if journal is not None else None
         if self._costs is not None:
             guards += (self._costs,)  # last, so that its clock has no guard's time in it
@@ -84,7 +86,8 @@ class Watch:
         plugins.register(self._recording, "ci_tools_recording")
         if self._costs is not None:
             plugins.register(self._costs, "ci_tools_costs")
-        plugins.register(Phases(self._position, self._recording, self._project, self._guards), "ci_tools_phases")
+        phases = Phases(self._position, self._recording, self._project, self._guards, self._has_left)
+        plugins.register(phases, "ci_tools_phases")
 
     def begin_finish(self) -> None:
         """The session is about to finish, which is bounded too."""

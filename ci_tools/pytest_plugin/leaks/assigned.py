@@ -96,12 +96,12 @@ class AssignmentGuard(Guard):
         """Look at what this test is going to assign."""
         if phase is Phase.SETUP:
             function = getattr(item, "function", None)
-            assignments = self._of(function, getattr(item, "cls", None)) if function is not None else ()
+            assignments = self._of(function, item) if function is not None else ()
             self._test = _look(assignments) if assignments else []
 
     def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """The same for a fixture."""
-        assignments = self._of(fixturedef.func, None)
+        assignments = self._of(fixturedef.func)
         if assignments:
             self._fixtures[id(fixturedef)] = (f"fixture {fixturedef.argname} ({fixturedef.scope})", _look(assignments))
 
@@ -137,11 +137,11 @@ class AssignmentGuard(Guard):
         leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner, hint=_HINT)
         self._findings.add(leak, _put_back(seen))
 
-    def _of(self, function: Any, kind: type | None) -> tuple[_Assignment, ...]:  # noqa: ANN401 - anything that can be called
-        key = id(function if kind is None else getattr(function, "__func__", function))
+    def _of(self, function: Any, item: pytest.Item | None = None) -> tuple[_Assignment, ...]:  # noqa: ANN401 - anything that can be called
+        key = id(function if item is None else getattr(function, "__func__", function))
         known = self._known.get(key)
         if known is None:
-            plain = _plain(function)
+            plain, kind = _plain(function), getattr(item, "cls", None)
             found = tuple(self._read(plain, kind, set())) if plain is not None else ()
             known = self._known[key] = (function, found)  # held: a number may come again
         return known[1]

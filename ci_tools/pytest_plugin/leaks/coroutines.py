@@ -35,6 +35,7 @@ class CoroutineGuard(Guard):
     """Notes what asyncio keeps for later, and looks when the owner's life is over or its loop is about to be closed."""
 
     ends_in = (Phase.TEARDOWN,)
+    asks_what_is_left = True
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
@@ -67,7 +68,7 @@ class CoroutineGuard(Guard):
         while self._restore:
             self._restore.pop()()
 
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+    def note_modules(self) -> None:
         """Note generators and timers of each kind of loop as soon as somebody has loaded it."""
         kinds = self._ownership.loop_kinds
         while self._known_loops < len(kinds):
@@ -87,6 +88,8 @@ class CoroutineGuard(Guard):
                 if owner in over or owner.is_over:
                     self._findings.add(leak)
             self._dropped = [(owner, leak) for owner, leak in self._dropped if not (owner in over or owner.is_over)]
+            if not self._dropped:
+                self._ownership.stirred.discard(self)
             found = _waiting([owner for owner in over if owner.made])
             if found:
                 self._report([one for one in found if not keeper_of(one[0].thing(), item.path)])
@@ -108,6 +111,7 @@ class CoroutineGuard(Guard):
             site = ()
         what = f"coroutine {coroutine.__qualname__} was never awaited"
         where = f"{self._project.relative(code.co_filename)}:{code.co_firstlineno}"
+        self._ownership.stirred.add(self)
         self._dropped.append((owner, self._leak(COROUTINE, f"{what} (defined at {where})", site, owner)))
 
     def _install_generators(self, kind: Any) -> None:  # noqa: ANN401 - asyncio's class of loops

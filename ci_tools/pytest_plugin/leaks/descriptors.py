@@ -65,6 +65,7 @@ class DescriptorGuard(Guard):
     """Notes who opens what, and looks when the owner's life is over or its loop is about to be closed."""
 
     ends_in = (Phase.TEARDOWN,)
+    asks_what_is_left = True
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
@@ -94,7 +95,7 @@ class DescriptorGuard(Guard):
         while self._restore:
             self._restore.pop()()
 
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+    def note_modules(self) -> None:
         """Note psycopg's connections, which C code opens, as soon as somebody has loaded it."""
         if not self._knows_psycopg and "psycopg" in sys.modules and self._findings.is_on(CONNECTION):
             self._knows_psycopg = True
@@ -271,6 +272,7 @@ class LoopGuard(Guard):
     """Asks for what open loops work for, before all other leaks."""
 
     ends_in = (Phase.TEARDOWN,)
+    asks_what_is_left = True
 
     def __init__(self, descriptors: DescriptorGuard) -> None:
         self._descriptors = descriptors

@@ -186,9 +186,9 @@ class EnvironmentGuard(Guard):
         sites, site = self._sites, self._ownership.site
 
         def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
-            subject = (*arguments, *options.values(), None)[0]
-            if type(subject) is bytes and subject == _OWN_VARIABLE_NAME:  # the same as below, before anything is put together
+            if arguments and type(arguments[0]) is bytes and arguments[0] == _OWN_VARIABLE_NAME:  # the same as below, at once
                 return original(*arguments, **options)
+            subject = (*arguments, *options.values(), None)[0]
             key = aspect(subject)
             if key == OWN_VARIABLE:  # pytest itself sets it three times for each test
                 return original(*arguments, **options)

@@ -25,6 +25,7 @@ class ExceptionGuard(Guard):
     """Notes what asyncio and threading would only print."""
 
     ends_in = (Phase.TEARDOWN,)
+    asks_what_is_left = True
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
@@ -38,7 +39,7 @@ class ExceptionGuard(Guard):
         """Stand before pytest's own hook, which is in place by now."""
         self._install_threading()
 
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+    def note_modules(self) -> None:
         """Stand before each kind of loop's, as soon as somebody has loaded it."""
         kinds = self._ownership.loop_kinds
         while self._known_loops < len(kinds):
@@ -66,6 +67,8 @@ class ExceptionGuard(Guard):
                 if owner.is_over or owner in over:
                     self._findings.add(leak)
             self._seen = [(owner, leak) for owner, leak in self._seen if not owner.is_over and owner not in over]
+            if not self._seen:
+                self._ownership.stirred.discard(self)
         return error
 
     def _install_threading(self) -> None:
@@ -106,4 +109,5 @@ class ExceptionGuard(Guard):
     def _note(self, owner: Owner, what: str, error: BaseException, hint: str) -> None:
         own, deepest = frames_of(error.__traceback__, self._project)
         text = f"{what} {type_name_of(error)}: {message_of(error)}".rstrip(": ")
+        self._ownership.stirred.add(self)
         self._seen.append((owner, Leak(kind=KIND, what=text, created=own or deepest, owner=owner.label, hint=hint)))

@@ -12,6 +12,7 @@ from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.journal import LeakFound
 from ci_tools.pytest_plugin.failures import note_place
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.marks import has_mark
 from ci_tools.pytest_plugin.recording import Recording
 
 
@@ -76,11 +77,12 @@ class Findings(Guard):
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Read what the test is allowed to leave."""
         if phase is Phase.SETUP:
-            self._allowances = [_allowance(mark) for mark in item.iter_markers("allow_leak")]
+            is_allowed = has_mark(item, "allow_leak")
+            self._allowances = [_allowance(mark) for mark in item.iter_markers("allow_leak")] if is_allowed else []
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """Fail or warn for what this phase left; a failure that is there already keeps its place and gets a note."""
-        if phase is Phase.TEARDOWN and error is None:
+        if self._allowances and phase is Phase.TEARDOWN and error is None:
             self._warnings += [
                 f"allow_leak({allowance.kind!r}, match={allowance.match!r}) matched nothing: remove the mark ({allowance.reason})"
                 for allowance in self._allowances

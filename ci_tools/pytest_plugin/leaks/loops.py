@@ -35,6 +35,7 @@ class LoopLeakGuard(Guard):
 
     begins_in = (Phase.SETUP,)
     ends_in = (Phase.CALL, Phase.TEARDOWN)
+    asks_what_is_left = True
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
@@ -43,7 +44,7 @@ class LoopLeakGuard(Guard):
         self._known: set[str] = set()
         self._restore: list[Callable[[], None]] = []
 
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+    def note_modules(self) -> None:
         """Note makers as soon as somebody has loaded them."""
         if len(self._known) < len(_MAKERS):
             for name in _MAKERS:

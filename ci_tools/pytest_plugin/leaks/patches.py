@@ -21,6 +21,7 @@ class PatchGuard(Guard):
     """Notes every start of a patch, and looks whether it still stands when its owner's life is over."""
 
     ends_in = (Phase.TEARDOWN,)
+    asks_what_is_left = True
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
@@ -28,7 +29,7 @@ class PatchGuard(Guard):
         self._project = project
         self._restore: list[Callable[[], None]] = []
 
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+    def note_modules(self) -> None:
         """Note starts as soon as somebody has loaded unittest.mock."""
         if not self._restore and "unittest.mock" in sys.modules:
             self._install()

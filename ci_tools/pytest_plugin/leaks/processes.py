@@ -65,6 +65,7 @@ class ProcessGuard(Guard):
     """Notes who starts a child, and looks when the owner's life is over."""
 
     ends_in = (Phase.TEARDOWN,)
+    asks_what_is_left = True
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
@@ -96,7 +97,7 @@ class ProcessGuard(Guard):
         while self._restore:
             self._restore.pop()()
 
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
+    def note_modules(self) -> None:
         """Note multiprocessing's starts as soon as somebody has loaded it."""
         if not self._knows_multiprocessing and "multiprocessing.process" in sys.modules:
             self._knows_multiprocessing = True

@@ -1,14 +1,21 @@
 """What the guards cost, as ratios of CPU time against bare pytest with pytest-asyncio.
 
-Run: ``python benchmarks/guards.py [--tests N] [--rounds N] [--only empty|work|start] [--check]``.
+Run: ``python benchmarks/guards.py [--tests N] [--rounds N] [--only empty|work|start] [--brief] [--check]``.
 
 Every variant runs in a process of its own, and the variants take turns in one run. What is compared is the CPU time that
 the process itself measures around its tests, so that start-up and collection do not blur it; the ratio is taken within a
 round, and the median of all rounds counts: on a shared machine a single figure measures the neighbours.
+
+Where valgrind is installed, the processor's instructions are counted too: of a short run and a longer one after the same
+collection, so that their difference is the tests' alone. That ratio hardly varies, and it decides whether a bound is kept;
+without valgrind the CPU's does. Instructions say nothing of what the kernel does, nor of the garbage collector, which is off
+while they are counted because its few turns would fall on either run.
 """
 
 import argparse
 import os
+import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -48,9 +55,22 @@ async def test_it(number):
 """
 NOTHING = "def test_it():\n    pass\n"
 CLOCK = """
+import gc
+import os
 import time
 
+import pytest
+
 BEGAN = []
+CUT = os.environ.get("BENCH_TESTS")
+if CUT:
+    gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    if CUT:
+        del items[int(CUT):]
 
 
 def pytest_collection_finish():
@@ -77,6 +97,15 @@ class Variant:
     arguments: tuple[str, ...] = ()
     guards: str = ""
     bound: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The suite whose instructions are counted, and of how many tests in the short run and in the longer one."""
+
+    suite: str
+    few: int
+    many: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +159,69 @@ def variants(bounds: Mapping[str, float]) -> tuple[Variant, ...]:
     )
 
 
+def pytest_command(arguments: Sequence[str]) -> list[str]:
+    """One pytest with the clock."""
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:valkey", "-p", "no:cacheprovider", "-p", "clock", *arguments]
+
+
+def settings(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """As on a user's machine: without its cache pytest would rewrite every module of every plugin each time."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    path = os.pathsep.join(filter(None, (str(folder), inherited.get("PYTHONPATH", ""))))
+    return {**inherited, **environ, "PYTHONPATH": path}
+
+
+def prepare(folder: Path, variant: Variant, suite: str, scope: str) -> None:
+    """Put the suite and its configuration down."""
+    folder.mkdir()
+    guards = f"[tool.ci-tools.guards]\n{variant.guards}" if variant.guards else ""
+    (folder / "pyproject.toml").write_text(INI.format(scope=scope, guards=guards), encoding="utf-8")
+    (folder / "test_it.py").write_text(suite, encoding="utf-8")
+    (folder / "clock.py").write_text(CLOCK, encoding="utf-8")
+
+
+def instructions(
+    chosen: Sequence[Variant], counted: Counted, *, scope: str, environ: Mapping[str, str]
+) -> dict[str, float] | None:
+    """Instructions of one test by variant; None where valgrind is not installed."""
+    if shutil.which("valgrind") is None:
+        return None
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        for number, variant in enumerate(chosen):
+            folder = Path(name, str(number))
+            prepare(folder, variant, counted.suite, scope)
+            measure(folder, variant.arguments, environ)  # once for the caches
+            totals = [
+                count_instructions(folder, variant.arguments, {**environ, "BENCH_TESTS": str(tests), "PYTHONHASHSEED": "0"})
+                for tests in (counted.few, counted.many)
+            ]
+            found[variant.name] = (totals[1] - totals[0]) / (counted.many - counted.few)
+    return found
+
+
+def count_instructions(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one pytest there under cachegrind."""
+    valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={folder / 'counts'}"]
+    run = subprocess.run(
+        [*valgrind, *pytest_command(arguments)],
+        cwd=folder,
+        env=settings(folder, environ),
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    refs = re.search(r"I *refs: *([\d,]+)", run.stderr)
+    if run.returncode != 0 or refs is None:
+        raise SystemExit(f"pytest under valgrind ended with {run.returncode} in {folder}\n{run.stdout}{run.stderr}")
+    return int(refs[1].replace(",", ""))
+
+
 def measure(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> Cost:
     """Run one pytest there."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:valkey", "-p", "no:cacheprovider", "-p", "clock", *arguments]
-    # As on a user's machine: without its cache pytest would rewrite every module of every plugin each time.
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    settings = {**inherited, **environ, "PYTHONPATH": str(folder)}
-    with subprocess.Popen(command, cwd=folder, env=settings, stdout=subprocess.DEVNULL) as process:
+    command = pytest_command(arguments)
+    with subprocess.Popen(command, cwd=folder, env=settings(folder, environ), stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
@@ -153,11 +238,7 @@ def rounds_of(
     with tempfile.TemporaryDirectory() as name:
         for number, variant in enumerate(chosen):
             folder = Path(name, str(number))
-            folder.mkdir()
-            guards = f"[tool.ci-tools.guards]\n{variant.guards}" if variant.guards else ""
-            (folder / "pyproject.toml").write_text(INI.format(scope=scope, guards=guards), encoding="utf-8")
-            (folder / "test_it.py").write_text(suite, encoding="utf-8")
-            (folder / "clock.py").write_text(CLOCK, encoding="utf-8")
+            prepare(folder, variant, suite, scope)
             measure(folder, variant.arguments, environ)  # once for the caches
         order = list(enumerate(chosen))
         for turn in range(rounds):
@@ -167,21 +248,35 @@ def rounds_of(
 
 
 def compare(
-    title: str, chosen: Sequence[Variant], suite: str, *, scope: str, tests: int, rounds: int, environ: Mapping[str, str]
+    title: str,
+    chosen: Sequence[Variant],
+    suite: str,
+    counted: Counted,
+    *,
+    scope: str,
+    tests: int,
+    rounds: int,
+    environ: Mapping[str, str],
 ) -> bool:
     """Print each variant's ratio to the bare one; whether all bounds were kept."""
     costs = rounds_of(chosen, suite, scope=scope, rounds=rounds, environ=environ)
+    counts = instructions(chosen, counted, scope=scope, environ=environ)
     bare = [cost.tests_s for cost in costs[BARE.name]]
-    print(f"\n{title}: {tests} tests, {scope} loops, median of {rounds} rounds (least … most)")
+    decides = "instructions decide" if counts else "without valgrind the CPU decides"
+    print(f"\n{title}: {tests} tests, {scope} loops, median of {rounds} rounds (least … most); {decides}")
     is_kept = True
     for variant in chosen:
         seconds = [cost.tests_s for cost in costs[variant.name]]
         ratios = sorted(mine / theirs for mine, theirs in zip(seconds, bare, strict=True))
         ratio = statistics.median(ratios)
         added_us = (statistics.median(seconds) - statistics.median(bare)) / tests * 1e6
+        told = f"CPU x{ratio:5.3f} ({ratios[0]:.3f} … {ratios[-1]:.3f}) {added_us:+7.0f} us/test"
+        if counts:
+            ratio = counts[variant.name] / counts[BARE.name]
+            told += f"  instructions x{ratio:5.3f} {counts[variant.name] / 1e6:7.2f} M/test"
         verdict = "" if not variant.bound else f"  bound {variant.bound:.2f} {'kept' if ratio <= variant.bound else 'BROKEN'}"
         is_kept = is_kept and not (variant.bound and ratio > variant.bound)
-        print(f"  {variant.name:34} x{ratio:5.3f} ({ratios[0]:.3f} … {ratios[-1]:.3f})  {added_us:+7.0f} us/test{verdict}")
+        print(f"  {variant.name:34} {told}{verdict}")
     return is_kept
 
 
@@ -220,8 +315,18 @@ def main() -> None:
             chosen = variants(EMPTY_BOUNDS if scope == "function" else {})
             chosen = tuple(one for one in chosen if not (options.brief and one.name.startswith("+")))
             suite = EMPTY.format(tests=options.tests)
+            counted = Counted(suite=EMPTY.format(tests=220), few=20, many=220)
             kept.append(
-                compare("empty async tests", chosen, suite, scope=scope, tests=options.tests, rounds=options.rounds, environ={})
+                compare(
+                    "empty async tests",
+                    chosen,
+                    suite,
+                    counted,
+                    scope=scope,
+                    tests=options.tests,
+                    rounds=options.rounds,
+                    environ={},
+                )
             )
     if options.only in (None, "work"):
         kept.append(compare_work(max(20, options.tests // 20), options.rounds))
@@ -241,7 +346,9 @@ def compare_work(tests: int, rounds: int) -> bool:
     with tempfile.TemporaryDirectory() as name, start_redis(spec, environ=os.environ, folder=Path(name)) as server:
         environ = {"BENCH_REDIS_URL": server.url}
         suite = WORK.format(tests=tests)
-        return compare("tests with Redis work", chosen, suite, scope="function", tests=tests, rounds=rounds, environ=environ)
+        counted = Counted(suite=WORK.format(tests=16), few=4, many=16)
+        title = "tests with Redis work"
+        return compare(title, chosen, suite, counted, scope="function", tests=tests, rounds=rounds, environ=environ)
 
 
 if __name__ == "__main__":

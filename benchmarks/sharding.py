@@ -51,7 +51,7 @@ LIMITS = {8: 0.55, 16: 0.5}
 PLANNED, PLAN_S, PLAN_MIB = 100_000, 2.0, 300
 """A suite of so many tests is planned within these CPU seconds and this memory, the interpreter's own included."""
 MOST_OVERHEAD = 1.01
-SMALL, LARGE = 1_000, 3_000
+SMALL, LARGE = 2_000, 4_000
 """Tests of the two suites from whose instructions the cost of one test is told."""
 QUIET = ("-q", "-p", "no:cacheprovider", "--no-header", "--no-summary")
 RUNS = 3

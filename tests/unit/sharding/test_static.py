@@ -398,3 +398,14 @@ def test_the_end_is_evened_out_by_few_cuts() -> None:
     plan = partition(collected_of(paths), from_pairs((i, 0.5) for ids in paths.values() for i in ids), 4, commit="abc")
     assert int(plan.facts["file_parts"]) <= 7 + 4
     assert float(plan.facts["heaviest_s"]) <= 1.01 * float(plan.facts["bound_s"])
+
+
+def test_what_is_heavy_beside_one_long_test_is_evened_out_too() -> None:
+    """Where one test is the bound, the other shards are even all the same: timings err, and the heaviest of them might rule."""
+    paths = {f"test_{n}.py": tuple(f"test_{n}.py::test_{i}" for i in range(30)) for n in range(4)}
+    times = {test_id: 1.0 for ids in paths.values() for test_id in ids} | {"test_long.py::test_long": 100.0}
+    collected = collected_of({**paths, "test_long.py": ("test_long.py::test_long",)})
+    plan = partition(collected, from_pairs(times.items()), 4, commit="abc")
+    *others, longest = sorted(shard.predicted_s for shard in plan.shards)
+    assert longest == pytest.approx(100, abs=0.1)
+    assert others == pytest.approx([40, 40, 40], abs=2)

@@ -160,6 +160,7 @@ def _is_only_first_try(first: Root, second: Root) -> bool:
 _FIRST_TRIES = frozenset({"KeyError", "IndexError", "AttributeError", "LookupError", "StopIteration", "Empty", "BlockingIOError"})
 
 
+@lru_cache(maxsize=1024)
 def canonical(type_name: str) -> str:
     """One name for one type: without ``builtins``, and built-in where it is only a second name of a built-in.
 

@@ -52,6 +52,8 @@ class Wording:
     @property
     def is_nobodys(self) -> bool:
         """Whether it is an answer (a status) of a server of which neither name nor path is known."""
+        if "://" not in self.masked:
+            return False
         return _NOBODYS.search(self.masked) is not None and not any(token[0] in "'\"`/" for token in self.hard)
 
 

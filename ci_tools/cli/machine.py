@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ci_tools.cli import words
 from ci_tools.cli.grammar import add_verb, end_with_parent, project
 from ci_tools.errors import CIToolsError, ExitCode
-from ci_tools.model.service import ServiceKind
 
 if TYPE_CHECKING:
     from ci_tools.cli.grammar import Verbs
@@ -20,7 +19,7 @@ def add_services(verbs: "Verbs") -> None:
     parser = add_verb(verbs, "services", _services, "services that stand between commands: start, look, stop")
     parser.add_argument("action", choices=["up", "down", "status", "env", "logs", "doctor", "reap"], help="what to do")
     parser.add_argument(
-        "kinds", nargs="*", type=ServiceKind, metavar="NAME", help="redis, postgres (default: what the project declares)"
+        "kinds", nargs="*", type=words.service, metavar="NAME", help="redis, postgres (default: what the project declares)"
     )
     parser.add_argument("--foreground", action="store_true", help="with up: stay, show the log, stop on Ctrl-C")
     parser.add_argument("--shell", choices=["sh", "fish", "powershell", "github"], default="sh", help="with env: whose syntax")

@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ci_tools.errors import UsageError
+from ci_tools.model.service import ServiceKind
 from ci_tools.model.shard import ShardRef
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ def shard(text: str) -> ShardRef:
         return ShardRef.parse(text)
     except UsageError as error:
         raise argparse.ArgumentTypeError(error.what) from error
+
+
+def service(text: str) -> ServiceKind:
+    """A service: "redis"."""
+    try:
+        return ServiceKind(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no service; there are {', '.join(ServiceKind)}") from error
 
 
 def positive(text: str) -> int:

@@ -1,22 +1,24 @@
 """The verbs ``services …``: services that stand between commands, for a developer's shell or a job's later steps."""
 
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci_tools.doctor.chain import ask_chains, render_chains
-from ci_tools.errors import CIToolsError, ExitCode, UsageError
+from ci_tools.errors import CIToolsError, ExitCode, ServiceError, UsageError
 from ci_tools.host import github
 from ci_tools.host.runs import prepare_artifacts
 from ci_tools.host.signals import Interrupted, interruptible
 from ci_tools.model.service import ServiceKind, ServiceSpec
 from ci_tools.pipeline.console import introduce
 from ci_tools.pipeline.project import Project, open_project
-from ci_tools.services import leftovers, standing
+from ci_tools.services import leftovers, readiness, standing
 from ci_tools.services.provision import provide
 
 _FOLLOW_S = 0.2
+_ROOM_BYTES = 1 << 16  # what keepers write, with a log's first lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,5 +144,16 @@ def _specs(project: Project, kinds: Sequence[ServiceKind]) -> tuple[ServiceSpec,
 
 
 def _folder(project: Project) -> Path:
-    prepare_artifacts(project.artifacts)
-    return project.artifacts / "services"
+    folder = project.artifacts / "services"
+    try:
+        prepare_artifacts(project.artifacts)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM_BYTES))
+    except OSError as error:
+        raise ServiceError(
+            f"nothing can be written to {folder}: {readiness.explain(error)}",
+            details=["expected: room for logs and for where each service answers"],
+            hint="make room, correct its permissions, or name another folder with `artifacts` in the configuration",
+        ) from error
+    return folder

@@ -60,7 +60,7 @@ def _native_redis(spec: ServiceSpec, environ: Mapping[str, str], tried: list[str
                 details=["expected: the path of a valkey-server or redis-server"],
                 hint="correct `path` of the service in the configuration, or remove it",
             )
-        return _fitting(Path(program), spec, f"{spec.path}, as configured", tried)
+        return _fitting(Path(program).absolute(), spec, f"{spec.path}, as configured", tried)
     search = [environ.get("PATH", ""), *places.redis_folders]
     for folder in search:
         for name in places.redis_programs:

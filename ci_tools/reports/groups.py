@@ -73,15 +73,46 @@ def _with_servers(grievances: Sequence[Grievance]) -> list[Grievance]:
     alike: dict[Signature, list[Grievance]] = {}
     for grievance in grievances:
         alike.setdefault(grievance.signature, []).append(grievance)
+    shared = _shared(grievances)
     found: list[Grievance] = []
     for signature, members in alike.items():
         shards_of: dict[str, set[str]] = {}
         for member in members:
             for server in member.servers:
                 shards_of.setdefault(server, set()).add(member.shard)
-        fixed = {server: signature.of_server(server) for server in _chosen(shards_of, len(members))}
+        chosen = _chosen(shards_of, len(members)) | (shared & shards_of.keys())
+        fixed = {server: signature.of_server(server) for server in chosen}
         found.extend(_with_server(member, fixed) if fixed else member for member in members)
-    return found
+    return _with_only_server(found)
+
+
+def _with_only_server(grievances: Sequence[Grievance]) -> list[Grievance]:
+    """What a client did not name its server for joins the only server of which the same file says the same."""
+    known: dict[str, set[Signature]] = {}
+    for grievance in grievances:
+        signature = grievance.signature
+        if signature.fault and signature.server:
+            known.setdefault(signature.fault, set()).add(signature)
+    if not known:
+        return list(grievances)
+    only = {fault: next(iter(signatures)) for fault, signatures in known.items() if len(signatures) == 1}
+    return [
+        replace(one, signature=only[one.signature.fault])
+        if not (one.signature.server or one.servers) and one.signature.fault in only
+        else one
+        for one in grievances
+    ]
+
+
+def _shared(grievances: Iterable[Grievance]) -> set[str]:
+    """The servers that two shards speak of, in whatever words: nobody hands out one port twice."""
+    shards_of: dict[str, str] = {}
+    shared = set()
+    for grievance in grievances:
+        for server in grievance.servers:
+            if shards_of.setdefault(server, grievance.shard) != grievance.shard:
+                shared.add(server)
+    return shared
 
 
 def _with_server(grievance: Grievance, fixed: Mapping[str, Signature]) -> Grievance:

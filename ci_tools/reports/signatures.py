@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from ci_tools.model.case import Failure, Phase
+from ci_tools.reports.clients import STATUS, UNRESOLVED
 from ci_tools.reports.roots import Place, Root, links_of
 from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT, Servers, Wording, servers_in, wording_of
 
@@ -40,6 +41,8 @@ class Signature:
     server: str = ""
     is_refused: bool = field(default=False, compare=False)
     test: str = field(default="", compare=False)
+    fault: str = field(default="", compare=False)
+    """What a server did, where that is all that is known (refused, silent, a status, unknown), and the file that asked it."""
 
     @property
     def id(self) -> str:
@@ -71,6 +74,8 @@ class Signature:
                 context="",
                 server=server,
             )
+        if self.type_name == STATUS and any(token in self.hard for token in _UNAVAILABLE):
+            return replace(self, masked=self.hard[-1], hard=self.hard[-1:], place="", context="", server=server)
         return replace(self, place="", context="", server=server)
 
 
@@ -94,6 +99,8 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signat
     links = links_of(failure)
     said, servers = wording_of(links[0].type_name, links[0].message)
     signature = _worded(said)
+    if (kind := _fault_of(said)) and (place := _place(links, root)):
+        signature = replace(signature, fault=f"{kind} in {place.partition(':')[0]}")
     if signature.type_name == _TIMED_OUT:
         return replace(signature, place=_hung_at(links, root, test)), servers
     if said.is_bare:
@@ -108,13 +115,26 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signat
         servers = _servers_in_source(links, root)
     if _is_own_type(said.type_name) and said.masked != said.type_name:
         return signature, servers
-    if said.is_refused and (product := _product(links)):
+    if (said.is_refused or _SILENT.search(said.type_name)) and (product := _product(links)):
         return replace(signature, context=product), servers
     context, is_named = _context([other for other, _ in outer])
     place = "" if is_named else _place(links, root)
-    if said.is_refused and place.count(":") == 1 and not place.startswith(":"):
+    if said.type_name == UNRESOLVED and not is_named:
+        context = ""
+    if (said.is_refused or said.type_name == UNRESOLVED) and place.count(":") == 1 and not place.startswith(":"):
         place = place.partition(":")[0]  # one client of one server: whichever of its functions was called first
     return replace(signature, place=place, context=context), servers
+
+
+def _fault_of(said: Wording) -> str:
+    """What a server did; empty for what is no server's fault."""
+    if said.is_refused:
+        return "refused"
+    if said.type_name == STATUS and (found := _STATUS.search(said.masked)):
+        return found[0]
+    if said.type_name == UNRESOLVED:
+        return "unresolved"
+    return "silent" if _TIMEOUT.search(said.type_name) else ""
 
 
 @lru_cache(maxsize=4096)
@@ -126,6 +146,11 @@ def _worded(said: Wording) -> Signature:
         type_name=said.type_name, masked=said.masked, hard=said.hard, details=said.details, is_refused=said.is_refused
     )
 
+
+_TIMEOUT = re.compile(r"(?:Timeout\w*|TimedOut\w*)\Z")
+_STATUS = re.compile(r"HTTP status \d+")
+_UNAVAILABLE = ("HTTP status 502", "HTTP status 503", "HTTP status 504")
+"""Whatever was asked for: it is the server that cannot answer."""
 
 _TIMED_OUT = "timed out"  # as a type, no exception's: it has a space
 _HANGS = re.compile(r"(?:\A|\.)TimedOutError\Z")
@@ -151,6 +176,7 @@ def _is_own_type(type_name: str) -> bool:
 
 _PRODUCTS = {
     "redis": "redis",
+    "valkey": "redis",
     "postgres": "postgres",
     "psycopg": "postgres",
     "psycopg2": "postgres",
@@ -168,6 +194,9 @@ _PRODUCTS = {
     "nats": "nats",
 }
 """The module of a client, and what it speaks to: whichever way one came there, it is that server that refuses."""
+
+
+_SILENT = re.compile(r"(?:\A|\.)Timeout\w*\Z")
 
 
 def _product(links: Sequence[Root]) -> str:
@@ -201,9 +230,9 @@ def _is_test(place: Place) -> bool:
     return is_named_so and _TEST_FILE.search(place.path) is not None
 
 
-def _short(path: str) -> str:
+def short(path: str) -> str:
     """The file and its folder: checkouts lie in different places."""
-    return "/".join(path.split("/")[-2:])
+    return "/".join(path.replace("\\", "/").split("/")[-2:])
 
 
 def _plain_source(source: str) -> str:
@@ -223,7 +252,7 @@ def _place(links: Sequence[Root], root: str) -> str:
         place = ours[-1]
         if _is_test(place):
             return _plain_source(place.source or link.marked)
-        return f"{_short(place.path)}:{place.function or _plain_source(place.source or link.marked)}"
+        return f"{short(place.path)}:{place.function or _plain_source(place.source or link.marked)}"
     return _plain_source(links[0].marked) if links[0].text else ""
 
 
@@ -248,7 +277,7 @@ def _raised_place(origin: Root, root: str) -> str:
     if origin.type_name != "KeyError" and not places[-1].source.startswith(("raise ", "assert ")):
         return ""
     ours = _places(origin, root)[-1]
-    return "" if _is_test(ours) or not ours.function else f"{_short(ours.path)}:{ours.function}"
+    return "" if _is_test(ours) or not ours.function else f"{short(ours.path)}:{ours.function}"
 
 
 def _servers_in_source(links: Sequence[Root], root: str) -> tuple[str, ...]:
@@ -264,7 +293,7 @@ def _hung_at(links: Sequence[Root], root: str, test: str) -> str:
     """Where a test that took too long stood: also in its own code."""
     for link in links:
         if ours := _places(link, root):
-            return f"{_short(ours[-1].path)}:{ours[-1].function or _plain_source(ours[-1].source)}"
+            return f"{short(ours[-1].path)}:{ours[-1].function or _plain_source(ours[-1].source)}"
     return test.partition("[")[0]
 
 
@@ -274,17 +303,17 @@ def _compared(signature: Signature, said: Wording, origin: Root, root: str, test
     ours = _places(origin, root)
     source = _plain_source((ours[-1].source if ours else "") or origin.marked)
     if ours and not _is_test(ours[-1]):
-        place = f"{_short(ours[-1].path)}:{ours[-1].function}:{source}"
+        place = f"{short(ours[-1].path)}:{ours[-1].function}:{source}"
         return replace(signature, place=place, hard=(*signature.hard, *said.compared))
     if _CALL.search(source):
-        plain = _EMPTY.sub("*", _LOCAL.sub("*", _LITERAL.sub("*", source)))
+        plain = _SUM.sub("*", _EMPTY.sub("*", _LOCAL.sub("*", _LITERAL.sub("*", source))))
         # Where the line gives other values, other ones come out.
         return replace(
             signature, place=plain, test=function, hard=signature.hard if plain != source else (*signature.hard, *said.compared)
         )
     if not source and (called := _CALLED.search(origin.message)):
         return replace(signature, place=called[1], test=function)
-    path = _short(ours[-1].path) if ours else ""
+    path = short(ours[-1].path) if ours else ""
     line = source or (ours[-1].function if ours else "")
     place = f"{path}:{line}" if path and line else line or function
     return replace(signature, place=place, test=function, hard=(*signature.hard, *said.compared))
@@ -294,6 +323,7 @@ _CALLED = re.compile(r"^ *\+ +where .* = <(?:bound method|function) ([\w.]+)", r
 _LITERAL = re.compile(r"(?<!\w)(?:[bruf]{0,2}(?:'[^'\n]*'|\"[^\"\n]*\")|-?\d[\d_.]*)(?!\w)")
 # What a test gives and expects stands there as a literal in one test, in a variable in the next.
 _LOCAL = re.compile(r"(?<![\w.])(?!(?:not|in|is|and|or|for|if|else|lambda|await|assert|None|True|False)\b)[a-z_]\w*(?![\w(.\[])")
+_SUM = re.compile(r"\*(?:\s*(?://|[-+*/%])\s*\*)+")
 _EMPTY = re.compile(r"\[[*, ]*\]|\{[*,: ]*\}|(?<![\w.])(?:set|dict|list|tuple)\(\)")
 _PORT = re.compile(r"[(,=]\s*(\d{4,5})\s*[,)]")
 

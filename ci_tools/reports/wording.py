@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, takewhile
 
+from ci_tools.reports.clients import STATUS, unified
 from ci_tools.reports.masks import finish, has_any, mask, may_be_hard, name_of_file, names_in, soft
 from ci_tools.reports.roots import canonical
 
@@ -53,7 +54,7 @@ class Wording:
     def is_nobodys(self) -> bool:
         """Whether it is an answer (a status) of a server of which neither name nor path is known."""
         if "://" not in self.masked:
-            return False
+            return self.type_name == STATUS
         return _NOBODYS.search(self.masked) is not None and not any(token[0] in "'\"`/" for token in self.hard)
 
 
@@ -163,6 +164,7 @@ def wording_of(type_name: str, message: str) -> tuple[Wording, Servers]:
 
     Most messages are one sentence with nothing in it but data: masked, there are few of them, and each is looked at once.
     """
+    type_name, message = unified(type_name, message)
     if _SENTENCE.fullmatch(message) and not may_be_hard(message) and (said := _of_sentence(type_name, soft(message))):
         return said, servers_in(message)
     return _wording(type_name, message[:LONGEST_REST])

@@ -327,7 +327,8 @@ def test_a_numbered_program_is_known_by_its_name() -> None:
 def directly(type_name: str, message: str, path: str, function: str, source: str) -> Failure:
     """As with ``--tb=short``, raised by this line of the project itself."""
     shown = said_of(type_name, message)
-    text = f"tests/test_b.py:9: in test_it\n    {function}(1)\n{path}:7: in {function}\n    {source}\nE   {shown}"
+    marked = "\n".join(f"E   {line}" for line in shown.splitlines())
+    text = f"tests/test_b.py:9: in test_it\n    {function}(1)\n{path}:7: in {function}\n    {source}\n{marked}"
     return Failure(phase=Phase.CALL, type_name="in", message=shown, text=text)
 
 
@@ -531,3 +532,92 @@ def test_a_cause_is_placed_in_the_project(path: str) -> None:
         for failure in (journal("Failed", "declared redis, 0 commands", path, "f"), journal("Failed", "no", "shop/a.py", "f"))
     ]
     assert ["tests/test_a.py", "shop/a.py:7"] == [cause.location for (cause,) in placed]
+
+
+AT = "http://127.0.0.1:41234/rates/17"
+ANSWERS = (
+    (
+        "httpx.HTTPStatusError",
+        "Server error '{0} Service Unavailable' for url '{1}'\nFor more information check: https://m.io/{0}",
+    ),
+    ("requests.exceptions.HTTPError", "{0} Server Error: Service Unavailable for url: {1}"),
+    ("aiohttp.client_exceptions.ClientResponseError", "{0}, message='Service Unavailable', url='{1}'"),
+    ("aiohttp.client_exceptions.ClientResponseError", "{0}, message='Service Unavailable', url=URL('{1}')"),
+)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_one_answer_through_four_clients_is_one_cause(source: Callable[[str, str, str, str], Failure]) -> None:
+    """A status is what the server said; another status, or another path of a server that answers, is another cause."""
+    said = [source(kind, words.format(503, AT), "quay/web.py", "get") for kind, words in ANSWERS]
+    assert 1 == causes_of(*said)
+    kind, words = ANSWERS[0]
+    assert 2 == causes_of(*said, source(kind, words.format(500, AT), "quay/web.py", "get"))
+    assert 2 == causes_of(*said, source(kind, words.format(503, AT.replace("rates", "tides")), "quay/web.py", "get"))
+
+
+def in_shards(*failures: Failure) -> int:
+    """How many causes these failures have, met in two shards each."""
+    cases = tuple(
+        Case(
+            test_id=f"tests/test_{shard}.py::test_{number}",
+            attempts=(Attempt(outcome=Outcome.FAILED, failures=(failure,), shard=f"{shard}/2"),),
+        )
+        for shard in (1, 2)
+        for number, failure in enumerate(failures)
+    )
+    return len(find_causes(RunReport(run_id="run-1", cases=cases)))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_server_that_two_shards_name_is_known_to_all(source: Callable[[str, str, str, str], Failure]) -> None:
+    """A port that two shards speak of was chosen: what cannot answer there is one cause, whatever was asked for, and by whom."""
+    kind, words = ANSWERS[1]
+    down = [source(kind, words.format(503, AT.replace("rates", path)), f"quay/{path}.py", "get") for path in ("rates", "tides")]
+    other = source(kind, words.format(503, AT.replace("41234", "41235")), "quay/rates.py", "get")
+    assert [1, 2] == [in_shards(*down), in_shards(*down, other)]
+
+
+@pytest.mark.parametrize("source", [journal, short])
+def test_a_server_that_is_not_named_is_the_only_one_of_its_file(source: Callable[[str, str, str, str], Failure]) -> None:
+    """A client that names no server had the only one that the same file could not reach; of two it is neither."""
+    unnamed = source("httpx.ConnectError", "[Errno 111] Connection refused", "quay/web.py", "_httpx")
+    named = [
+        source("ConnectionRefusedError", f"[Errno 111] Connect call failed ('127.0.0.1', {port})", "quay/web.py", "_dial")
+        for port in (41234, 41235)
+    ]
+    elsewhere = source("httpx.ConnectError", "[Errno 111] Connection refused", "quay/mail.py", "send")
+    assert 1 == in_shards(unnamed, named[0])
+    assert 3 == in_shards(unnamed, *named)
+    assert 2 == in_shards(elsewhere, named[0])
+
+
+def test_what_clients_say_in_many_ways_is_one_cause() -> None:
+    """Hang-ups, unknown hosts and a full Redis are told alike, whoever tells of them; two unknown hosts are two."""
+    hung = [
+        short("httpx.RemoteProtocolError", "Server disconnected without sending a response.", "quay/web.py", "one"),
+        short("http.client.RemoteDisconnected", "Remote end closed connection without response", "quay/web.py", "two"),
+        short("aiohttp.client_exceptions.ServerDisconnectedError", "Server disconnected", "quay/web.py", "three"),
+    ]
+    pool = "HTTPConnectionPool(host='{0}', port=80): Max retries (Caused by NameResolutionError(\"Failed to resolve '{0}'"
+    pool += ' ([Errno -2] Name or service not known)"))'
+    unknown = [
+        short("requests.exceptions.ConnectionError", pool.format(host), "quay/web.py", "_get") for host in ("vault", "minio")
+    ]
+    full = "command not allowed when used memory > 'maxmemory'."
+    pipelined = f"Command # 3 (HSET berth:7 ship 5) of pipeline caused error: {full}"
+    redis = [
+        short("redis.exceptions.OutOfMemoryError", full, "quay/cache.py", "one"),
+        short("valkey.exceptions.OutOfMemoryError", pipelined, "quay/cache.py", "two"),
+    ]
+    assert [1, 2, 1] == [causes_of(*hung), causes_of(*unknown), causes_of(*redis)]
+
+
+def test_of_two_dictionaries_the_key_tells_what_differs() -> None:
+    """What two results have in common as a key is what is wrong; the values are data."""
+    differing = "assert {{'n': 1}} == {{'n': 1}}\n  \n  Differing items:\n  {{'{0}': None}} != {{'{0}': '{1}'}}"
+    failures = [
+        directly("AssertionError", differing.format(key, name), "tests/test_q.py", "test_it", "assert row(x) == expected")
+        for key, name in (("holder", "Bram"), ("holder", "Halina"), ("zone", "Bram"))
+    ]
+    assert [1, 2] == [causes_of(*failures[:2]), causes_of(*failures)]

@@ -58,6 +58,13 @@ def _restore_faults(module: Any, value: bool) -> None:  # noqa: ANN401 - as abov
         module.disable()
 
 
+def _not_ours(tracer: object) -> object:
+    """A tracer; None for the one by which this plugin sees early returns: nobody has to put that back."""
+    return None if getattr(tracer, "__module__", "") == _OUR_TRACER else tracer
+
+
+_OUR_TRACER = "ci_tools.pytest_plugin.returns"
+
 SETTINGS = (
     Setting(
         name="recursion limit",
@@ -91,7 +98,7 @@ SETTINGS = (
         name="trace function",
         module="sys",
         functions=("settrace",),
-        read=lambda module: module.gettrace(),
+        read=lambda module: _not_ours(module.gettrace()),
         restore=_call("settrace"),
     ),
     Setting(

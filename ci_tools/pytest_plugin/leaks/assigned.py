@@ -21,7 +21,8 @@ from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.settings import is_test_code
 from ci_tools.pytest_plugin.leaks.state import ABSENT, show
-from ci_tools.pytest_plugin.ownership import Ownership, frames_of_site
+from ci_tools.pytest_plugin.owners import frames_of_site
+from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.position import test_id_of
 
 KIND = "patch"

@@ -13,7 +13,8 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, Site, frames_of_site
+from ci_tools.pytest_plugin.owners import Made, Owner, Site, frames_of_site
+from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ from ci_tools.pytest_plugin.leaks.opened import (
     identity_of,
     reference_to,
 )
-from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, Site, frames_of_site
+from ci_tools.pytest_plugin.owners import Made, Owner, Site, frames_of_site
+from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 
 if TYPE_CHECKING:

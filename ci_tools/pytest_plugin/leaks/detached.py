@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ci_tools.pytest_plugin.ownership import Made
+from ci_tools.pytest_plugin.owners import Made
 
 if TYPE_CHECKING:
     import psutil

@@ -38,7 +38,8 @@ from ci_tools.pytest_plugin.leaks.state import (
     value_of,
     variable_aspect,
 )
-from ci_tools.pytest_plugin.ownership import NO_SITE, Ownership, Site, frames_of_site, is_unowned
+from ci_tools.pytest_plugin.owners import NO_SITE, Site, frames_of_site
+from ci_tools.pytest_plugin.ownership import Ownership, is_unowned
 from ci_tools.pytest_plugin.position import test_id_of
 
 KIND, SEED = "environment", "seed"

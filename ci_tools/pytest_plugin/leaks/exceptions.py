@@ -10,7 +10,8 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project, frames_of, message_of, type_name_of
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.ownership import Owner, Ownership
+from ci_tools.pytest_plugin.owners import Owner
+from ci_tools.pytest_plugin.ownership import Ownership
 
 if TYPE_CHECKING:
     import asyncio

@@ -31,7 +31,8 @@ from ci_tools.pytest_plugin.leaks.traces import (
     listener_of,
     made_of,
 )
-from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership, frames_of_site, unowned
+from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
+from ci_tools.pytest_plugin.ownership import Ownership, unowned
 from ci_tools.pytest_plugin.position import test_id_of
 from ci_tools.pytest_plugin.provisioning import Provisioning
 from ci_tools.pytest_plugin.reach import holder_of, keeper_of

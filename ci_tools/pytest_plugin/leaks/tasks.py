@@ -10,7 +10,8 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.ownership import Owner, Ownership, TaskRecord, frames_of_site
+from ci_tools.pytest_plugin.owners import Owner, TaskRecord, frames_of_site
+from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.reach import holder_of
 from ci_tools.pytest_plugin.stacks import await_chain
 

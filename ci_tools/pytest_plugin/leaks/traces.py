@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ci_tools.pytest_plugin.leaks.opened import CONNECTION
-from ci_tools.pytest_plugin.ownership import Made, Owner, Ownership
+from ci_tools.pytest_plugin.owners import Made, Owner
+from ci_tools.pytest_plugin.ownership import Ownership
 
 SETTING, KEY, TRANSACTION = "service_setting", "service_key", "service_transaction"
 SUBSCRIPTION, LOCK = "service_subscription", "service_lock"

@@ -395,7 +395,7 @@ def test_a_cancelled_job_is_not_passed(project: Path) -> None:
 
 def test_the_test_that_breaks_another_is_found_and_its_order_repeated(project: Path) -> None:
     """``bisect`` names the culprit from the recorded order; ``--replay`` repeats that order exactly."""
-    text = "import sys\n" + "".join(f"def test_{name}(): {body}\n" for name, body in POISON.items())
+    text = "SEEN = []\n" + "".join(f"def test_{name}(): {body}\n" for name, body in POISON.items())
     (project / "tests" / "test_culprit.py").write_text(text, encoding="utf-8")
     assert _tools("run", "-n", "1", cwd=project).returncode == 10
     victim, culprit = "tests/test_culprit.py::test_victim", "tests/test_culprit.py::test_poison"
@@ -409,7 +409,7 @@ def test_the_test_that_breaks_another_is_found_and_its_order_repeated(project: P
     assert (again.returncode, _outcomes(_latest(project))[victim]) == (10, "failed"), again.stdout + again.stderr
 
 
-POISON = {"calm": "pass", "poison": "sys.poison = 1", "other": "pass", "victim": "assert not hasattr(sys, 'poison')"}
+POISON = {"calm": "pass", "poison": "SEEN.append(1)", "other": "pass", "victim": "assert SEEN == []"}
 
 
 def test_a_team_starts_from_the_junit_files_it_has(project: Path) -> None:

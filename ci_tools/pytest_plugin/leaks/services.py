@@ -278,13 +278,26 @@ class LockGuard(Guard):
 
 
 def _is_held(lock: Any) -> bool:  # noqa: ANN401 - redis-py's
-    return getattr(lock.local, "token", None) is not None
+    """Whether the server has it too: it may have expired, or somebody has taken it away."""
+    if getattr(lock.local, "token", None) is None:
+        return False
+    if _is_asyncio(lock):
+        return True
+    try:
+        with unowned():
+            return bool(lock.owned())
+    except Exception:  # noqa: BLE001 - a server that is gone holds nothing, and who cannot be asked cannot be accused
+        return False
+
+
+def _is_asyncio(lock: Any) -> bool:  # noqa: ANN401 - as above
+    import inspect  # noqa: PLC0415 - only where one is held
+
+    return inspect.iscoroutinefunction(lock.release)
 
 
 def _release(lock: Any) -> str:  # noqa: ANN401 - as above
-    import inspect  # noqa: PLC0415 - only where one is held
-
-    if inspect.iscoroutinefunction(lock.release):
+    if _is_asyncio(lock):
         return "it could not be released: its client is asyncio's, and its loop is not at hand any more"
     try:
         lock.release()

@@ -178,6 +178,7 @@ from pathlib import Path
 from ci_tools.host import process
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup
 here, manner = Path(sys.argv[1]), sys.argv[2]
 data = here / "data"
 data.mkdir()

@@ -73,6 +73,7 @@ class DescriptorGuard(Guard):
         self._findings = findings
         self._project = project
         self._restore: list[Callable[[], None]] = []
+        self._held: list[object] = []
         self._knows_psycopg = False
         self._knows_uvloop = False
         if findings.is_on(CONNECTION):
@@ -86,6 +87,8 @@ class DescriptorGuard(Guard):
             opening = _Noting(builtins.open, self._note_file)
             self._replace(builtins, "open", opening)
             self._replace(io, "open", opening)
+        gc.callbacks.append(self._hold)
+        self._restore.append(lambda: gc.callbacks.remove(self._hold))
         if self._findings.is_on(DESCRIPTOR):
             for name in ("open", "dup", "pipe", "openpty", "memfd_create", "eventfd"):
                 if hasattr(os, name):
@@ -121,6 +124,14 @@ class DescriptorGuard(Guard):
             for loop in tuple(self._ownership.loops):
                 if not loop.is_closed() and not loop.is_running():
                     self._look_at_loop(loop, owners, item)
+
+    def _hold(self, phase: str, _: dict[str, int]) -> None:
+        """Keep what is open over a collection: what nobody closed is found, whenever the collector comes by."""
+        self._held.clear()
+        if phase == "start":
+            owners = [owner for owner in (*self._ownership.over(), self._ownership.maker()) if owner is not None and owner.made]
+            opened = [made.thing for owner in owners for made in owner.made if made.kind in KINDS]
+            self._held = [thing for one in opened if one.ref is not None and (thing := one.ref()) is not None]
 
     # Noting
 

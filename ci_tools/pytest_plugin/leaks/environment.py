@@ -120,7 +120,8 @@ class EnvironmentGuard(Guard):
         if phase is Phase.SETUP:
             if not self._settings.is_complete and self._findings.is_on(KIND):
                 self._settings.look()
-            self._filters = warnings.filters
+            # A list of its own for each test is pytest's, which puts the filters back.
+            self._filters = warnings.filters if item.config.pluginmanager.is_blocked("warnings") else None
             self._points = [_Point()]
             self._sites.clear()
 

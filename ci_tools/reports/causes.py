@@ -11,9 +11,11 @@ from dataclasses import replace
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
 from ci_tools.model.report import CollectionError, RunReport
 from ci_tools.model.verdict import Cause
-from ci_tools.reports.groups import Grievance, Group, fixture_of_all, groups_of
+from ci_tools.reports.grievance import Grievance, Group
+from ci_tools.reports.groups import fixture_of_all, groups_of
+from ci_tools.reports.places import relative, short
 from ci_tools.reports.roots import Place, root_of
-from ci_tools.reports.signatures import Signature, base_of, relative, short
+from ci_tools.reports.signatures import Signature, base_of
 
 LONGEST_TITLE = 160
 """Characters of a cause's title: one line of a terminal or a table."""
@@ -43,14 +45,14 @@ def _grievances(report: RunReport, root: str) -> Iterable[Grievance]:
 
 
 def _of_file(error: CollectionError, root: str) -> Grievance:
-    signature, servers = base_of(error.failure, root=root)
+    signature, contact = base_of(error.failure, root=root)
     return Grievance(
-        error.path, error.failure, signature, error.shard, error.configuration, Outcome.ERROR, servers=servers, is_file=True
+        error.path, error.failure, signature, error.shard, error.configuration, Outcome.ERROR, contact=contact, is_file=True
     )
 
 
 def _of_test(case: Case, attempt: Attempt, failure: Failure, root: str) -> Grievance:
-    signature, servers = base_of(failure, root=root, test=case.test_id)
+    signature, contact = base_of(failure, root=root, test=case.test_id)
     outcome = attempt.outcome
     if outcome in _ENDED and not failure.chain:
         signature = _of_ended(signature, attempt, case)
@@ -61,7 +63,7 @@ def _of_test(case: Case, attempt: Attempt, failure: Failure, root: str) -> Griev
         attempt.shard,
         case.configuration,
         outcome,
-        servers=servers,
+        contact=contact,
         started_at=attempt.started_at,
     )
 

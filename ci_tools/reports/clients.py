@@ -8,7 +8,22 @@ STATUS = "HTTPStatus"
 UNRESOLVED = "socket.gaierror"
 """A host name that nobody knows."""
 
-_CLIENTS = frozenset({"aiohttp", "http", "httpcore", "httpx", "redis", "requests", "urllib", "urllib3", "valkey"})
+UNENCRYPTED = "ssl.SSLError"
+"""A connection that TLS could not secure."""
+
+DISCONNECTED = "Disconnected"
+"""A server that hung up before it answered."""
+
+CUT_SHORT = "CutShort"
+"""A server that hung up in the middle of its answer."""
+
+REDIRECTED = "TooManyRedirects"
+"""A server that sends its client round in circles."""
+
+SILENT = "ReadTimeout"
+"""A server that was reached and did not answer in time."""
+
+_CLIENTS = frozenset({"aiohttp", "http", "httpcore", "httpx", "redis", "requests", "ssl", "urllib", "urllib3", "valkey"})
 _ANSWERED = re.compile(
     r"(?:(?:Client|Server) error|Redirect response) '(?P<httpx>\d{3}) [^']*' for url '(?P<httpxurl>[^']*)'"
     r"|(?P<requests>\d{3}) (?:Client|Server) Error: .*? for url: (?P<requestsurl>\S+)"
@@ -17,6 +32,20 @@ _ANSWERED = re.compile(
 )
 _HUNG_UP = re.compile(
     r"Server disconnected|.*Remote end closed connection|.*RemoteDisconnected|peer closed connection|Server closed the connection"
+)
+_CUT_SHORT = re.compile(
+    r".*(?:IncompleteRead|without sending complete message body|incomplete chunked read|payload is not completed"
+    r"|[Nn]ot enough data (?:for satisfy|to satisfy)|Response ended prematurely|InvalidChunkLength)",
+    re.DOTALL,
+)
+_REDIRECTED = re.compile(r"Exceeded (?:\d+|maximum allowed) redirects|TooManyRedirects\Z")
+_READ = re.compile(r".*[Rr]ead timed out|Timeout on reading data|ReadTimeout(?:Error)?\Z", re.DOTALL)
+_OF_TLS = re.compile(r".*\[SSL(?:: ([A-Z_0-9]+))?\] ?(.+?)(?: \(_ssl\.c:\d+\)|['\"\])]*\Z)", re.DOTALL)
+_FAULTS = (
+    (_CUT_SHORT, (CUT_SHORT, "the server hung up in the middle of its answer")),
+    (_HUNG_UP, (DISCONNECTED, "the server hung up without an answer")),
+    (_REDIRECTED, (REDIRECTED, "too many redirects")),
+    (_READ, (SILENT, "timed out")),
 )
 _NAMELESS_HOST = re.compile(
     r".*(\[Errno -?\d+\] (?:Name or service not known|Temporary failure in name resolution|nodename nor servname"
@@ -39,11 +68,19 @@ def unified(type_name: str, message: str) -> tuple[str, str]:
         kind = next(kind for kind in ("httpx", "requests", "aiohttp", "urllib") if found[kind])
         url = found[f"{kind}url"] if kind != "urllib" else ""
         return STATUS, f"HTTP status {found[kind]} for {url}" if url else f"HTTP status {found[kind]}"
-    if _HUNG_UP.match(message):
-        return "Disconnected", "the server hung up without an answer"
+    return _fault(name, message) or (f"httpx.{name}" if module == "httpcore" else type_name, message)
+
+
+def _fault(name: str, message: str) -> tuple[str, str] | None:
+    """What kept an answer from its client; None where it is nothing that all clients know."""
+    if tls := _OF_TLS.match(message):
+        return UNENCRYPTED, f"[SSL: {tls[1] or ''}] {tls[2]}{_host_in(message)}"
     if unknown := _NAMELESS_HOST.match(message):
         return UNRESOLVED, f"{unknown[1]}{_host_in(message)}"
-    return f"httpx.{name}" if module == "httpcore" else type_name, message
+    for pattern, (fault, said) in _FAULTS:
+        if pattern.match(message or name):
+            return fault, said if fault == DISCONNECTED else f"{said}{_host_in(message)}"
+    return None
 
 
 def _host_in(message: str) -> str:

@@ -106,7 +106,10 @@ _BESIDE = re.compile(
 )
 _KEPT_PATH = re.compile(r"\b(?:http|ws)\w*://[^/\s'\"]*(/[^\s'\"<>)\]]*[^\s'\"<>)\].,;:])")
 _KEPT_NAME = re.compile(r"<path>/([\w.-]*\w)")
-_TEMPORARY = re.compile(r"tmp[a-z_]{6,}")
+_TEMPORARY = re.compile(r"tmp[a-z0-9_]{6,}(?:\.\w+)?")
+_SEPARATOR = re.compile(r"[\\/]")
+_NAMING = re.compile(r"[A-Za-z]{3,}")
+_ANYWHERE = frozenset({"", ".", "..", "tmp", "temp", "t", "var", "home", "users", "root", "work", "mnt"})
 _REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SERVICE_PORTS = frozenset({"80", "443", "1433", "1521", "3306", "5432", "5672", "6379", "9092", "9200", "11211", "27017"})
@@ -146,8 +149,27 @@ def finish(masked: str, hard: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...
 
 def name_of_file(path: str) -> str:
     """The last part of a path, empty where it looks made up for the occasion: with digits, or as ``tempfile`` makes them."""
-    name = re.split(r"[\\/]", path.strip().rstrip("/\\"))[-1]
-    return "" if any(map(str.isdigit, name)) or _TEMPORARY.fullmatch(name) else name
+    name = _SEPARATOR.split(path.strip().rstrip("/\\"))[-1]
+    return "" if _varies(name) else name
+
+
+def kind_of_file(path: str) -> str:
+    """What names a file: its name, of a numbered one its words (``rates-2024.csv`` is ``rates.csv``), else the folder it lies in.
+
+    Empty where all of it looks made up for the occasion.
+    """
+    *folders, name = _SEPARATOR.split(path.strip().rstrip("/\\"))
+    if not _varies(name):
+        return name
+    *words, extension = re.split(r"[-_.]", name) if "." in name else (*re.split(r"[-_]", name), "")
+    if not _TEMPORARY.fullmatch(name) and (named := [word for word in words if _NAMING.fullmatch(word)]):
+        return f"{'-'.join(named)}.{extension}" if extension.isalpha() else "-".join(named)
+    folder = next((part for part in reversed(folders) if not any(map(str.isdigit, part))), "")
+    return "" if _varies(folder) or folder.lower() in _ANYWHERE or folder.startswith("pytest-of-") else f"{folder}/"
+
+
+def _varies(name: str) -> bool:
+    return any(map(str.isdigit, name)) or _TEMPORARY.fullmatch(name) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -166,6 +188,8 @@ def names_in(text: str) -> tuple[str, ...]:
         if differing := _DIFFERING.match(line):
             found[f"'{differing[1]}'"] = None
             continue
+        if _COMPARED.match(line):
+            continue
         for token in _HARD.finditer(line):
             is_quoted = token[0][0] in "'\"`"
             if is_quoted and (is_compared or line.startswith((":", "="), token.end())):
@@ -177,6 +201,11 @@ def names_in(text: str) -> tuple[str, ...]:
                 return tuple(sorted(found))
     return tuple(sorted(found))
 
+
+_COMPARED = re.compile(
+    r"At index \d+ diff:|(?:Left|Right) contains |(?:Extra|Common|Differing) items|Full diff:|[-+?] {2,}[\[({'\"]"
+)
+"""pytest, below a comparison: what was compared, item by item."""
 
 _DIFFERING = re.compile(r"\{'([A-Za-z_]\w{0,60})': .*\} != \{'\1': .*\}\Z")
 """pytest, of two dictionaries: the key is what differs, its values are data."""

@@ -12,10 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from ci_tools.model.case import Failure, Phase
-from ci_tools.reports.clients import STATUS, UNRESOLVED
-from ci_tools.reports.roots import Place, Root, links_of
-from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT, Servers, Wording, servers_in, wording_of
+from ci_tools.model.case import Failure
+from ci_tools.reports.clients import CUT_SHORT, DISCONNECTED, STATUS, UNENCRYPTED, UNRESOLVED
+from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, without_message
+from ci_tools.reports.places import (
+    CALLED_OR_ASKED,
+    CALLED_SERVER,
+    askers_of,
+    client_of,
+    fixture_place,
+    hung_at,
+    place_of,
+    places_of,
+    raised_place,
+    servers_in_source,
+)
+from ci_tools.reports.roots import Root, links_of
+from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT, Servers, Wording, wording_of
 
 VERSION = "sig-v2"
 """Part of every signature: whoever changes the masking changes this, so that old ones are not taken for new ones."""
@@ -41,8 +54,6 @@ class Signature:
     server: str = ""
     is_refused: bool = field(default=False, compare=False)
     test: str = field(default="", compare=False)
-    fault: str = field(default="", compare=False)
-    """What a server did, where that is all that is known (refused, silent, a status, unknown), and the file that asked it."""
 
     @property
     def id(self) -> str:
@@ -74,15 +85,16 @@ class Signature:
                 context="",
                 server=server,
             )
-        if self.type_name == STATUS and any(token in self.hard for token in _UNAVAILABLE):
-            return replace(self, masked=self.hard[-1], hard=self.hard[-1:], place="", context="", server=server)
+        if self.type_name == STATUS and (status := _status_in(self.hard)) in _ABOUT_THE_SERVER:
+            said = f"HTTP status {status}"
+            return replace(self, masked=said, hard=(said,), place="", context="", server=server)
         return replace(self, place="", context="", server=server)
 
 
 def signature_of(failure: Failure, *, root: str = "", test: str = "") -> Signature:
     """The signature of ``failure`` by itself; paths below ``root`` are made relative to it, ``test`` is the failing test's ID."""
-    signature, servers = base_of(failure, root=root, test=test)
-    server = next((server for server in servers if port_of(server) < FIRST_EPHEMERAL_PORT), "")
+    signature, contact = base_of(failure, root=root, test=test)
+    server = next((server for server in contact.servers if port_of(server) < FIRST_EPHEMERAL_PORT), "")
     return signature.of_server(server) if server else signature
 
 
@@ -91,50 +103,131 @@ def port_of(server: str) -> int:
     return int(server.rpartition(":")[2])
 
 
-def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signature, Servers]:
-    """The signature of ``failure`` where no server is known, and the servers that it names, whatever their ports look like.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """What a failure tells of a server: which, as far as it says so, what it did, and who asked.
+
+    ``servers`` is ``host:port`` of each that is named, whatever the port looks like. ``fault`` is only set where what the server
+    did (refused, hung up, a status) is all that is known; ``askers`` are then the project's functions, classes and files.
+    """
+
+    servers: Servers = ()
+    fault: str = ""
+    askers: tuple[tuple[str, ...], ...] = ()
+
+
+NO_CONTACT = Contact()
+
+GARBLED = "garbled"
+"""The fault of a server whose answers cannot be read."""
+
+
+def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signature, Contact]:
+    """The signature of ``failure`` where no server is known, and what it tells of one.
 
     ``of_server`` makes it a signature of one of them.
     """
     links = links_of(failure)
+    why = ""
+    if "\nassert " in links[0].message:
+        origin, why = without_message(links[0], root)
+        links = (origin, *links[1:])
     said, servers = wording_of(links[0].type_name, links[0].message)
+    signature, servers = _without_server(failure, links, said, servers, root, test)
+    if why:
+        signature = replace(signature, context=why)
+    fault = _fault_of(said)
+    if not fault and not servers:
+        return signature, NO_CONTACT
+    return signature, Contact(servers=servers, fault=fault, askers=askers_of(links, root))
+
+
+def _without_server(
+    failure: Failure, links: Sequence[Root], said: Wording, servers: Servers, root: str, test: str
+) -> tuple[Signature, Servers]:
     signature = _worded(said)
-    if (kind := _fault_of(said)) and (place := _place(links, root)):
-        signature = replace(signature, fault=f"{kind} in {place.partition(':')[0]}")
+    origin = links[0]
+    if said.is_generic and signature.type_name != _TIMED_OUT:
+        return _of_nameless(signature, links, said, servers, root)
     if signature.type_name == _TIMED_OUT:
-        return replace(signature, place=_hung_at(links, root, test)), servers
-    if said.is_bare:
-        return _compared(signature, said, links[0], root, test), servers
-    if not said.is_generic:
-        place = _fixture_place(failure, links, root) or _raised_place(links[0], root)
-        place = place or (_place(links, root) if said.is_nobodys else "")
-        return replace(signature, place=place) if place else signature, servers
+        signature = replace(signature, place=hung_at(links, root, test))
+    elif said.is_bare:
+        signature = _compared(signature, said, origin, comparison_of(origin, root, test))
+    elif origin.type_name.endswith("AssertionError") and (status := _compared_status(signature)):
+        signature = signature if status in _ABOUT_THE_SERVER else replace(signature, place=asked_for(origin, root))
+    elif place := (
+        fixture_place(failure, links, root) or raised_place(origin, root) or (place_of(links, root) if said.is_nobodys else "")
+    ):
+        signature = replace(signature, place=place)
+    return signature, servers
+
+
+def _compared_status(signature: Signature) -> str:
+    found = _STATUS_COMPARED.search(signature.masked) or _STATUS_COMPARED.search(" ".join(signature.details))
+    return found[1] if found else ""
+
+
+def _of_nameless(
+    signature: Signature, links: Sequence[Root], said: Wording, servers: Servers, root: str
+) -> tuple[Signature, Servers]:
+    """What a root that names nothing is known by: a server, a product, or else the place and what was raised from it."""
     outer = [wording_of(link.type_name, link.message) for link in links[1:]]
     servers = servers or next((others for _, others in outer if others), ())
     if said.is_refused and not servers:
-        servers = _servers_in_source(links, root)
+        servers = servers_in_source(links, root)
     if _is_own_type(said.type_name) and said.masked != said.type_name:
         return signature, servers
     if (said.is_refused or _SILENT.search(said.type_name)) and (product := _product(links)):
         return replace(signature, context=product), servers
     context, is_named = _context([other for other, _ in outer])
-    place = "" if is_named else _place(links, root)
+    place = "" if is_named else place_of(links, root)
     if said.type_name == UNRESOLVED and not is_named:
         context = ""
-    if (said.is_refused or said.type_name == UNRESOLVED) and place.count(":") == 1 and not place.startswith(":"):
-        place = place.partition(":")[0]  # one client of one server: whichever of its functions was called first
+    if place.count(":") == 1 and not place.startswith(":") and (said.is_refused or _is_answer(said, links, root)):
+        named = CALLED_OR_ASKED if _is_garbled(said) else CALLED_SERVER
+        place = client_of(links[0], root, named) or (place if _is_garbled(said) else place.partition(":")[0])
     return replace(signature, place=place, context=context), servers
+
+
+def _compared(signature: Signature, said: Wording, origin: Root, line: Comparison) -> Signature:
+    hard = (*signature.hard, *said.compared) if line.are_values_firm else signature.hard
+    details = tuple(token for token in signature.details if f"<module {token} from" not in origin.message)
+    return replace(signature, place=line.place, test=line.test, hard=hard, details=details)
+
+
+def _is_answer(said: Wording, links: Sequence[Root], root: str) -> bool:
+    """Whether something went wrong with what a server answered, or was to answer, and the words name neither."""
+    if said.type_name in _OF_CONNECTIONS:
+        return True
+    return _is_garbled(said) and any(_READS_ANSWER.search(place.source) for place in places_of(links[0], root)[-1:])
+
+
+def _is_garbled(said: Wording) -> bool:
+    return said.type_name.endswith("JSONDecodeError")
+
+
+_READS_ANSWER = re.compile(r"\.json\(|\b(?:response|resp|answer|reply|res|r)\b.*\.(?:text|content|body|read\()|\burlopen\(")
 
 
 def _fault_of(said: Wording) -> str:
     """What a server did; empty for what is no server's fault."""
     if said.is_refused:
         return "refused"
-    if said.type_name == STATUS and (found := _STATUS.search(said.masked)):
-        return found[0]
-    if said.type_name == UNRESOLVED:
-        return "unresolved"
+    if said.type_name in {UNRESOLVED, UNENCRYPTED, DISCONNECTED, CUT_SHORT}:
+        return said.masked
+    if _is_garbled(said):
+        return GARBLED
+    if said.type_name == STATUS or _is_own_type(said.type_name):
+        status = _status_in(said.hard)
+        if said.type_name == STATUS or status in _ABOUT_THE_SERVER:
+            return status
     return "silent" if _TIMEOUT.search(said.type_name) else ""
+
+
+def _status_in(hard: Sequence[str]) -> str:
+    """The only HTTP status among hard tokens; empty where there is none or a choice."""
+    statuses = {found[0] for token in hard if token[0] not in "'\"`/" and (found := _STATUS.search(token))}
+    return statuses.pop() if len(statuses) == 1 else ""
 
 
 @lru_cache(maxsize=4096)
@@ -148,23 +241,20 @@ def _worded(said: Wording) -> Signature:
 
 
 _TIMEOUT = re.compile(r"(?:Timeout\w*|TimedOut\w*)\Z")
-_STATUS = re.compile(r"HTTP status \d+")
-_UNAVAILABLE = ("HTTP status 502", "HTTP status 503", "HTTP status 504")
-"""Whatever was asked for: it is the server that cannot answer."""
+_OF_CONNECTIONS = frozenset({UNRESOLVED, UNENCRYPTED})
+"""What kept a client from its server, in words that name neither."""
+
+_STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
+_STATUS_COMPARED = re.compile(r"\b([1-5]\d\d) == [1-5]\d\d\b")
+_ABOUT_THE_SERVER = frozenset({"401", "407", "429", "502", "503", "504", "511"})
+"""Whatever was asked for: it is the server that cannot answer, or does not answer this client."""
 
 _TIMED_OUT = "timed out"  # as a type, no exception's: it has a space
 _HANGS = re.compile(r"(?:\A|\.)TimedOutError\Z")
 _HANGS_AS = re.compile(r"(?:Failed: )?Timeout \(?>?\s?<n>\)? from pytest-timeout")
-_TEST_FILE = re.compile(
-    r"(?:\A|[\\/])(?:test_[^\\/]*|[^\\/]*_test|[^\\/]*[.-](?:test|spec|cy|e2e)|[^\\/]*Tests?|[^\\/]*Spec)\.\w+\Z"
-)
-_TEST_FUNCTION = re.compile(r"\Atest(?:[_A-Z].*)?\Z")
 _TRANSPORT = re.compile(
     r"(?:Connect\w*|Timeout\w*|Cancel\w*|Network\w*|Transport\w*|Protocol\w*|Read\w*|Write\w*|Pool\w*)(?:Error|Exception|Timeout)?\Z"
     r"|Timeout\w*\Z"
-)
-_TAKEN = re.compile(
-    r"\A(?:return|await|yield|raise|assert)\s+|\A[\w, .\[\]'\"]+(?::[^=]+)?=(?!=)\s*|\s*#.*\Z|\A(?:async )?with\s+"
 )
 
 
@@ -213,150 +303,3 @@ def _context(outer: Sequence[Wording]) -> tuple[str, bool]:
         if is_named:
             break
     return " < ".join(said), is_named
-
-
-def _places(link: Root, root: str) -> list[Place]:
-    """Where the project's code stood, the innermost last."""
-    ours = [place for place in link.places() if place.is_ours]
-    if not ours and link.frame is not None:
-        frame = Place(path=link.frame.path, function=link.frame.function.rpartition(".")[2], source="")
-        ours = [frame] if frame.is_ours else []
-    return [replace(place, path=relative(place.path, root)) for place in ours]
-
-
-def _is_test(place: Place) -> bool:
-    """Whether it is a test's own code, and none that tests share."""
-    is_named_so = not place.path.endswith(".py") or not place.function or _TEST_FUNCTION.match(place.function) is not None
-    return is_named_so and _TEST_FILE.search(place.path) is not None
-
-
-def short(path: str) -> str:
-    """The file and its folder: checkouts lie in different places."""
-    return "/".join(path.replace("\\", "/").split("/")[-2:])
-
-
-def _plain_source(source: str) -> str:
-    """A source line without what its value is taken for."""
-    previous = ""
-    while source != previous:
-        previous, source = source, _TAKEN.sub("", source)
-    return source.rstrip(":; ")
-
-
-def _place(links: Sequence[Root], root: str) -> str:
-    """File and function of the innermost code of the project; a test's own line where only that is known."""
-    for link in links:
-        ours = _places(link, root)
-        if not ours:
-            continue
-        place = ours[-1]
-        if _is_test(place):
-            return _plain_source(place.source or link.marked)
-        return f"{short(place.path)}:{place.function or _plain_source(place.source or link.marked)}"
-    return _plain_source(links[0].marked) if links[0].text else ""
-
-
-def _fixture_place(failure: Failure, links: Sequence[Root], root: str) -> str:
-    """Where a set-up or tear-down was given up by code of the project: what a fixture says itself is that fixture's alone."""
-    if failure.phase not in {Phase.SETUP, Phase.TEARDOWN}:
-        return ""
-    places = links[0].places()
-    place = _place(links, root) if places and places[-1].is_ours else ""
-    fixture = raising_fixture(failure)
-    is_raised_there = fixture is not None and place.endswith(f":{fixture[0]}")
-    return place if is_raised_there or (place and places[-1].source.startswith("raise ")) else ""
-
-
-def _raised_place(origin: Root, root: str) -> str:
-    """Where shared code of the project raised an error itself: the same words or missed key elsewhere are another fault."""
-    if origin.type_name != "KeyError" and "raise " not in origin.text and "assert " not in origin.text:
-        return ""  # cheap to see, and so in most failures
-    places = origin.places()
-    if not places or not places[-1].is_ours:
-        return ""
-    if origin.type_name != "KeyError" and not places[-1].source.startswith(("raise ", "assert ")):
-        return ""
-    ours = _places(origin, root)[-1]
-    return "" if _is_test(ours) or not ours.function else f"{short(ours.path)}:{ours.function}"
-
-
-def _servers_in_source(links: Sequence[Root], root: str) -> tuple[str, ...]:
-    """The server that the project's lines name, the innermost that names one: many clients do not say whom they called."""
-    for link in links:
-        for place in reversed(_places(link, root)):
-            if found := servers_in(place.source) or tuple(f":{port}" for port in _PORT.findall(place.source)):
-                return found
-    return ()
-
-
-def _hung_at(links: Sequence[Root], root: str, test: str) -> str:
-    """Where a test that took too long stood: also in its own code."""
-    for link in links:
-        if ours := _places(link, root):
-            return f"{short(ours[-1].path)}:{ours[-1].function or _plain_source(ours[-1].source)}"
-    return test.partition("[")[0]
-
-
-def _compared(signature: Signature, said: Wording, origin: Root, root: str, test: str) -> Signature:
-    """A bare comparison: its line tells what was compared; in code that tests share, the values do too."""
-    function = test.partition("[")[0]
-    ours = _places(origin, root)
-    source = _plain_source((ours[-1].source if ours else "") or origin.marked)
-    if ours and not _is_test(ours[-1]):
-        place = f"{short(ours[-1].path)}:{ours[-1].function}:{source}"
-        return replace(signature, place=place, hard=(*signature.hard, *said.compared))
-    if _CALL.search(source):
-        plain = _SUM.sub("*", _EMPTY.sub("*", _LOCAL.sub("*", _LITERAL.sub("*", source))))
-        # Where the line gives other values, other ones come out.
-        return replace(
-            signature, place=plain, test=function, hard=signature.hard if plain != source else (*signature.hard, *said.compared)
-        )
-    if not source and (called := _CALLED.search(origin.message)):
-        return replace(signature, place=called[1], test=function)
-    path = short(ours[-1].path) if ours else ""
-    line = source or (ours[-1].function if ours else "")
-    place = f"{path}:{line}" if path and line else line or function
-    return replace(signature, place=place, test=function, hard=(*signature.hard, *said.compared))
-
-
-_CALLED = re.compile(r"^ *\+ +where .* = <(?:bound method|function) ([\w.]+)", re.MULTILINE)
-_LITERAL = re.compile(r"(?<!\w)(?:[bruf]{0,2}(?:'[^'\n]*'|\"[^\"\n]*\")|-?\d[\d_.]*)(?!\w)")
-# What a test gives and expects stands there as a literal in one test, in a variable in the next.
-_LOCAL = re.compile(r"(?<![\w.])(?!(?:not|in|is|and|or|for|if|else|lambda|await|assert|None|True|False)\b)[a-z_]\w*(?![\w(.\[])")
-_SUM = re.compile(r"\*(?:\s*(?://|[-+*/%])\s*\*)+")
-_EMPTY = re.compile(r"\[[*, ]*\]|\{[*,: ]*\}|(?<![\w.])(?:set|dict|list|tuple)\(\)")
-_PORT = re.compile(r"[(,=]\s*(\d{4,5})\s*[,)]")
-
-
-_CALL = re.compile(
-    r"(?<![\w.])(?!(?:len|list|set|sorted|dict|str|int|float|tuple|isinstance|all|any|sum|repr|bool|type|abs|min|max|expect|not|in"
-    r"|is|and|or|range|round|next|iter|response|resp|res|r|result|self|client)\b)(?:\w+\.)*\w+\("
-)
-
-
-def relative(path: str, root: str) -> str:
-    """``path`` with forward slashes, relative to ``root`` where it lies below it."""
-    path = path.replace("\\", "/")
-    prefix = root.replace("\\", "/").rstrip("/") + "/"
-    return path.removeprefix(prefix) if root else path
-
-
-_FIXTURE = re.compile(
-    r"@(?:pytest|pytest_asyncio|anyio)\.fixture(\([^)]*\))?[^\n]*\n(?:[> ]?\s*@[^\n]*\n)*[> ]?\s*(?:async )?def (\w+)\(",
-    re.MULTILINE,
-)
-_SCOPE = re.compile(r"""scope\s*=\s*["'](\w+)["']""")
-
-
-def raising_fixture(failure: Failure) -> tuple[str, str, str] | None:
-    """Name, scope and path of the fixture that raised; out of the traceback's source lines where nobody recorded it."""
-    if failure.fixture:
-        return failure.fixture, failure.fixture_scope or "function", failure.fixture_path or ""
-    if failure.phase not in {Phase.SETUP, Phase.TEARDOWN} or "fixture" not in failure.text:
-        return None
-    found = _FIXTURE.findall(failure.text)
-    if not found:
-        return None
-    arguments, name = found[-1]
-    scope = _SCOPE.search(arguments)
-    return name, scope[1] if scope else "function", ""

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice, takewhile
 
 from ci_tools.reports.clients import STATUS, unified
-from ci_tools.reports.masks import finish, has_any, mask, may_be_hard, name_of_file, names_in, soft
+from ci_tools.reports.masks import finish, has_any, kind_of_file, mask, may_be_hard, name_of_file, names_in, soft
 from ci_tools.reports.roots import canonical
 
 LONGEST_MESSAGE = 500
@@ -89,6 +89,10 @@ _TIMED_OUT = re.compile(
     r"|(?:\w+ )?time-?out(?: (?:of|after|expired|exceeded).{0,40})?)\Z",
     re.IGNORECASE,
 )
+_REQUESTED = re.compile(
+    r"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE) (?:\w+://[^/\s'\"]+)?((?:/(?:api|rest|v\d{1,2})(?=/))*/([A-Za-z_-]+)[^\s'\"<>(),;:]*)"
+)
+_NO_ANSWER = re.compile(r"\b(?:401|407|429|502|503|504|511)\b|efused")
 _TIMEOUT_TYPE = re.compile(r"(?:Timeout\w*|TimedOut\w*|timeout)\Z")
 # Messages of the language itself: what went wrong is a line of code, and quoted is what it was given.
 _OF_LANGUAGE = tuple(
@@ -201,6 +205,9 @@ def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
             return found, servers_in(message) if found.is_refused else ()
     servers = servers_in(message)
     head = _head(message, type_name)
+    if (requested := _REQUESTED.search(head)) and not _NO_ANSWER.search(head):
+        # What a server was asked for names the fault, unless it answers nothing.
+        head = f"{head[: requested.start(1)]}'{requested[2]}'{head[requested.end(1) :]}"
     masked, hard = mask(head)
     more = message.strip().partition("\n")[2].strip()
     if _is_assertion(type_name) and _COMPARES.match(head):
@@ -309,7 +316,7 @@ def _of_system(type_name: str, message: str) -> Wording | None:
     errno = _ERRNO.match(message)
     if errno is None or not _OS_ERRORS.match(type_name) or servers_in(message):
         return None
-    files = [name_of_file(one or other) for one, other in _QUOTED_PATH.findall(errno[2][:LONGEST_MESSAGE])]
+    files = [kind_of_file(one or other) for one, other in _QUOTED_PATH.findall(errno[2][:LONGEST_MESSAGE])]
     number = f"[Errno {errno[1]}]"
     if errno[1] in _FULL:
         return Wording(type_name="OSError", masked=number, hard=(number,))

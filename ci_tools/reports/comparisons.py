@@ -1,0 +1,146 @@
+"""Failed comparisons: the line that compared tells what was wrong, what was compared is data. Pure."""
+
+import ast
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from ci_tools.reports.masks import mask
+from ci_tools.reports.places import is_test, places_of, plain_source, short
+from ci_tools.reports.roots import LONGEST_SECTION, Root
+
+_REQUEST = re.compile(
+    r"\b(?:get|post|put|patch|delete|head|options|request|stream)\((?:f?['\"][A-Z]+['\"], *)?f?['\"](?:https?://[^/'\"]*)?(/[^'\"\s]*)['\"]"
+)
+
+_PREFIX = re.compile(r"api|rest|v\d{1,2}")
+
+_STEADY_PART = re.compile(r"[^\d%{}]{1,40}")
+
+_MARKED_LINE = re.compile(r"^>\s*\S", re.MULTILINE)
+
+_DEF_LINE = re.compile(r"^\s*(?:async )?def \w+\(", re.MULTILINE)
+
+_NAME_ALONE = re.compile(r"(?<![\w.'\"])([a-z_]\w*)(?![\w('\"=])")
+
+_CALLED = re.compile(r"^ *\+ +where .* = <(?:bound method|function) ([\w.]+)", re.MULTILINE)
+
+_LITERAL = re.compile(r"(?<!\w)(?:[bruf]{0,2}(?:'[^'\n]*'|\"[^\"\n]*\")|-?\d[\d_.]*)(?!\w)")
+
+# What a test gives and expects stands there as a literal in one test, in a variable in the next.
+_LOCAL = re.compile(r"(?<![\w.])(?!(?:not|in|is|and|or|for|if|else|lambda|await|assert|None|True|False)\b)[a-z_]\w*(?![\w(.\[])")
+
+_KEYWORD = re.compile(r"(?<=[(, ])\*=(?=\*)")
+
+_SUM = re.compile(r"\*(?:\s*(?://|[-+*/%])\s*\*)+")
+
+_EMPTY = re.compile(r"\[[*, ]*\]|\{[*,: ]*\}|(?<![\w.])(?:set|dict|list|tuple)\(\)")
+
+_CALL = re.compile(
+    r"(?<![\w.])(?!(?:len|list|set|sorted|dict|str|int|float|tuple|isinstance|all|any|sum|repr|bool|type|abs|min|max|expect|not|in"
+    r"|is|and|or|range|round|next|iter|response|resp|res|r|result|self|client)\b)(?:\w+\.)*\w+\("
+)
+
+
+def without_message(origin: Root, root: str) -> tuple[Root, str]:
+    """A failed ``assert`` as if its author had said nothing, and what was said, masked.
+
+    Only where the message shows what was found (``assert answer.is_ok, answer.text``), or what was tested is a call and the
+    message names nothing: of some tests with one mend, a few say why they fail.
+    """
+    ours = places_of(origin, root)
+    asserted = _asserted((ours[-1].source if ours else "") or origin.marked)
+    if asserted is None or not origin.type_name.endswith("AssertionError"):
+        return origin, ""
+    words, _, shown = origin.message.partition("\nassert ")
+    said, hard = mask(words)
+    if not asserted.is_worded:
+        said = ""
+    elif hard or not _CALL.search(_with_called(asserted.condition, _lines_before(origin))):
+        return origin, ""
+    return replace(origin, message=f"assert {shown}"), said
+
+
+@dataclass(frozen=True, slots=True)
+class _Asserted:
+    condition: str
+    is_worded: bool
+    """Whether its message holds words of the test's author, and is not only a value."""
+
+
+@lru_cache(maxsize=1024)
+def _asserted(source: str) -> _Asserted | None:
+    """The parts of an ``assert`` statement that has a message; None for other lines, and for the first of several."""
+    if not source.startswith("assert "):
+        return None
+    try:
+        statement = ast.parse(source).body[0]
+    except (SyntaxError, ValueError, IndexError):
+        return None
+    if not isinstance(statement, ast.Assert) or statement.msg is None:
+        return None
+    texts = [node.value for node in ast.walk(statement.msg) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    condition = ast.get_source_segment(source, statement.test) or source
+    return _Asserted(condition, any(" " in text.strip() for text in texts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The line that compared: as it reads without its data, the test function it stands in, and whether its values matter."""
+
+    place: str
+    test: str = ""
+    are_values_firm: bool = True
+
+
+def comparison_of(origin: Root, root: str, test: str) -> Comparison:
+    """A bare comparison: its line tells what was compared; in code that tests share, the values do too."""
+    function = test.partition("[")[0]
+    ours = places_of(origin, root)
+    source = (ours[-1].source if ours else "") or origin.marked
+    asserted = _asserted(source)
+    source = plain_source(asserted.condition if asserted else source)
+    if ours and not is_test(ours[-1]):
+        return Comparison(place=f"{short(ours[-1].path)}:{ours[-1].function}:{source}")
+    if ours and source and not _CALL.search(source):
+        source = _with_called(source, _lines_before(origin))
+    if _CALL.search(source):
+        plain = _SUM.sub("*", _EMPTY.sub("*", _KEYWORD.sub("", _LOCAL.sub("*", _LITERAL.sub("*", source)))))
+        # Where the line gives other values, other ones come out.
+        return Comparison(place=plain, test=function, are_values_firm=plain == source)
+    if not source and (called := _CALLED.search(origin.message)):
+        return Comparison(place=called[1], test=function, are_values_firm=False)
+    path = short(ours[-1].path) if ours else ""
+    line = source or (ours[-1].function if ours else "")
+    return Comparison(place=f"{path}:{line}" if path and line else line or function, test=function)
+
+
+def _with_called(source: str, before: str) -> str:
+    """A comparison of a local variable with the call that it was taken from, as if that stood in the same line."""
+    for name in _NAME_ALONE.findall(source):
+        given = re.findall(rf"^\s+{name} = (?:await )?(\S.*\))$", before, re.MULTILINE)
+        if given and _CALL.search(given[-1]):
+            at = re.search(rf"(?<![\w.]){name}(?![\w(])", source)
+            return f"{source[: at.start()]}{given[-1]}{source[at.end() :]}" if at else source
+    return source
+
+
+def _lines_before(origin: Root) -> str:
+    """What stands above the line that raised, in the same function; empty where no source is shown."""
+    text = origin.text[-LONGEST_SECTION:]
+    *_, marked = (None, *_MARKED_LINE.finditer(text))
+    if marked is None:
+        return ""
+    start = max((found.start() for found in _DEF_LINE.finditer(text, 0, marked.start())), default=marked.start())
+    return text[start : marked.start()]
+
+
+def asked_for(origin: Root, root: str) -> str:
+    """What a test asked for that was answered with another status than it should: the first name in its path."""
+    sources = [place.source for place in reversed(places_of(origin, root))]
+    for text in (origin.message, *sources, _lines_before(origin)):
+        if paths := _REQUEST.findall(text):
+            named = (part for part in paths[-1].partition("?")[0].split("/") if part and not _PREFIX.fullmatch(part))
+            first = next(named, "")
+            return f"/{first}" if _STEADY_PART.fullmatch(first) else "/"
+    return ""

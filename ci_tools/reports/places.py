@@ -1,0 +1,171 @@
+"""Where in the project a failure stood: the code that raised, and the code that asked. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ci_tools.model.case import Failure, Phase
+from ci_tools.reports.roots import Place, Root
+from ci_tools.reports.wording import servers_in
+
+_TEST_FILE = re.compile(
+    r"(?:\A|[\\/])(?:test_[^\\/]*|[^\\/]*_test|[^\\/]*[.-](?:test|spec|cy|e2e)|[^\\/]*Tests?|[^\\/]*Spec)\.\w+\Z"
+)
+
+_TEST_FUNCTION = re.compile(r"\Atest(?:[_A-Z].*)?\Z")
+
+_TAKEN = re.compile(
+    r"\A(?:return|await|yield|raise|assert)\s+|\A[\w, .\[\]'\"]+(?::[^=]+)?=(?!=)\s*|\s*#.*\Z|\A(?:async )?with\s+"
+)
+
+_SELF = re.compile(r"^self = <([\w.]+) object", re.MULTILINE)
+
+_PORT = re.compile(r"[(,=]\s*(\d{4,5})\s*[,)]")
+
+_FIXTURE = re.compile(
+    r"@(?:pytest|pytest_asyncio|anyio)\.fixture(\([^)]*\))?[^\n]*\n(?:[> ]?\s*@[^\n]*\n)*[> ]?\s*(?:async )?def (\w+)\(",
+    re.MULTILINE,
+)
+
+_SCOPE = re.compile(r"""scope\s*=\s*["'](\w+)["']""")
+
+CALLED_SERVER = re.compile(r"\(['\"](?!(?:GET|HEAD|POST|PUT|PATCH|DELETE)['\"])([A-Za-z][A-Za-z_-]{2,30})['\"]")
+"""A name that is the first thing given to a call: ``url("maps", path)``."""
+
+CALLED_OR_ASKED = re.compile(
+    rf"{CALLED_SERVER.pattern}|\(f?['\"]/(?:(?:api|rest|v\d{{1,2}})/)*([A-Za-z][A-Za-z_-]{{2,30}})(?=['\"/?])"
+)
+"""The same, or where there is none, the first name of the path that is asked for."""
+
+
+def places_of(link: Root, root: str) -> list[Place]:
+    """Where the project's code stood, the innermost last."""
+    ours = [place for place in link.places() if place.is_ours]
+    if not ours and link.frame is not None:
+        frame = Place(path=link.frame.path, function=link.frame.function.rpartition(".")[2], source="")
+        ours = [frame] if frame.is_ours else []
+    return [replace(place, path=relative(place.path, root)) for place in ours]
+
+
+def is_test(place: Place) -> bool:
+    """Whether it is a test's own code, and none that tests share."""
+    is_named_so = not place.path.endswith(".py") or not place.function or _TEST_FUNCTION.match(place.function) is not None
+    return is_named_so and _TEST_FILE.search(place.path) is not None
+
+
+def short(path: str) -> str:
+    """The file and its folder: checkouts lie in different places."""
+    return "/".join(path.replace("\\", "/").split("/")[-2:])
+
+
+def relative(path: str, root: str) -> str:
+    """``path`` with forward slashes, relative to ``root`` where it lies below it."""
+    path = path.replace("\\", "/")
+    prefix = root.replace("\\", "/").rstrip("/") + "/"
+    return path.removeprefix(prefix) if root else path
+
+
+def plain_source(source: str) -> str:
+    """A source line without what its value is taken for."""
+    previous = ""
+    while source != previous:
+        previous, source = source, _TAKEN.sub("", source)
+    return source.rstrip(":; ")
+
+
+def place_of(links: Sequence[Root], root: str) -> str:
+    """File and function of the innermost code of the project; a test's own line where only that is known."""
+    for link in links:
+        ours = places_of(link, root)
+        if not ours:
+            continue
+        place = ours[-1]
+        if is_test(place):
+            return plain_source(place.source or link.marked)
+        return f"{short(place.path)}:{place.function or plain_source(place.source or link.marked)}"
+    return plain_source(links[0].marked) if links[0].text else ""
+
+
+def fixture_place(failure: Failure, links: Sequence[Root], root: str) -> str:
+    """Where a set-up or tear-down was given up by code of the project: what a fixture says itself is that fixture's alone."""
+    if failure.phase not in {Phase.SETUP, Phase.TEARDOWN}:
+        return ""
+    places = links[0].places()
+    place = place_of(links, root) if places and places[-1].is_ours else ""
+    fixture = raising_fixture(failure)
+    is_raised_there = fixture is not None and place.endswith(f":{fixture[0]}")
+    return place if is_raised_there or (place and places[-1].source.startswith("raise ")) else ""
+
+
+def raised_place(origin: Root, root: str) -> str:
+    """Where shared code of the project raised an error itself: the same words or missed key elsewhere are another fault."""
+    if origin.type_name != "KeyError" and "raise " not in origin.text and "assert " not in origin.text:
+        return ""  # cheap to see, and so in most failures
+    places = origin.places()
+    if not places or not places[-1].is_ours:
+        return ""
+    if origin.type_name != "KeyError" and not places[-1].source.startswith(("raise ", "assert ")):
+        return ""
+    ours = places_of(origin, root)[-1]
+    return "" if is_test(ours) or not ours.function else f"{short(ours.path)}:{ours.function}"
+
+
+def hung_at(links: Sequence[Root], root: str, test: str) -> str:
+    """Where a test that took too long stood: also in its own code."""
+    for link in links:
+        if ours := places_of(link, root):
+            return f"{short(ours[-1].path)}:{ours[-1].function or plain_source(ours[-1].source)}"
+    return test.partition("[")[0]
+
+
+def askers_of(links: Sequence[Root], root: str) -> tuple[tuple[str, ...], ...]:
+    """Which of the project's functions, classes and files stand in the traceback, tests left out."""
+    functions: dict[str, None] = {}
+    classes: dict[str, None] = {}
+    files: dict[str, None] = {}
+    for link in links:
+        for place in places_of(link, root):
+            if not _TEST_FILE.search(place.path):
+                functions[f"{short(place.path)}:{place.function}"] = files[short(place.path)] = None
+        classes.update(dict.fromkeys(_classes(link, root)))
+    return tuple(functions), tuple(classes), tuple(files)
+
+
+def _classes(link: Root, root: str) -> list[str]:
+    """Whose methods of the project stand in a traceback that shows their objects, the innermost last."""
+    if "self = <" not in link.text:
+        return []
+    packages = {place.path.removesuffix(".py").split("/")[0] for place in places_of(link, root)}
+    return [name for name in _SELF.findall(link.text) if name.split(".")[0] in packages - {"tests"}]
+
+
+def client_of(origin: Root, root: str, named: re.Pattern[str]) -> str:
+    """Which client of one server it was: what the project's lines call the server, else the class that speaks to it."""
+    for place in reversed(places_of(origin, root)):
+        if not is_test(place) and (found := named.search(place.source)):
+            return f"{short(place.path)}:'{next(filter(None, found.groups()))}'"
+    classes = _classes(origin, root)
+    return classes[-1] if classes else ""
+
+
+def servers_in_source(links: Sequence[Root], root: str) -> tuple[str, ...]:
+    """The server that the project's lines name, the innermost that names one: many clients do not say whom they called."""
+    for link in links:
+        for place in reversed(places_of(link, root)):
+            if found := servers_in(place.source) or tuple(f":{port}" for port in _PORT.findall(place.source)):
+                return found
+    return ()
+
+
+def raising_fixture(failure: Failure) -> tuple[str, str, str] | None:
+    """Name, scope and path of the fixture that raised; out of the traceback's source lines where nobody recorded it."""
+    if failure.fixture:
+        return failure.fixture, failure.fixture_scope or "function", failure.fixture_path or ""
+    if failure.phase not in {Phase.SETUP, Phase.TEARDOWN} or "fixture" not in failure.text:
+        return None
+    found = _FIXTURE.findall(failure.text)
+    if not found:
+        return None
+    arguments, name = found[-1]
+    scope = _SCOPE.search(arguments)
+    return name, scope[1] if scope else "function", ""

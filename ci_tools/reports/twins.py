@@ -1,0 +1,169 @@
+"""Signatures that differ in data only: near twins, and one sentence with values in its gaps. Pure."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+
+from ci_tools.reports.grievance import Group
+
+NEAR = 0.90
+"""How alike two masked messages of one type must be to count as one (1 is equal)."""
+
+FEW_TWINS = 8
+"""Twins with the same firm words that a message is compared with; more are found in no real report."""
+
+LONGEST_SENTENCE = 40
+"""Words of a message in which one may be data by its many values; longer ones are dumps, not sentences."""
+
+MANY_VALUES = 5
+"""From this many different words in one place on, the place is data (names, hosts) and no longer tells causes apart."""
+
+FEWEST_KIN = 3
+"""From this many variants of one sentence, raised at one place, on it may be one sentence with values in it."""
+
+MOST_REPEATED = 2.5
+"""Failures for each variant of such a sentence, at most: values vary from test to test, names come back."""
+
+MOST_REPEATED_QUOTED = 1.5
+"""The same for what is quoted: a name, if it comes back at all."""
+
+FEWEST_WORDS = 4
+"""Words of such a sentence, and all but one of them the same in all variants: shorter ones say too little."""
+
+
+def merge_near(groups: Sequence[Group]) -> list[Group]:
+    """Join signatures of one type, one set of hard tokens and one place whose messages differ only in data."""
+    buckets: dict[tuple[object, ...], list[Group]] = {}
+    for group in _merge_families(groups):
+        signature = group.signature
+        name = signature.type_name.rpartition(".")[2]
+        key = (name, signature.hard, signature.details, signature.server, signature.test and signature.place)
+        buckets.setdefault(key, []).append(group)
+    merged: list[Group] = []
+    for bucket in buckets.values():
+        bucket.sort(key=lambda group: (-len(group.members), group.signature.id))
+        merged.extend(_merge_bucket(bucket))
+    return merged
+
+
+def _merge_bucket(bucket: list[Group]) -> list[Group]:
+    """Join near twins. Looked up by the words that must be equal: a bucket may hold thousands that are no twins."""
+    kept: list[Group] = []
+    by_firm_words: dict[tuple[str, ...], list[Group]] = {}
+    by_shape: dict[tuple[str, ...], Group] = {}
+    data = _data_places(bucket)
+    for group in bucket:
+        words = group.signature.masked.split(" ")
+        same = by_firm_words.setdefault(tuple(word for word in words if not _is_data(word)), [])
+        shapes = [shape for shape in _shapes(words) if shape in data] if data else []
+        twin = next((other for other in same[:FEW_TWINS] if _is_near(words, other.signature.masked.split(" "))), None)
+        twin = twin or next((by_shape[shape] for shape in shapes if shape in by_shape), None)
+        if twin is None:
+            twin = group
+            kept.append(group)
+            same.append(group)
+        else:
+            twin.members.extend(group.members)
+            twin.aliases |= group.aliases
+        for shape in shapes:
+            by_shape.setdefault(shape, twin)
+    return kept
+
+
+def _merge_families(groups: Sequence[Group]) -> Sequence[Group]:
+    """Join what shared code of the project said itself in one sentence with many words for its gaps, each met hardly twice.
+
+    A name that tells causes apart (a column, a variable) comes back in failure after failure; a value does not.
+    """
+    families: dict[tuple[object, ...], list[list[Group]]] = {}
+    for group in groups:
+        signature = group.signature
+        words = signature.masked.split(" ")
+        if signature.place and not signature.test and FEWEST_WORDS <= len(words) <= LONGEST_SENTENCE:
+            firm = tuple(token for token in signature.hard if token[0] not in _QUOTES)
+            key = (signature.type_name, signature.place, firm, signature.details, signature.server, len(words))
+            _add_to_family(group, words, families.setdefault(key, []))
+    joined: set[int] = set()
+    for family in itertools.chain.from_iterable(families.values()):
+        if not _are_values(family):
+            continue
+        first, *others = family
+        for other in others:
+            first.members.extend(other.members)
+            first.aliases |= other.aliases
+            joined.add(id(other))
+    return [group for group in groups if id(group) not in joined] if joined else groups
+
+
+def _add_to_family(group: Group, words: Sequence[str], families: list[list[Group]]) -> None:
+    for family in families:
+        if _is_one_sentence(words, family[0].signature.masked.split(" ")):
+            family.append(group)
+            return
+    families.append([group])
+
+
+def _are_values(family: Sequence[Group]) -> bool:
+    """Whether what differs between the variants of a sentence are values; what stands in quotes has to vary more."""
+    failures = sum(len(group.members) for group in family)
+    if len({group.signature.hard for group in family}) > 1:
+        return len(family) >= MANY_VALUES and failures <= MOST_REPEATED_QUOTED * len(family)
+    return len({_fillings(group) for group in family}) >= FEWEST_KIN and failures <= MOST_REPEATED * len(family)
+
+
+def _fillings(group: Group) -> tuple[str, ...]:
+    return tuple("\0" if _is_data(word) else word for word in group.signature.masked.split(" "))
+
+
+def _is_one_sentence(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether most words that are no data are the same in both, and what differs looks like no name of the code."""
+    pairs = [*zip(words, others, strict=True)]
+    same = sum(word == other and not _is_data(word) for word, other in pairs)
+    differing = [word for pair in pairs if pair[0] != pair[1] for word in pair]
+    return same >= FEWEST_WORDS - 1 and 2 * same >= len(pairs) and not any(_IS_NAME.search(word) for word in differing)
+
+
+_QUOTES = "'\"`"
+_IS_NAME = re.compile(r"[a-z][_A-Z]|[A-Za-z][./][a-z]|\A\W*[A-Z_]{3,}\W*\Z")
+"""A word as code spells it: ``user_id``, ``userId``, ``app.db``, ``DATABASE``."""
+
+
+def _data_places(bucket: Sequence[Group]) -> set[tuple[str, ...]]:
+    """Message shapes with one open place that is filled with many different words: there, words are data."""
+    if len(bucket) < MANY_VALUES:
+        return set()
+    fillings = Counter(shape for group in bucket for shape in _shapes(group.signature.masked.split(" ")))
+    return {shape for shape, count in fillings.items() if count >= MANY_VALUES}
+
+
+def _shapes(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The message with each of its words left out in turn; long ones are no sentences and have none."""
+    if len(words) <= LONGEST_SENTENCE:
+        yield from ((*words[:index], "\0", *words[index + 1 :]) for index in range(len(words)))
+
+
+def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two messages with the same firm words, in order, differ in little else than data."""
+    if len(words) == len(others):
+        return all(
+            word == other or (_is_data(word) and _is_data(other) and not _are_two_files(word, other))
+            for word, other in zip(words, others, strict=True)
+        )
+    return SequenceMatcher(None, words, others, autojunk=False).ratio() >= NEAR
+
+
+def _is_data(word: str) -> bool:
+    """Whether a word is something that was filled in: it holds a mask or a digit, or is no word at all."""
+    return "<" in word or any(character.isdigit() for character in word) or not any(character.isalpha() for character in word)
+
+
+def _are_two_files(word: str, other: str) -> bool:
+    """Whether both name a file or a host, numbered or not, and not the same one."""
+    if "." not in word or "." not in other:
+        return False
+    return _NAMES_FILE.fullmatch(word) is not None and _NAMES_FILE.fullmatch(other) is not None
+
+
+_NAMES_FILE = re.compile(r"\W*[A-Za-z]{3,}[\w<>-]*\.[a-z]{2,5}(?:\.<n>)?\W*")

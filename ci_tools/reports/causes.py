@@ -28,7 +28,7 @@ def find_causes(report: RunReport, *, root: str = "") -> tuple[Cause, ...]:
     two causes. Lost tests have the shard that did not report them as their cause.
     """
     shards = {shard.shard for shard in report.shards}
-    causes = [_cause(group, shards, root) for group in groups_of([*_grievances(report, root)])]
+    causes = [_cause(group, shards, root) for group in groups_of([*_grievances(report, root)], root)]
     # Of two that block as many, a file first: how many tests it hides nobody knows.
     return tuple(sorted(causes, key=lambda cause: (-len(cause.tests), " file" not in cause.blocks, cause.signature, cause.title)))
 

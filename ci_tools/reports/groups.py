@@ -14,10 +14,11 @@ from ci_tools.reports.signatures import GARBLED, Signature
 from ci_tools.reports.twins import merge_near
 
 
-def groups_of(grievances: Sequence[Grievance]) -> list[Group]:
-    """The failures by their cause, in no order that means anything."""
-    groups = merge_near(_group(with_servers(grievances)))
-    groups = _merge_garbled(groups, servers_of_files(grievances))
+def groups_of(grievances: Sequence[Grievance], root: str = "") -> list[Group]:
+    """The failures by their cause, in no order that means anything; paths below ``root`` are made relative to it."""
+    groups = merge_near(_group(with_servers(grievances, root)))
+    if any(group.members[0].contact.fault == GARBLED for group in groups):
+        groups = _merge_garbled(groups, servers_of_files(grievances, root))
     return _merge_parametrized(_merge_fixtures(_split_contexts(_split_places(_split_types(groups)))))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ci_tools.model.case import Failure, Phase
-from ci_tools.reports.roots import Place, Root
+from ci_tools.reports.roots import Place, Root, links_of
 from ci_tools.reports.wording import servers_in
 
 _TEST_FILE = re.compile(
@@ -118,12 +118,12 @@ def hung_at(links: Sequence[Root], root: str, test: str) -> str:
     return test.partition("[")[0]
 
 
-def askers_of(links: Sequence[Root], root: str) -> tuple[tuple[str, ...], ...]:
+def askers_of(failure: Failure, root: str) -> tuple[tuple[str, ...], ...]:
     """Which of the project's functions, classes and files stand in the traceback, tests left out."""
     functions: dict[str, None] = {}
     classes: dict[str, None] = {}
     files: dict[str, None] = {}
-    for link in links:
+    for link in links_of(failure):
         for place in places_of(link, root):
             if not _TEST_FILE.search(place.path):
                 functions[f"{short(place.path)}:{place.function}"] = files[short(place.path)] = None

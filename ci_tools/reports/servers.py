@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ci_tools.reports.grievance import Grievance
+from ci_tools.reports.places import askers_of
 from ci_tools.reports.signatures import Signature, port_of
 from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT
 
@@ -18,7 +19,7 @@ KNOWN_PORTS = frozenset(
 """Ports of well-known services: nobody is handed one."""
 
 
-def with_servers(grievances: Sequence[Grievance]) -> list[Grievance]:
+def with_servers(grievances: Sequence[Grievance], root: str) -> list[Grievance]:
     """Each failure with the server that it was about, where its port was chosen: a port that was handed out is noise."""
     alike: dict[Signature, list[Grievance]] = {}
     for grievance in grievances:
@@ -33,24 +34,28 @@ def with_servers(grievances: Sequence[Grievance]) -> list[Grievance]:
         chosen = _chosen(shards_of, len(members)) | (shared & shards_of.keys())
         fixed = {server: signature.of_server(server) for server in chosen}
         found.extend(_with_server(member, fixed) if fixed else member for member in members)
-    return _with_only_server(found)
+    return _with_only_server(found, root)
 
 
-def _with_only_server(grievances: Sequence[Grievance]) -> list[Grievance]:
+def _with_only_server(grievances: Sequence[Grievance], root: str) -> list[Grievance]:
     """What a client did not name its server for joins the only server that the same code asked, and of which it says the same."""
+    faults = {one.contact.fault for one in grievances if not one.contact.servers}
     known: dict[tuple[str, str], dict[str, Signature]] = {}
     for grievance in grievances:
-        if (server := grievance.signature.server) and grievance.contact.fault:
-            for asker in itertools.chain.from_iterable(grievance.contact.askers):
-                known.setdefault((grievance.contact.fault, asker), {})[server] = grievance.signature
-    if not known:
-        return list(grievances)
-    return [_with_server_asked(one, known) if one.contact.fault and not one.contact.servers else one for one in grievances]
+        fault, server = grievance.contact.fault, grievance.signature.server
+        if fault and server and fault in faults:
+            for asker in itertools.chain.from_iterable(askers_of(grievance.failure, root)):
+                known.setdefault((fault, asker), {})[server] = grievance.signature
+    asked = {fault for fault, _ in known}
+    return [
+        _with_server_asked(one, known, root) if one.contact.fault in asked and not one.contact.servers else one
+        for one in grievances
+    ]
 
 
-def _with_server_asked(grievance: Grievance, known: Mapping[tuple[str, str], Mapping[str, Signature]]) -> Grievance:
+def _with_server_asked(grievance: Grievance, known: Mapping[tuple[str, str], Mapping[str, Signature]], root: str) -> Grievance:
     """With the one server that was asked: by functions that speak to no other, else by such classes, else by such files."""
-    for askers in grievance.contact.askers:
+    for askers in askers_of(grievance.failure, root):
         asked = [known.get((grievance.contact.fault, asker), {}) for asker in askers]
         only = {server: signature for found in asked if len(found) == 1 for server, signature in found.items()}
         if only:
@@ -58,12 +63,13 @@ def _with_server_asked(grievance: Grievance, known: Mapping[tuple[str, str], Map
     return grievance
 
 
-def servers_of_files(grievances: Iterable[Grievance]) -> dict[str, set[str]]:
+def servers_of_files(grievances: Iterable[Grievance], root: str) -> dict[str, set[str]]:
     """Which servers each of the project's files is seen to speak to."""
     found: dict[str, set[str]] = {}
     for grievance in grievances:
-        for path in grievance.contact.askers[-1] if grievance.contact.servers and grievance.contact.askers else ():
-            found.setdefault(path, set()).update(grievance.contact.servers)
+        if grievance.contact.servers:
+            for path in askers_of(grievance.failure, root)[-1]:
+                found.setdefault(path, set()).update(grievance.contact.servers)
     return found
 
 

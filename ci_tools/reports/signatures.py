@@ -18,7 +18,6 @@ from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, w
 from ci_tools.reports.places import (
     CALLED_OR_ASKED,
     CALLED_SERVER,
-    askers_of,
     client_of,
     fixture_place,
     hung_at,
@@ -105,15 +104,14 @@ def port_of(server: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """What a failure tells of a server: which, as far as it says so, what it did, and who asked.
+    """What a failure tells of a server: which, as far as it says so, and what it did.
 
     ``servers`` is ``host:port`` of each that is named, whatever the port looks like. ``fault`` is only set where what the server
-    did (refused, hung up, a status) is all that is known; ``askers`` are then the project's functions, classes and files.
+    did (refused, hung up, a status) is all that is known.
     """
 
     servers: Servers = ()
     fault: str = ""
-    askers: tuple[tuple[str, ...], ...] = ()
 
 
 NO_CONTACT = Contact()
@@ -137,9 +135,7 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signat
     if why:
         signature = replace(signature, context=why)
     fault = _fault_of(said)
-    if not fault and not servers:
-        return signature, NO_CONTACT
-    return signature, Contact(servers=servers, fault=fault, askers=askers_of(links, root))
+    return signature, Contact(servers=servers, fault=fault) if servers or fault else NO_CONTACT
 
 
 def _without_server(

@@ -111,6 +111,8 @@ _SEPARATOR = re.compile(r"[\\/]")
 _NAMING = re.compile(r"[A-Za-z]{3,}")
 _ANYWHERE = frozenset({"", ".", "..", "tmp", "temp", "t", "var", "home", "users", "root", "work", "mnt"})
 _REPEATS = re.compile(r"(<[a-z]+>)(?:[\s,;:|/-]*\1)+")
+_OBJECT = re.compile(r"<([A-Za-z_][\w.]*)(?: object)? (?:at 0x[0-9a-fA-F]+|fd=\d+)[^<>\n]*>")
+_MAIL = re.compile(r"(?<![\w.+:/-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SERVICE_PORTS = frozenset({"80", "443", "1433", "1521", "3306", "5432", "5672", "6379", "9092", "9200", "11211", "27017"})
 """Ports that name a service: a refused Redis and a refused PostgreSQL are two causes."""
@@ -188,7 +190,9 @@ def names_in(text: str) -> tuple[str, ...]:
         if differing := _DIFFERING.match(line):
             found[f"'{differing[1]}'"] = None
             continue
-        if _COMPARED.match(line):
+        if called := _CALLED.match(line):
+            found[f"'{called[1]}'"] = None
+        if called or _COMPARED.match(line):
             continue
         for token in _HARD.finditer(line):
             is_quoted = token[0][0] in "'\"`"
@@ -202,8 +206,11 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+_CALLED = re.compile(r"Expected: (\w+)\(")
+"""unittest.mock, of a call that was not made: its arguments are data."""
+
 _COMPARED = re.compile(
-    r"At index \d+ diff:|(?:Left|Right) contains |(?:Extra|Common|Differing) items|Full diff:|[-+?] {2,}[\[({'\"]"
+    r"Actual: |At index \d+ diff:|(?:Left|Right) contains |(?:Extra|Common|Differing) items|Full diff:|[-+?] {2,}[\[({'\"]"
 )
 """pytest, below a comparison: what was compared, item by item."""
 
@@ -214,7 +221,9 @@ _DIFFERING = re.compile(r"\{'([A-Za-z_]\w{0,60})': .*\} != \{'\1': .*\}\Z")
 def _name(text: str) -> str | None:
     """A quoted name as it is kept, in one kind of quotes; a few words (a button's) are a name too."""
     inner = text[1:-1].strip()
-    if not inner or "/" in inner or inner.count(" ") > MOST_SPACES or soft(inner) != inner:
+    if "/" in inner:
+        inner = name_of_file(inner)
+    if not inner or inner.count(" ") > MOST_SPACES or soft(inner) != inner:
         return None
     return f"'{inner}'"
 
@@ -235,7 +244,11 @@ def may_be_hard(message: str) -> bool:
 
 
 def soft(text: str) -> str:
-    """A text without hard tokens, masked: what varies always has a digit or a slash, and most words are not looked at."""
+    """A text without hard tokens, masked: what varies has a digit, a slash or an ``@``, and most words are not looked at."""
+    if "<" in text:
+        text = _OBJECT.sub(r"<\1>", text)
+    if "@" in text:
+        text = _MAIL.sub("<mail>", text)
     if "port" in text:
         return _VARYING_PORT.sub(lambda word: _masked_word(word[0]), text)
     parts: list[str] = []

@@ -119,7 +119,8 @@ _OF_LANGUAGE = tuple(
         (r"(list index out of range|pop from .*|math domain error)", r"\1"),
         (r"(Cannot read propert.*|.{1,80} is not a function|.{1,80} is (?:undefined|not defined|null)|Cannot invoke .*)", r"\1"),
         (r"\[<class 'decimal\.(\w+)'>\]", r"\1"),
-        (r"((?:max|min)\(\) .*empty.*|dictionary changed size.*|maximum recursion depth.*|generator raised.*)", r"\1"),
+        (r"((?:max|min)\(\) .*empty.*|dictionary changed size.*|generator raised.*)", r"\1"),
+        (r"(maximum recursion depth exceeded).*", r"\1"),
     )
 )
 _LANGUAGE_START = re.compile(

@@ -80,7 +80,7 @@ def test_every_root_is_used() -> None:
         ("'run.completed' missing at 2026-11-02T09:15:00Z", "'run.completed' missing at <time>"),
         ("key 'session-9f3a1c2b' missing", "key 'session-<id>' missing"),
         ("pod worker-7d9f8b6c5-x2x9q gone", "pod worker-<id> gone"),
-        ("<Lock object at 0x7f12ab34cd56 [locked]>", "<Lock object at <id> [locked]>"),
+        ("<Lock object at 0x7f12ab34cd56 [locked]>", "<Lock>"),
         ("\x1b[31mred\x1b[0m 7", "red <n>"),
         ("assert 503 == 200", "assert 503 == 200"),
         ("assert 3 == 4", "assert <n> == <n>"),

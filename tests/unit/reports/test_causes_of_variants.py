@@ -178,3 +178,23 @@ def test_what_stands_in_quotes_is_a_name_unless_it_is_never_the_same() -> None:
         causes_of(*(raised(said.format(one)) for one in stations)),
         causes_of(*(raised(said.format(one)) for one in stations[:4])),
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "RuntimeError: <asyncio.locks.Lock object at 0x7f01 [unlocked]> is bound to a different event loop",
+            "RuntimeError: <asyncio.locks.Lock object at 0x7f09 [locked]> is bound to a different event loop",
+        ),
+        ("shop.ShopError: anna@shop.test may not order", "shop.ShopError: bert.b@mail.shop.test may not order"),
+        ("RecursionError: maximum recursion depth exceeded", "RecursionError: maximum recursion depth exceeded in comparison"),
+        (
+            "AssertionError: expected call not found.\nExpected: send('a@b.c', 17)\n  Actual: send('x@y.z', 17)",
+            "AssertionError: expected call not found.\nExpected: send('q@b.c', 19)\n  Actual: send('x@y.z', 19)",
+        ),
+    ],
+)
+def test_what_is_shown_beside_the_words_is_data(one: str, other: str) -> None:
+    """The state of an object, an address of mail, where a recursion ended, the arguments of a call that was not made."""
+    assert causes_of(asked(one, "load"), asked(other, "load")) == 1

@@ -254,7 +254,7 @@ def servers_in(text: str) -> Servers:
         end = match.end()
         last = match.lastgroup or "port"  # every way to name a server ends with its port
         host = match[last.removesuffix("port")] if last != "port" else ""
-        if not _FILE_NAME.search(host):
+        if "@" not in host and not _FILE_NAME.search(host):
             host = "" if _LOCAL.match(host) else mask(host)[0]
             found[f"{host}:{int(match[last])}"] = None
     return tuple(found)

@@ -76,6 +76,7 @@ def parse_config(table: Mapping[str, object], *, source: str) -> Config:
         file_s=guards["file"],  # type: ignore[arg-type] # as above
         collection_s=guards["collection"],  # type: ignore[arg-type] # as above
         slow_s=guards["slow"],  # type: ignore[arg-type] # as above
+        markers=tuple(sorted({name for policy in profiles.values() for name in policy.required_markers})),
     )
     return Config(guard=guard, services=services, configurations=configurations, profiles=profiles, **given)  # type: ignore[arg-type] # as above
 

@@ -51,6 +51,7 @@ class GuardPolicy:
     ``file_s`` is the budget of all tests of one file in one worker, ``collection_s`` that of one file's import and collection;
     0 means none. A test that takes longer than ``slow_s`` is said to be slow and nothing else.
     ``allowed_leaks`` maps a kind to patterns over a finding's text: what one of them matches may be left by every test.
+    ``markers`` are those that a policy of the gate requires: which tests have them is written down.
     ``services`` maps a folder to the services that every test below it declares, as the mark does.
     """
 
@@ -67,4 +68,5 @@ class GuardPolicy:
     leaks: Mapping[str, GuardMode] = field(default_factory=lambda: dict(LEAK_KINDS))
     allowed_leaks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     evidence: GuardMode = GuardMode.ERROR
+    markers: tuple[str, ...] = ()
     is_journal_on: bool = True

@@ -25,6 +25,7 @@ class WorkerStarted:
     """A pytest process began. ``role`` is ``worker`` (runs tests) or ``controller`` (pytest-xdist's, runs none).
 
     ``seed`` is pytest-randomly's; 0 without it. ``hash_seed`` is ``PYTHONHASHSEED``; empty where Python chose an order of sets.
+    ``settings`` are digests of the configuration by name (``arguments=… ci-tools=… pytest=…``); empty under bare pytest.
     """
 
     at: float
@@ -46,11 +47,15 @@ class WorkerStarted:
     root: str = ""
     seed: int = 0
     hash_seed: str = ""
+    settings: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestsCollected:
-    """Collection ended. ``test_ids`` are those this process will run (after selection); pytest-xdist workers leave them empty."""
+    """Collection ended. ``test_ids`` are those this process will run (after selection); pytest-xdist workers leave them empty.
+
+    ``markers`` are, by a marker that some policy of the gate requires, the test IDs that have it.
+    """
 
     __test__ = False
     at: float
@@ -58,6 +63,7 @@ class TestsCollected:
     digest: str
     test_ids: tuple[str, ...] = ()
     duration_s: float = 0.0
+    markers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,8 @@ class Policy:
     """Every threshold of the gate. ``None`` means that the rule shows its figure and limits nothing.
 
     Rates are shares of the *expected* tests, 0 to 1; times in seconds. ``required_tests`` are test IDs or shell
-    patterns over them, each of which must be matched by a passed test. ``skip_reasons`` empty allows any reason.
+    patterns over them, each of which must be matched by a passed test; of each of ``required_markers`` (pytest's
+    marks) there must be a test, and all that have it must have passed. ``skip_reasons`` empty allows any reason.
     """
 
     requires_plan: bool = False
@@ -90,6 +91,7 @@ class Policy:
     max_hollow: int = 0
     min_call_s: float = 0.0
     required_tests: tuple[str, ...] = ()
+    required_markers: tuple[str, ...] = ()
     required_configurations: tuple[str, ...] = ()
     new_failures: GuardMode = GuardMode.ERROR
     new_causes: GuardMode = GuardMode.ERROR

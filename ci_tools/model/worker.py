@@ -42,7 +42,7 @@ class WorkerOrder:
     ``Slot``; a worker process claims one by locking ``<slots_path>.<number>.lock`` for its life. ``seed`` is for pytest-randomly
     (0: its own choice), ``hash_seed`` for ``PYTHONHASHSEED`` (empty: the environment's, else the run's); tests of one of the
     ``groups`` (by test ID) stay in one pytest-xdist worker; with ``is_sequence`` the tests run in the order of the command and
-    nothing may shuffle them.
+    nothing may shuffle them. ``settings`` are digests of what was configured; nobody reads them here, the journal carries them.
     """
 
     run_id: str
@@ -54,6 +54,7 @@ class WorkerOrder:
     generation: int = 1
     plan_digest: str = ""
     commit: str = ""
+    settings: str = ""
     files: tuple[FileOrder, ...] | None = None
     finished: tuple[str, ...] = ()
     collect_to: str = ""

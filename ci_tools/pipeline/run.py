@@ -35,6 +35,7 @@ from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, plan_fa
 from ci_tools.pipeline.project import Console, Project, open_project, placed
 from ci_tools.pipeline.publish import Publication, publish, write_shard
 from ci_tools.pipeline.sequence import Recording, load_recording, plan_of_recording
+from ci_tools.pipeline.settings import settings_of
 from ci_tools.pipeline.tested import tested_facts
 from ci_tools.reports.journals import read_shard
 from ci_tools.services.provision import provide
@@ -311,6 +312,7 @@ def _run_shard(
         shard=str(ref),
         plan_digest=plan.expected_digest,
         commit=project.commit,
+        settings=settings_of(project, configuration, request.pytest_args),
         files=orders_of_sequence(state.sequence) if state.sequence else orders_for(plan, ref),
         slots_path=str(slots_path),
         seed=plan.seed,

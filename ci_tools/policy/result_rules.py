@@ -124,6 +124,29 @@ def required_tests_passed(facts: Facts) -> Answer:
     )
 
 
+@rule(Decision.FAILED)
+def required_markers_passed(facts: Facts) -> Answer:
+    """For each of `required-markers` (pytest's marks) there is a test that has it, and all that have it passed.
+
+    A release whose smoke tests were deselected, skipped or unmarked proves nothing by being green. `ci-tools run` and
+    pytest with the plugin write down which tests have the marks that a profile requires; of a foreign file the property
+    `markers` of a test counts, names with spaces between.
+    """
+    wrong = []
+    names = facts.policy.required_markers
+    for name in names:
+        marked = [case for case in facts.report.cases if name in _markers(case)]
+        if not marked:
+            wrong.append(f"{name}: no test of this run has it")
+        wrong.extend(f"{name}: {case.test_id} did not pass" for case in marked if case.outcome is not Outcome.PASSED)
+    return Answer(
+        holds=not wrong,
+        expected=f"a test of each, all passed: {listed(names)}" if names else "none is required",
+        actual=f"{len(wrong)} not" if wrong else "as expected" if names else "not asked",
+        details=tuple(wrong)[:DETAILS],
+    )
+
+
 @rule(Decision.INCOMPLETE)
 def required_configurations_ran(facts: Facts) -> Answer:
     """Each of `required-configurations` has results."""
@@ -183,6 +206,10 @@ def no_new_flaky(facts: Facts) -> Answer:
 
 def _reason(case: Case) -> str:
     return case.attempts[-1].reason if case.attempts else ""
+
+
+def _markers(case: Case) -> list[str]:
+    return case.attempts[-1].properties.get("markers", "").split() if case.attempts else []
 
 
 def _is_valid_until(text: str, today: date) -> bool:

@@ -32,6 +32,7 @@ RULES: list[Rule] = [
     result_rules.skip_reasons_known,
     result_rules.no_unexpected_passes,
     result_rules.required_tests_passed,
+    result_rules.required_markers_passed,
     result_rules.required_configurations_ran,
     result_rules.no_hollow_passes,
     result_rules.flaky_within_limit,

@@ -192,4 +192,5 @@ def _started(config: pytest.Config, assignment: Assignment) -> "WorkerStarted":
         root=str(config.rootpath),
         seed=seed_of(config),
         hash_seed=os.environ.get("PYTHONHASHSEED", ""),
+        settings=order.settings,
     )

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 
 import pytest
 
@@ -79,15 +79,22 @@ class Execution:
         )
 
 
+def _with_marker(items: Iterable[pytest.Item], name: str) -> tuple[str, ...]:
+    return tuple(test_id_of(item) for item in items if item.get_closest_marker(name) is not None)
+
+
 class Recording:
     """Writes the journal of one process that runs tests."""
 
-    def __init__(self, journal: Journal | None, position: Position, project: Project, *, lists_tests: bool) -> None:
+    def __init__(
+        self, journal: Journal | None, position: Position, project: Project, *, lists_tests: bool, markers: Sequence[str] = ()
+    ) -> None:
         self._journal = journal
         self.execution: Execution | None = None
         self._position = position
         self._project = project
         self._lists_tests = lists_tests
+        self._markers = markers
         self._executions: dict[str, int] = {}
         self.begun = 0
         """How many executions have begun in this process."""
@@ -117,6 +124,7 @@ class Recording:
                 digest=digest_of(test_ids),
                 test_ids=test_ids if self._lists_tests else (),
                 duration_s=time.perf_counter() - self._collection_began,
+                markers={name: _with_marker(session.items, name) for name in self._markers},
             ),
         )
 

@@ -43,7 +43,7 @@ class Watch:
         self._config = config
         self._position = position = Position()
         self._project = project = Project(config.rootpath)
-        self._recording = recording = Recording(journal, position, project, lists_tests=lists_tests)
+        self._recording = recording = Recording(journal, position, project, lists_tests=lists_tests, markers=policy.markers)
         self.provisioning = provisioning = Provisioning(config.rootpath, claim)
         self._exits: ExitGuard | None = None
         self._timeouts: Timeouts | None = None

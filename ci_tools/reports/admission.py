@@ -6,7 +6,7 @@ from dataclasses import replace
 from ci_tools.errors import UsageError
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Case, Outcome
 from ci_tools.model.codec import dumps
-from ci_tools.model.report import ShardReport
+from ci_tools.model.report import ShardReport, newest_of
 from ci_tools.model.shard import Plan, ShardRef
 
 FOREIGN = "file:"
@@ -131,12 +131,13 @@ def _worst_of(group: Sequence[ShardReport]) -> ShardReport:
 
 
 def identity_problems(reports: Sequence[ShardReport], plans: Mapping[str, Plan], run_ids: set[str], run_id: str) -> Iterable[str]:
-    """Reports of another run, commit or plan than the others, or than was asked for; and of another version of the tool."""
+    """Reports of another run, commit or plan than the others, or than was asked for; of another tool's version or settings."""
     if not run_id and len(run_ids) > 1:
         yield f"the reports are of {len(run_ids)} runs: {', '.join(sorted(run_ids))}"
     tools = sorted({tool for report in reports if (tool := report.facts.get("tool", ""))})
     if len(tools) > 1:
         yield f"the reports were written by {len(tools)} versions of ci-tools: {', '.join(tools)}"
+    yield from _other_settings(reports)
     for report in reports:
         place = place_of(report)
         if run_id and report.run_id and report.run_id != run_id:
@@ -148,3 +149,29 @@ def identity_problems(reports: Sequence[ShardReport], plans: Mapping[str, Plan],
             yield f"{place} is of commit {report.commit}, the plan of {plan.commit}"
         if report.plan_digest and report.plan_digest != plan.expected_digest:
             yield f"{place} ran by another plan ({report.plan_digest[:19]}, expected {plan.expected_digest[:19]})"
+
+
+def _other_settings(reports: Iterable[ShardReport]) -> Iterator[str]:
+    """Shards of one configuration that ran by other settings than most of its shards; what a newer attempt replaced is not asked.
+
+    Foreign files say none. A report of ours that says none, beside some that do, is of bare pytest: other settings too.
+    """
+    by_configuration: dict[str, list[ShardReport]] = {}
+    for report in newest_of(reports).values():
+        if report.facts.get("tool", ""):
+            by_configuration.setdefault(report.configuration, []).append(report)
+    for own in by_configuration.values():
+        said = [report.facts.get("settings", "") for report in own]
+        usual = max(sorted(set(said)), key=said.count)
+        for report, settings in sorted(zip(own, said, strict=True), key=lambda pair: key_of(pair[0])):
+            if settings != usual:
+                yield (
+                    f"{place_of(report)} ran by other settings than the other shards ({_different(settings, usual)}): expected "
+                    f"the same arguments, pytest configuration and [tool.ci-tools] in all of them; run it again as the others"
+                )
+
+
+def _different(one: str, other: str) -> str:
+    """The names of what two texts like ``arguments=… pytest=…`` say differently."""
+    lonely = set(one.split()) ^ set(other.split())
+    return ", ".join(sorted({item.partition("=")[0] for item in lonely}))

@@ -1,35 +1,20 @@
 """Reads the journals of one shard and folds their events into a shard report."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from ci_tools.errors import DecodeError
-from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Failure, Leak, Outcome, Phase
-from ci_tools.model.journal import (
-    JOURNAL_VERSION,
-    CollectionFailed,
-    CostsMeasured,
-    Event,
-    ExitRequested,
-    LeakFound,
-    PhaseFinished,
-    SelectionRefused,
-    SessionFinished,
-    TestFinished,
-    TestsCollected,
-    TestStarted,
-    TimedOut,
-    WorkerCrashed,
-    WorkerStarted,
-    parse_event,
-)
+from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Failure, Outcome, Phase
+from ci_tools.model.journal import WorkerCrashed
 from ci_tools.model.report import CollectionError, Costs, EndedBy, ShardReport, WorkerExit
 from ci_tools.model.service import Provenance
 from ci_tools.model.shard import ShardRef, digest_of
+from ci_tools.reports.executions import Execution, Journal, read_journal
 
 JOURNALS = "journal-*.jsonl"
+MARKERS = "markers"
+"""Property of an attempt: the marks of its test that some policy of the gate requires, with spaces between."""
 
 
 def read_shard(  # noqa: PLR0913 - what only the supervisor knows of a shard, each by name
@@ -55,9 +40,9 @@ def read_shard(  # noqa: PLR0913 - what only the supervisor knows of a shard, ea
     out; journals of another run, and lines that cannot be read, make the report corrupt.
     """
     corrupt: list[str] = []
-    journals: list[_Journal] = []
+    journals: list[Journal] = []
     for path in sorted(folder.glob(JOURNALS)):
-        journal = _read_journal(path, corrupt)
+        journal = read_journal(path, corrupt)
         if _belongs(journal, path, run_id, shard, run_attempt, configuration, corrupt):
             journals.append(journal)
     corrupt.extend(reason for journal in journals for reason in journal.refusals)
@@ -86,138 +71,8 @@ def read_shard(  # noqa: PLR0913 - what only the supervisor knows of a shard, ea
     )
 
 
-@dataclass(slots=True)
-class _Execution:
-    """One execution of one test as far as the journal tells."""
-
-    test_id: str
-    worker: str
-    started_at: float
-    number: int
-    is_started: bool = True
-    end: TestFinished | None = None
-    phases: list[PhaseFinished] = field(default_factory=list)
-    leaks: list[Leak] = field(default_factory=list)
-    timed_out: TimedOut | None = None
-    exit_requested: ExitRequested | None = None
-
-
-@dataclass(slots=True)
-class _Journal:
-    """One process's events, folded."""
-
-    name: str
-    start: WorkerStarted | None = None
-    end: SessionFinished | None = None
-    last_at: float = 0.0
-    executions: list[_Execution] = field(default_factory=list)
-    broken: list[CollectionFailed] = field(default_factory=list)
-    collected: list[TestsCollected] = field(default_factory=list)
-    costs: list[CostsMeasured] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    crashes: list[WorkerCrashed] = field(default_factory=list)
-    latest: dict[str, _Execution] = field(default_factory=dict)
-
-    @property
-    def worker(self) -> str:
-        return self.start.worker if self.start else self.name
-
-    @property
-    def runs_tests(self) -> bool:
-        return self.start is not None and self.start.role == "worker"
-
-    @property
-    def has_vanished(self) -> bool:
-        return self.runs_tests and self.end is None
-
-
-def _read_journal(path: Path, corrupt: list[str]) -> _Journal:
-    journal = _Journal(path.name)
-    for event in _events(path, corrupt):
-        _fold(journal, event)
-    if journal.start is None and (journal.executions or journal.last_at):
-        corrupt.append(f"{path.name} does not begin with the start of a worker: its first lines are missing")
-    if journal.start is not None and journal.start.version > JOURNAL_VERSION:
-        corrupt.append(f"{path.name} has version {journal.start.version}, this ci-tools reads up to {JOURNAL_VERSION}")
-    return journal
-
-
-def _events(path: Path, corrupt: list[str]) -> Iterator[Event]:
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        corrupt.append(f"{path.name} cannot be read: {error.strerror}")
-        return
-    with stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                event = parse_event(line, where=f"{path.name}:{number}")
-            except (DecodeError, RecursionError) as error:
-                # A line without its newline is the last one: its writer was killed in the middle of it.
-                if line.endswith(b"\n"):
-                    corrupt.append(getattr(error, "what", f"{path.name}:{number} is nested too deeply"))
-                continue
-            if event is not None:
-                yield event
-
-
-def _fold(journal: _Journal, event: Event) -> None:
-    journal.last_at = max(journal.last_at, event.at)
-    match event:
-        case WorkerStarted():
-            journal.start = event
-        case SessionFinished():
-            journal.end = event
-        case TestsCollected():
-            journal.collected.append(event)
-        case CostsMeasured():
-            journal.costs.append(event)
-        case CollectionFailed():
-            journal.broken.append(event)
-        case SelectionRefused():
-            journal.refusals.append(_refusal(journal, event))
-        case WorkerCrashed():
-            journal.crashes.append(event)
-        case TimedOut(test_id=""):  # no test's: the worker's exit tells of it, or the file that it broke
-            pass
-        case TestStarted():
-            execution = _Execution(event.test_id, journal.worker, event.at, event.execution)
-            journal.executions.append(execution)
-            journal.latest[event.test_id] = execution
-        case _:
-            _fold_test(journal, event)
-
-
-def _fold_test(journal: _Journal, event: PhaseFinished | TestFinished | TimedOut | LeakFound | ExitRequested) -> None:
-    execution = journal.latest.get(event.test_id)
-    # A charge: the supervisor says what became of a test that another process started.
-    if execution is None or (execution.end is not None and not isinstance(event, LeakFound)):
-        number = event.execution if isinstance(event, TestFinished) else 1
-        execution = _Execution(event.test_id, journal.worker, event.at, number, is_started=False)
-        journal.executions.append(execution)
-        journal.latest[event.test_id] = execution
-    match event:
-        case PhaseFinished():
-            execution.phases.append(event)
-        case TestFinished():
-            execution.end = event
-        case TimedOut():
-            execution.timed_out = event
-        case LeakFound():
-            execution.leaks.append(event.leak)
-        case ExitRequested():
-            execution.exit_requested = event
-
-
-def _refusal(journal: _Journal, event: SelectionRefused) -> str:
-    named = ", ".join((*event.missing, *event.unexpected)[:5])
-    return f"{journal.worker} refused its plan and ran nothing: {event.message}" + (f" ({named})" if named else "")
-
-
 def _belongs(
-    journal: _Journal, path: Path, run_id: str, shard: ShardRef, run_attempt: int, configuration: str, corrupt: list[str]
+    journal: Journal, path: Path, run_id: str, shard: ShardRef, run_attempt: int, configuration: str, corrupt: list[str]
 ) -> bool:
     start = journal.start
     if start is None:
@@ -228,15 +83,16 @@ def _belongs(
     return start.shard == str(shard) and start.run_attempt == run_attempt and start.configuration == configuration
 
 
-def _wanted(journals: Iterable[_Journal]) -> tuple[str, ...]:
+def _wanted(journals: Iterable[Journal]) -> tuple[str, ...]:
     return tuple(sorted({test_id for journal in journals for event in journal.collected for test_id in event.test_ids}))
 
 
 def _cases(
-    journals: Sequence[_Journal], wanted: Sequence[str], shard: str, run_attempt: int, configuration: str
+    journals: Sequence[Journal], wanted: Sequence[str], shard: str, run_attempt: int, configuration: str
 ) -> tuple[Case, ...]:
     crashes = {crash.test_id: crash for journal in journals for crash in journal.crashes if crash.test_id}
-    found: dict[str, list[tuple[_Execution, _Journal]]] = {}
+    marked = _marked(journals)
+    found: dict[str, list[tuple[Execution, Journal]]] = {}
     for journal in journals:
         for execution in journal.executions:
             found.setdefault(execution.test_id, []).append((execution, journal))
@@ -249,11 +105,25 @@ def _cases(
         )
         if not attempts:
             attempts = (Attempt(outcome=Outcome.LOST, shard=shard, run_attempt=run_attempt, reason="planned, never started"),)
+        if test_id in marked:
+            marks = {MARKERS: marked[test_id]}
+            attempts = tuple(replace(attempt, properties={**attempt.properties, **marks}) for attempt in attempts)
         cases.append(Case(test_id=test_id, attempts=attempts, configuration=configuration))
     return tuple(cases)
 
 
-def _with_charges(found: Sequence[tuple[_Execution, _Journal]]) -> list[tuple[_Execution, _Journal]]:
+def _marked(journals: Iterable[Journal]) -> dict[str, str]:
+    """The marks of each test that has any, as its property says them."""
+    found: dict[str, set[str]] = {}
+    for journal in journals:
+        for event in journal.collected:
+            for name, test_ids in event.markers.items():
+                for test_id in test_ids:
+                    found.setdefault(test_id, set()).add(name)
+    return {test_id: " ".join(sorted(names)) for test_id, names in found.items()}
+
+
+def _with_charges(found: Sequence[tuple[Execution, Journal]]) -> list[tuple[Execution, Journal]]:
     """Executions in order of time, each charge laid over the unfinished execution that it is for."""
     started = [pair for pair in found if pair[0].is_started]
     charges = [pair for pair in found if not pair[0].is_started]
@@ -273,7 +143,7 @@ def _with_charges(found: Sequence[tuple[_Execution, _Journal]]) -> list[tuple[_E
 
 
 def _attempt(
-    execution: _Execution, journal: _Journal, number: int, crash: WorkerCrashed | None, shard: str, run_attempt: int
+    execution: Execution, journal: Journal, number: int, crash: WorkerCrashed | None, shard: str, run_attempt: int
 ) -> Attempt:
     failures = tuple(phase.failure for phase in execution.phases if phase.failure is not None)
     outcome, reason = _outcome(execution, journal, crash)
@@ -300,7 +170,7 @@ def _attempt(
     )
 
 
-def _outcome(execution: _Execution, journal: _Journal, crash: WorkerCrashed | None) -> tuple[Outcome, str]:
+def _outcome(execution: Execution, journal: Journal, crash: WorkerCrashed | None) -> tuple[Outcome, str]:
     if execution.end is not None:
         reason = execution.end.reason or next((phase.reason for phase in execution.phases if phase.reason), "")
         return execution.end.outcome, reason
@@ -315,18 +185,18 @@ def _outcome(execution: _Execution, journal: _Journal, crash: WorkerCrashed | No
     return Outcome.LOST, f"started, not finished: the session ended with status {journal.end.exit_status}"
 
 
-def _unseen_failure(execution: _Execution, outcome: Outcome, reason: str, stacks: str) -> Failure:
+def _unseen_failure(execution: Execution, outcome: Outcome, reason: str, stacks: str) -> Failure:
     """What stands for the traceback that nobody could write any more."""
     phase = execution.timed_out.phase if execution.timed_out else _next_phase(execution)
     return Failure(phase=phase, type_name=outcome.value, message=reason or outcome.value, text=stacks)
 
 
-def _next_phase(execution: _Execution) -> Phase:
+def _next_phase(execution: Execution) -> Phase:
     done = {finished.phase for finished in execution.phases}
     return next((phase for phase in (Phase.SETUP, Phase.CALL) if phase not in done), Phase.TEARDOWN)
 
 
-def _costs(journals: Sequence[_Journal]) -> Costs:
+def _costs(journals: Sequence[Journal]) -> Costs:
     """What was measured around the tests.
 
     Every pytest-xdist worker imports every file and makes fixtures of its own: the middle, and the most, that one of them took.
@@ -352,7 +222,7 @@ def _costs(journals: Sequence[_Journal]) -> Costs:
     return Costs(imports={path: median(found) for path, found in imports.items()}, setups=setups, fixtures=fixtures)
 
 
-def _collection_errors(journals: Iterable[_Journal], shard: str, configuration: str) -> tuple[CollectionError, ...]:
+def _collection_errors(journals: Iterable[Journal], shard: str, configuration: str) -> tuple[CollectionError, ...]:
     """One for each file: every pytest-xdist worker collects for itself and says the same."""
     failures = {event.path: event.failure for journal in journals for event in journal.broken}
     return tuple(
@@ -361,7 +231,7 @@ def _collection_errors(journals: Iterable[_Journal], shard: str, configuration: 
     )
 
 
-def _ends(journals: Sequence[_Journal]) -> tuple[WorkerExit, ...]:
+def _ends(journals: Sequence[Journal]) -> tuple[WorkerExit, ...]:
     """What processes that nobody watched to their end said of it themselves; pytest-xdist's controller speaks for its workers."""
     ended = [(journal, journal.start, journal.end) for journal in journals if journal.start and journal.end]
     leads = [item for item in ended if not item[0].runs_tests] or ended
@@ -377,7 +247,7 @@ def _ends(journals: Sequence[_Journal]) -> tuple[WorkerExit, ...]:
     )
 
 
-def _exit_of(journal: _Journal) -> WorkerExit:
+def _exit_of(journal: Journal) -> WorkerExit:
     return WorkerExit(
         worker=journal.worker,
         returncode=-1,
@@ -388,15 +258,21 @@ def _exit_of(journal: _Journal) -> WorkerExit:
     )
 
 
-def _span_s(journals: Iterable[_Journal]) -> float:
+def _span_s(journals: Iterable[Journal]) -> float:
     starts = [journal.start.at for journal in journals if journal.start]
     ends = [journal.last_at for journal in journals]
     return max(0.0, max(ends) - min(starts)) if starts and ends else 0.0
 
 
-def _facts(journals: Iterable[_Journal]) -> dict[str, str]:
+def _facts(journals: Iterable[Journal]) -> dict[str, str]:
     start = next((journal.start for journal in journals if journal.runs_tests and journal.start), None)
     if start is None:
         return {}
-    facts = {"python": start.python, "pytest": start.pytest, "platform": start.platform, "tool": start.tool}
+    facts = {
+        "python": start.python,
+        "pytest": start.pytest,
+        "platform": start.platform,
+        "tool": start.tool,
+        "settings": start.settings,
+    }
     return {name: value for name, value in facts.items() if value}

@@ -41,6 +41,7 @@ FAILED = case(A, Outcome.FAILED)
 FLAKY = case(A, Outcome.FAILED, Outcome.PASSED)
 SKIPPED = case(A, Outcome.SKIPPED, reason="no network here")
 LOST = case(A, Outcome.LOST)
+FLAKY_B = case(B, Outcome.FAILED, Outcome.PASSED)
 VANISHED = worker(returncode=-9, ended_by=EndedBy.SIGNAL, finished=False)
 NOTHING = facts(replace(run(), cases=(), expected=0), min_pass_rate=0.5)
 OLD = baseline(known(A), known(B))
@@ -70,6 +71,12 @@ def turned(report: RunReport) -> RunReport:
 def hollow(case_: Case, **properties: str) -> Case:
     """The case with these properties on its attempt."""
     return replace(case_, attempts=(replace(case_.attempts[0], properties=properties),))
+
+
+def marked(case_: Case, names: str) -> Case:
+    """The case with these marks, which its last attempt says."""
+    *before, last = case_.attempts
+    return replace(case_, attempts=(*before, replace(last, properties={"markers": names})))
 
 
 HOLDS: dict[str, tuple[Facts, ...]] = {
@@ -144,6 +151,11 @@ HOLDS: dict[str, tuple[Facts, ...]] = {
         facts(),
         facts(required_tests=(A, "tests/*::test_b")),
         facts(run(case("tests/test_a.py::test_x[1]")), required_tests=("tests/test_a.py::test_x[1]",)),
+    ),
+    "required-markers-passed": (
+        facts(run(FAILED)),
+        facts(run(marked(case(A), "smoke slow"), case(B)), required_markers=("smoke",)),
+        facts(run(marked(case(A), "smoke"), marked(FLAKY_B, "db")), required_markers=("smoke", "db")),
     ),
     "required-configurations-ran": (facts(), facts(required_configurations=("default",))),
     "no-hollow-passes": (
@@ -274,6 +286,15 @@ BREAKS: dict[str, tuple[Facts, ...]] = {
         facts(required_tests=(C,)),
         facts(run(FAILED, case(B)), required_tests=("tests/*",)),
         facts(run(SKIPPED), required_tests=(A,)),
+    ),
+    "required-markers-passed": (
+        facts(required_markers=("smoke",)),
+        facts(run(marked(case(A), "smoke_slow")), required_markers=("smoke",)),
+        facts(run(marked(case(A), "smoke"), case(B)), required_markers=("smoke", "db")),
+        facts(run(marked(FAILED, "smoke"), marked(case(B), "smoke")), required_markers=("smoke",), max_failures=None),
+        facts(run(marked(SKIPPED, "smoke"), marked(case(B), "smoke")), required_markers=("smoke",)),
+        facts(run(marked(LOST, "smoke")), required_markers=("smoke",)),
+        facts(run(Case(test_id=A, attempts=())), required_markers=("smoke",)),
     ),
     "required-configurations-ran": (
         facts(required_configurations=("postgres",)),

@@ -331,3 +331,18 @@ def test_a_plan_that_was_cut_is_a_problem() -> None:
     """A plan whose tests do not give its digest was changed after it was made."""
     cut = replace(plan_of([A]), expected_digest=plan_of([A, B]).expected_digest)
     assert len(merge([cut], [shard_report("1/1", case(A))]).problems) == 1
+
+
+def test_a_shard_with_other_settings_is_a_problem() -> None:
+    """The shard that ran otherwise than the others is named, of the newest attempts; one that says no settings is, too."""
+    plan = plan_of([A], [B], [C])
+    usual, odd = ({"tool": "1", "settings": f"arguments=a pytest={name}"} for name in "xy")
+    one, two, three = (
+        shard_report(f"{n}/3", case(name, shard=f"{n}/3"), facts=usual) for n, name in enumerate((A, B, C), start=1)
+    )
+    other, bare, again = replace(two, facts=odd), replace(two, facts={"tool": "1"}), replace(two, run_attempt=2)
+    asked = "shard 2/3 ran by other settings than the other shards ({}): expected the same arguments, pytest configuration"
+    assert merge([plan], [one, two, three]).problems == ()
+    assert merge([plan], [one, other, again, three]).problems == ()
+    assert [text[: len(asked) + 4] for text in merge([plan], [one, other, three]).problems] == [asked.format("pytest")]
+    assert [text.startswith(asked.format("arguments, pytest")) for text in merge([plan], [one, bare, three]).problems] == [True]

@@ -5,6 +5,7 @@ assigns: its code is read once, with that of the fixtures and functions of test 
 looked at before and after. A text that assigns nothing, as nearly all do, costs one look.
 """
 
+import contextlib
 import dis
 import itertools
 import sys
@@ -32,7 +33,7 @@ _OPCODES = frozenset(dis.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
 _WORDS = frozenset({"setattr", "delattr"})
 _AROUND = ("setup_method", "teardown_method", "setUp", "tearDown", "asyncSetUp", "asyncTearDown")
 _DEEPEST = 3
-_PLAIN = (bool, int, float, str, bytes, type(None))
+_CONTAINERS = (dict, list, set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class _Seen:
     assignment: _Assignment
     target: Any
     value: object
+    copied: object
+    """The value with its containers copied: whoever puts a copy back may have changed the value itself."""
 
     @property
     def now(self) -> object:
@@ -74,8 +77,7 @@ class _Seen:
 
     @property
     def is_changed(self) -> bool:
-        now = self.now
-        return now is not self.value and not (type(now) is type(self.value) and isinstance(now, _PLAIN) and now == self.value)
+        return self.now is not self.value and not _is_equal(self.now, self.copied)
 
 
 class AssignmentGuard(Guard):
@@ -224,7 +226,24 @@ def _way(steps: Sequence[dis.Instruction], imported: dict[str, tuple[str, ...]])
 
 def _look(assignments: Sequence[_Assignment]) -> list[_Seen]:
     found = [(one, one.target()) for one in assignments]
-    return [_Seen(one, target, vars(target).get(one.attribute, ABSENT)) for one, target in found if target is not None]
+    seen = [(one, target, vars(target).get(one.attribute, ABSENT)) for one, target in found if target is not None]
+    return [_Seen(one, target, value, _copied(value)) for one, target, value in seen]
+
+
+def _copied(value: Any, depth: int = _DEEPEST) -> object:  # noqa: ANN401 - whatever a module or class has
+    """The value, its containers copied, and theirs."""
+    if type(value) not in _CONTAINERS or depth == 0:
+        return value
+    if type(value) is dict:
+        return {key: _copied(one, depth - 1) for key, one in value.items()}
+    return type(value)(_copied(one, depth - 1) if type(value) is list else one for one in value)
+
+
+def _is_equal(now: object, before: object) -> bool:
+    """Whether an equal value was put back; a comparison that fails, or that gives no truth, is no equality."""
+    with contextlib.suppress(Exception):  # it is somebody else's
+        return type(now) is type(before) and (now == before) is True
+    return False
 
 
 def _put_back(seen: _Seen) -> str:

@@ -16,8 +16,9 @@ from ci_tools.pytest_plugin.hollow import HollowGuard
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.kinds import leak_guards
+from ci_tools.pytest_plugin.leaks.redis_locks import LockGuard
 from ci_tools.pytest_plugin.leaks.services import KINDS as SERVICE_KINDS
-from ci_tools.pytest_plugin.leaks.services import LockGuard, ServiceGuard
+from ci_tools.pytest_plugin.leaks.services import ServiceGuard
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.phases import Phases
 from ci_tools.pytest_plugin.position import Position
@@ -63,10 +64,8 @@ class Watch:
             findings = Findings(recording, policy, say if lists_tests and _is_whole(config) else None)
             guards += (findings, *leak_guards(ownership, findings, project))
             if any(findings.is_on(kind) for kind in SERVICE_KINDS):
-                guards += (
-                    LockGuard(ownership, findings, project),
-                    ServiceGuard(ownership, findings, project, provisioning, evidence.count_anew if evidence else None),
-                )
+                asks = (provisioning, evidence.count_anew if evidence else None)
+                guards += (LockGuard(ownership, findings, project, *asks), ServiceGuard(ownership, findings, project, *asks))
             if evidence is not None:
                 guards += (evidence, HollowGuard(policy.evidence, recording))
             self._has_left = ownership.has_left

@@ -7,10 +7,12 @@ from suites import SuiteRun, run_suite, write_suite
 from ci_tools.model.case import Outcome
 
 REDIS = """
+import asyncio
 import os
 
 import pytest
 import redis
+import redis.asyncio
 
 pytestmark = pytest.mark.service("redis")
 
@@ -67,6 +69,51 @@ def test_lock(pool):
 
 def test_not_locked(pool):
     assert pool.exists("held") == 0
+
+
+async def take(url, name, **options):
+    async with redis.asyncio.Redis.from_url(url) as client:
+        lock = client.lock(name, **options)
+        assert await lock.acquire()
+        return lock
+
+
+def test_asyncio_lock():
+    KEPT.append(asyncio.run(take(os.environ["REDIS_URL"], "held by asyncio", thread_local=False)))
+
+
+def test_not_locked_by_asyncio(pool):
+    assert pool.exists("held by asyncio") == 0
+
+
+def test_asyncio_lock_that_is_no_more(pool):
+    KEPT.append(asyncio.run(take(os.environ["REDIS_URL"], "taken away", timeout=60)))
+    pool.delete("taken away")
+
+
+def test_asyncio_lock_elsewhere(pool, redis_server):
+    assert pool.ping()
+    KEPT.append(asyncio.run(take(redis_server.endpoint.url, "elsewhere", timeout=60)))
+
+
+class Leader:
+    lock = None
+
+
+@pytest.fixture(scope="module")
+def leader():
+    value = Leader()
+    yield value
+    value.lock.release()
+
+
+def test_lock_that_a_fixture_gives_back(pool, leader):
+    leader.lock = pool.lock("leader", timeout=60)
+    assert leader.lock.acquire()
+
+
+def test_fixture_still_has_its_lock(pool, leader):
+    assert leader.lock.owned()
 
 
 def test_setting(pool):
@@ -180,12 +227,15 @@ def test_what_is_left_open_on_redis_is_found(tmp_path: Path) -> None:
         ("test_watch", "service_transaction"),
         ("test_multi", "service_transaction"),
         ("test_lock", "service_lock"),
+        ("test_asyncio_lock", "service_lock"),
         ("test_setting", "service_setting"),
     ], run.output
     assert _red(run) == {test for test, _ in told}
-    created = {event.leak.kind: event.leak.created for event in run.leaks}
-    lines = {kind: frame.function for kind, frame in created.items() if frame is not None}
-    assert (lines["service_subscription"], lines["service_lock"]) == ("test_subscription", "test_lock"), run.output
+    created = [(event.leak.kind, event.leak.created) for event in run.leaks]
+    made = {(kind, frame.function) for kind, frame in created if frame is not None}
+    assert {("service_subscription", "test_subscription"), ("service_lock", "test_lock"), ("service_lock", "take")} <= made, (
+        run.output
+    )
 
 
 def test_what_is_left_open_on_postgres_is_found(tmp_path: Path) -> None:

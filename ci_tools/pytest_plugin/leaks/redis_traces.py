@@ -37,7 +37,7 @@ class RedisProbe:
         import redis  # noqa: PLC0415 - only where a test declares it
 
         try:
-            client = self._client = self._client or _connect(self._endpoint)
+            client = self._client = self._client or connect(self._endpoint)
             with contextlib.closing(client.pipeline(transaction=False)) as pipeline:
                 pipeline.execute_command("CLIENT LIST")  # type: ignore[no-untyped-call] # redis-py's
                 pipeline.execute_command("INFO", "commandstats")  # type: ignore[no-untyped-call] # as above
@@ -135,8 +135,11 @@ def _settings(client: "Redis") -> dict[str, str]:
     return {str(name): str(value) for name, value in client.config_get("*").items()}
 
 
-def _connect(endpoint: Endpoint) -> "Redis":
+def connect(endpoint: Endpoint) -> "Redis":
+    """A client of our own: CLIENT LIST and INFO answer as text."""
     from redis import Redis  # noqa: PLC0415 - as above
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
+    from redis.retry import Retry  # noqa: PLC0415 - as above
 
     client = Redis(
         host=endpoint.host,
@@ -145,6 +148,7 @@ def _connect(endpoint: Endpoint) -> "Redis":
         db=int(endpoint.database or 0),
         unix_socket_path=endpoint.socket_path or None,
         socket_timeout=_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),  # what closed our connection is over; a server that is gone is not waited for
         decode_responses=True,
     )
     for name in ("CLIENT LIST", "INFO"):  # as text: nearly always nothing in it is of interest

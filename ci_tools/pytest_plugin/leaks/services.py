@@ -4,10 +4,8 @@ One question for each such test and server, after its tear-down; the answer is t
 wider fixture was set up or torn down is not judged: what changed may be the fixture's, by right.
 """
 
-import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,7 +20,6 @@ from ci_tools.pytest_plugin.leaks.traces import (
     HINTS,
     KEY,
     KINDS,
-    LOCK,
     SUBSCRIPTION,
     Probe,
     Trace,
@@ -31,14 +28,14 @@ from ci_tools.pytest_plugin.leaks.traces import (
     listener_of,
     made_of,
 )
-from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
+from ci_tools.pytest_plugin.owners import frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership, unowned
 from ci_tools.pytest_plugin.position import test_id_of
 from ci_tools.pytest_plugin.provisioning import Provisioning
 from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 from ci_tools.pytest_plugin.selection import services_of
 
-__all__ = ["KINDS", "LockGuard", "ServiceGuard"]
+__all__ = ["KINDS", "ServiceGuard"]
 
 SETTLE_S = 0.2
 """A session that was told to end gets this long, only where something looks left."""
@@ -187,120 +184,3 @@ class ServiceGuard(Guard):
         values = self._ownership.living_values()
         is_kept = any(thing is value for value in values) or holder_of(thing, values) or keeper_of(thing, item.path)
         return thing if is_kept else None
-
-
-class LockGuard(Guard):
-    """Notes who takes a lock of redis-py or begins to listen, and looks whether the lock was given back in time."""
-
-    begins_in = (Phase.SETUP,)
-    ends_in = (Phase.TEARDOWN,)
-
-    def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
-        self._ownership = ownership
-        self._findings = findings
-        self._project = project
-        self._known: set[str] = set()
-        self._restore: list[Callable[[], None]] = []
-
-    def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
-        """Note as soon as somebody has loaded it."""
-        if "redis.lock" in sys.modules and "redis.lock" not in self._known:
-            self._known.add("redis.lock")
-            self._install(sys.modules["redis.lock"].Lock)
-            self._install_listener(sys.modules["redis.client"].PubSub)
-        if "redis.asyncio.lock" in sys.modules and "redis.asyncio.lock" not in self._known:
-            self._known.add("redis.asyncio.lock")
-            self._install_async(sys.modules["redis.asyncio.lock"].Lock)
-            self._install_listener(sys.modules["redis.asyncio.client"].PubSub)
-
-    def remove(self) -> None:
-        """Put redis-py back as it was."""
-        while self._restore:
-            self._restore.pop()()
-
-    def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
-        """After the tear-down nothing of the test holds a lock, nor of the fixtures that ended with it."""
-        if phase is Phase.TEARDOWN and self._known:
-            for owner in self._ownership.over():
-                for made in owner.made:
-                    if made.kind == LOCK and _is_held(made.thing):
-                        self._report(made, owner)
-        return error
-
-    def _install(self, kind: Any) -> None:  # noqa: ANN401 - redis-py's class
-        original, note = kind.acquire, self._note
-
-        def acquire(lock: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
-            is_held = original(lock, *arguments, **options)
-            if is_held:
-                note(lock)
-            return is_held
-
-        kind.acquire = acquire
-        self._restore.append(lambda: setattr(kind, "acquire", original))
-
-    def _install_async(self, kind: Any) -> None:  # noqa: ANN401 - as above
-        original, note = kind.acquire, self._note
-
-        async def acquire(lock: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
-            is_held = await original(lock, *arguments, **options)
-            if is_held:
-                note(lock)
-            return is_held
-
-        kind.acquire = acquire
-        self._restore.append(lambda: setattr(kind, "acquire", original))
-
-    def _install_listener(self, kind: Any) -> None:  # noqa: ANN401 - as above
-        original, ownership = kind.__init__, self._ownership
-
-        def start(listener: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as above
-            original(listener, *arguments, **options)
-            owner, site = ownership.making()
-            if owner is not None:
-                owner.keep(Made(SUBSCRIPTION, weakref.ref(listener), site))
-
-        kind.__init__ = start
-        self._restore.append(lambda: setattr(kind, "__init__", original))
-
-    def _note(self, lock: object) -> None:
-        owner, site = self._ownership.making(depth=4)
-        if owner is not None:
-            owner.keep(Made(LOCK, lock, site))
-
-    @unowned()
-    def _report(self, made: Made, owner: Owner) -> None:
-        created, stack = frames_of_site(made.site, self._project)
-        name = made.thing.name
-        what = f"the lock {name if isinstance(name, str) else bytes(name).decode(errors='replace')!s} in redis is still held"
-        leak = Leak(kind=LOCK, what=what, created=created, created_stack=stack, owner=owner.label, hint=HINTS[LOCK])
-        self._findings.add(leak, _release(made.thing))
-
-
-def _is_held(lock: Any) -> bool:  # noqa: ANN401 - redis-py's
-    """Whether the server has it too: it may have expired, or somebody has taken it away."""
-    if getattr(lock.local, "token", None) is None:
-        return False
-    if _is_asyncio(lock):
-        return True
-    try:
-        with unowned():
-            return bool(lock.owned())
-    except Exception:  # noqa: BLE001 - a server that is gone holds nothing, and who cannot be asked cannot be accused
-        return False
-
-
-def _is_asyncio(lock: Any) -> bool:  # noqa: ANN401 - as above
-    import inspect  # noqa: PLC0415 - only where one is held
-
-    return inspect.iscoroutinefunction(lock.release)
-
-
-def _release(lock: Any) -> str:  # noqa: ANN401 - as above
-    if _is_asyncio(lock):
-        return "it could not be released: its client is asyncio's, and its loop is not at hand any more"
-    try:
-        lock.release()
-    except Exception as error:  # noqa: BLE001 - it may have expired, or its client may be closed
-        return f"it could not be released: {error}"
-    return ""

@@ -5,7 +5,8 @@ import os
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePath
 from types import TracebackType
 
 from ci_tools.model.case import ExceptionLink, Failure, Frame, Phase
@@ -60,6 +61,13 @@ class Project:
             return False
         inner = filename[len(self._prefix) - 1 :]
         return not any(part in inner for part in _FOREIGN_PARTS) and f"{os.sep}.venv{os.sep}" not in inner
+
+
+@cache
+def is_test_code(filename: str) -> bool:
+    """Whether a file holds tests or their fixtures, by pytest's usual names."""
+    stem = PurePath(filename).stem
+    return stem == "conftest" or stem.startswith("test") or stem.endswith(("_test", "_tests"))
 
 
 def failure_of(

@@ -15,8 +15,10 @@ _WIDEST = 500
 
 
 def holder_of(target: object, values: Sequence[object]) -> str:
-    """The types on a way from one of the values to ``target``, without loops, classes and modules; empty when there is none."""
+    """The types on a way from one of the values to ``target``, or its own; not by loops, classes and modules; else empty."""
     front: list[tuple[object, tuple[str, ...]]] = [(value, (type(value).__name__,)) for value in values]
+    if any(value is target for value in values):
+        return type(target).__name__
     seen = {id(value) for value in values}
     while front and len(seen) < MOST_OBJECTS:
         found: list[tuple[object, tuple[str, ...]]] = []

@@ -17,10 +17,9 @@ from typing import Any
 import pytest
 
 from ci_tools.model.case import Leak, Phase
-from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.failures import Project, is_test_code
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.leaks.settings import is_test_code
 from ci_tools.pytest_plugin.leaks.state import ABSENT, show
 from ci_tools.pytest_plugin.owners import frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership

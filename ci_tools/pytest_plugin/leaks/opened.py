@@ -167,7 +167,15 @@ def _client_of_file(filename: str) -> str:
 def _is_closed(thing: Any) -> bool:  # noqa: ANN401 - a socket, a file or a client's connection
     if isinstance(thing, socket.socket):
         return thing.fileno() < 0
-    return bool(thing.closed)
+    return bool(thing.closed) or not _owns_descriptor(thing)
+
+
+def _owns_descriptor(thing: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether closing it closes anything: of `open(…, closefd=False)` somebody else owns what it writes to."""
+    with contextlib.suppress(AttributeError, ValueError):  # what is no file of Python's, or has been taken apart
+        buffered = getattr(thing, "buffer", thing)
+        return bool(getattr(buffered, "raw", buffered).closefd)
+    return True
 
 
 def _describe_socket(thing: socket.socket, client: str) -> str:

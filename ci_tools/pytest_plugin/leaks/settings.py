@@ -6,28 +6,20 @@ sets up for itself, or a module once and for all, is nobody's leak. A test that 
 
 import contextlib
 import importlib
-import logging
-import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import PurePath
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
-WARNINGS = "warnings filters"
-_LOGGER, _CONTENTS = "logger ", "contents of module "
-_HANDLERS, _LEVEL = "'s handlers", "'s level"
-_LOGGING = os.path.dirname(logging.__file__)  # noqa: PTH120 - compared with the file names of code, which are text
-_MOST_NAMES = 5
+from ci_tools.pytest_plugin.leaks import loggers
+from ci_tools.pytest_plugin.leaks.loggers import Holds, Note
 
-Holds = Callable[[str], bool]
-"""Whether a file is the project's."""
-Note = Callable[[str], None]
-"""Remember what an aspect is, for it is about to change; called by whoever stands in the function's place."""
+WARNINGS = "warnings filters"
+_CONTENTS = "contents of module "
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,14 +207,14 @@ class SettingPatches:
         self._note = note
         self._waiting = list(SETTINGS)
         self._count = 0
+        self._loggers = loggers.LoggerPatches(holds, note)
         self._restore: list[Callable[[], None]] = []
 
     def install(self) -> None:
         """Note the changes of what is loaded already, of loggers and of modules."""
         self.look()
         self._replace(importlib, "reload", lambda module: f"{_CONTENTS}{getattr(module, '__name__', '')}", counts=True)
-        for name, part in (("addHandler", _HANDLERS), ("removeHandler", _HANDLERS), ("setLevel", _LEVEL)):
-            self._replace_of_loggers(name, part)
+        self._loggers.install()
 
     def look(self) -> None:
         """Patch what has been loaded since; asked once a test, for as long as anything is missing."""
@@ -243,6 +235,7 @@ class SettingPatches:
 
     def remove(self) -> None:
         """Put the patched functions back."""
+        self._loggers.remove()
         while self._restore:
             self._restore.pop()()
 
@@ -271,39 +264,6 @@ class SettingPatches:
         setattr(module, name, noting)
         self._restore.append(lambda: setattr(module, name, original))
 
-    def _replace_of_loggers(self, name: str, part: str) -> None:
-        original: Any = getattr(logging.Logger, name)
-        holds, note = self._holds, self._note
-        get_frame = sys._getframe  # noqa: SLF001 - as above
-
-        def noting(logger: logging.Logger, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
-            frame: FrameType | None = get_frame(1)
-            while frame is not None and frame.f_code.co_filename.startswith(_LOGGING):
-                frame = frame.f_back
-            if frame is not None and _is_meant(frame, holds):
-                # A program's own code that furnishes a bare logger does it once for all: a logger opened lazily.
-                is_bare = not (logger.handlers if part is _HANDLERS else logger.level)
-                if not is_bare or is_test_code(frame.f_code.co_filename):
-                    note(f"{_LOGGER}{logger.name}{part}")
-            return original(logger, *arguments, **options)
-
-        setattr(logging.Logger, name, noting)
-        self._restore.append(lambda: setattr(logging.Logger, name, original))
-        # The root logger is compared by itself, and pytest changes it twelve times a test.
-        setattr(logging.RootLogger, name, original)
-        self._restore.append(lambda: delattr(logging.RootLogger, name))
-
-
-def _is_meant(frame: FrameType, holds: Holds) -> bool:
-    return frame.f_code.co_name != "<module>" and holds(frame.f_code.co_filename)
-
-
-@cache
-def is_test_code(filename: str) -> bool:
-    """Whether a file holds tests or their fixtures, by pytest's usual names."""
-    stem = PurePath(filename).stem
-    return stem == "conftest" or stem.startswith("test") or stem.endswith(("_test", "_tests"))
-
 
 def read(name: str) -> object:
     """What a noted setting is right now; None for what is none."""
@@ -313,15 +273,12 @@ def read(name: str) -> object:
     if name.startswith(_CONTENTS):
         module = sys.modules.get(name.removeprefix(_CONTENTS))
         return _Contents(dict(vars(module)) if module is not None else {}, _RELOADS.get(name, 0))
-    if name.startswith(_LOGGER):
-        logger, part = _logger_of(name)
-        return tuple(logger.handlers) if part == _HANDLERS else logger.level
-    return None
+    return loggers.read(name) if name.startswith(loggers.LOGGER) else None
 
 
 def is_setting(name: str) -> bool:
     """Whether ``read`` and ``restore`` know this aspect."""
-    return name in _BY_NAME or name.startswith((_CONTENTS, _LOGGER))
+    return name in _BY_NAME or name.startswith((_CONTENTS, loggers.LOGGER))
 
 
 def restore(name: str, value: Any) -> None:  # noqa: ANN401 - the setting's own value
@@ -335,16 +292,7 @@ def restore(name: str, value: Any) -> None:  # noqa: ANN401 - the setting's own 
         for added in contents.keys() - value.names.keys():
             del contents[added]
     else:
-        logger, part = _logger_of(name)
-        if part == _HANDLERS:
-            logger.handlers[:] = value
-        else:
-            logger.setLevel(value)
-
-
-def _logger_of(name: str) -> tuple[logging.Logger, str]:
-    part = _HANDLERS if name.endswith(_HANDLERS) else _LEVEL
-    return logging.getLogger(name.removeprefix(_LOGGER).removesuffix(part)), part
+        loggers.restore(name, value)
 
 
 _RELOADS: dict[str, int] = {}

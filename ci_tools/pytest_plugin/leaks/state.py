@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ci_tools.pytest_plugin.failures import Project
-from ci_tools.pytest_plugin.leaks import settings
+from ci_tools.pytest_plugin.leaks import loggers, settings
 
 FOLDER, UMASK, LOCALE, RANDOM = "working folder", "umask", "locale", "state of random"
 _MODULES, _VARIABLES = "own modules", "own context variables"
@@ -106,8 +106,8 @@ def attributes_now() -> State:
         "sys.meta_path": tuple(sys.meta_path),
         "sys.excepthook": sys.excepthook,
         "threading.excepthook": threading.excepthook,
-        "root logger's handlers": tuple(root.handlers),
-        "root logger's level": root.level,
+        loggers.ROOT_HANDLERS: tuple(root.handlers),
+        loggers.ROOT_LEVEL: root.level,
         _MODULES: OWN_MODULES.modules(),
         _VARIABLES: OWN_MODULES.variables(),
         _DECIMAL: _decimal_context(),
@@ -118,8 +118,11 @@ def differing(was: State, now: State) -> tuple[State, State]:
     """Of two sets of attributes, those that differ: what they were, and what they are."""
     before: State = {}
     after: State = {}
+    is_configured = was[loggers.ROOT_HANDLERS] != now[loggers.ROOT_HANDLERS] and loggers.is_root_configured(
+        now[loggers.ROOT_HANDLERS]
+    )
     for name, value in was.items():
-        if value == now[name]:
+        if value == now[name] or (is_configured and name in (loggers.ROOT_HANDLERS, loggers.ROOT_LEVEL)):
             continue
         if name in (_MODULES, _VARIABLES):
             olds, news = OWN_MODULES.spread(name, value), OWN_MODULES.spread(name, now[name])

@@ -98,8 +98,8 @@ class ThreadGuard(Guard):
             return True
         if home is None or home is threading or not thread.daemon or self._project.holds(getattr(home, "__file__", "") or ""):
             return False
-        # A library's own background thread: one for the process, known to the library's module.
-        return bool(holder_of(thread, list(vars(home).values())))
+        # A library's own background thread: one for the process, known to a module or a class of the library.
+        return bool(holder_of(thread, _globals_of(name.partition(".")[0])))
 
     def _is_kept_worker(self, thread: threading.Thread) -> bool:
         executors = [getattr(loop, "_default_executor", None) for loop in self._ownership.loops if not loop.is_closed()]
@@ -112,6 +112,18 @@ class ThreadGuard(Guard):
             for value in tuple(getattr(module, "__dict__", {}).values())
             if type(value).__name__ == "ThreadPoolExecutor"
         )
+
+
+def _globals_of(package: str) -> list[object]:
+    """What the modules of a package keep, and their classes."""
+    modules = [module for name, module in tuple(sys.modules.items()) if name == package or name.startswith(f"{package}.")]
+    values = [value for module in modules for value in tuple(getattr(module, "__dict__", {}).values())]
+    kept = [one for kind in values if isinstance(kind, type) and _package_of(kind) == package for one in vars(kind).values()]
+    return [*values, *kept]
+
+
+def _package_of(kind: type) -> str:
+    return str(kind.__module__).partition(".")[0]
 
 
 def _alive(owner: Owner) -> Sequence[Made]:

@@ -1,0 +1,155 @@
+"""Loggers: whose handlers and levels the project's own code changes, and what of it is a program that configures itself.
+
+A program sets its logging up whenever it is built, and in many suites each test builds it. What it does through
+``logging.config`` replaces what it did before, so that is nobody's leak, and neither is a handler in the place of its like.
+A test's own text has no such excuse, unless the logger bears the test's name, nor has a handler that comes on top of others.
+"""
+
+import logging
+import os
+import sys
+import weakref
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from ci_tools.pytest_plugin.failures import is_test_code
+
+LOGGER = "logger "
+ROOT_HANDLERS, ROOT_LEVEL = "root logger's handlers", "root logger's level"
+_HANDLERS, _LEVEL = "'s handlers", "'s level"
+_LOGGING = os.path.dirname(logging.__file__)  # noqa: PTH120 - compared with the file names of code, which are text
+_CONFIG = os.path.join(_LOGGING, "config.py")  # noqa: PTH118 - as above
+_DEEPEST = 40
+_LONGEST_PATH_NAME = 30
+
+Holds = Callable[[str], bool]
+"""Whether a file is the project's."""
+Note = Callable[[str], None]
+"""Remember what an aspect is, for it is about to change; called by whoever stands in the function's place."""
+
+_configured: "weakref.WeakSet[logging.Handler]" = weakref.WeakSet()
+"""Handlers that came from a configuration, and from no test's text."""
+_by_tests: set[str] = set()
+"""Aspects that a test's own text has changed."""
+
+
+class LoggerPatches:
+    """Stands in the place of the functions that change a logger, and sees handlers being made."""
+
+    def __init__(self, holds: Holds, note: Note) -> None:
+        self._holds = holds
+        self._note = note
+        self._restore: list[Callable[[], None]] = []
+
+    def install(self) -> None:
+        """Note changes from now on."""
+        for name, part in (("addHandler", _HANDLERS), ("removeHandler", _HANDLERS), ("setLevel", _LEVEL)):
+            self._replace(name, part)
+        self._see_handlers()
+
+    def remove(self) -> None:
+        """Put logging back as it was."""
+        while self._restore:
+            self._restore.pop()()
+
+    def _replace(self, name: str, part: str) -> None:
+        original: Any = getattr(logging.Logger, name)
+        holds, note = self._holds, self._note
+        get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
+
+        def noting(logger: logging.Logger, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            frame: FrameType | None = get_frame(1)
+            is_configured = False
+            while frame is not None and frame.f_code.co_filename.startswith(_LOGGING):
+                is_configured = is_configured or frame.f_code.co_filename == _CONFIG
+                frame = frame.f_back
+            if frame is not None and frame.f_code.co_name != "<module>" and holds(frame.f_code.co_filename):
+                # A program's own code that furnishes a bare logger does it once for all: a logger opened lazily.
+                is_bare = not (logger.handlers if part is _HANDLERS else logger.level)
+                aspect = f"{LOGGER}{logger.name}{part}"
+                if is_test_code(frame.f_code.co_filename):
+                    if not _is_named_after_test(logger):
+                        _by_tests.add(aspect)
+                        note(aspect)
+                elif not is_bare and not is_configured:
+                    note(aspect)
+            return original(logger, *arguments, **options)
+
+        setattr(logging.Logger, name, noting)
+        self._restore.append(lambda: setattr(logging.Logger, name, original))
+        # The root logger is compared by itself, and pytest changes it twelve times a test.
+        setattr(logging.RootLogger, name, original)
+        self._restore.append(lambda: delattr(logging.RootLogger, name))
+
+    def _see_handlers(self) -> None:
+        original: Any = logging.Handler.__init__
+        get_frame = sys._getframe  # noqa: SLF001 - as above
+
+        def start(handler: logging.Handler, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as above
+            original(handler, *arguments, **options)
+            if _is_configured(get_frame(1)):
+                _configured.add(handler)
+
+        logging.Handler.__init__ = start  # type: ignore[method-assign,assignment] # every handler's own calls it
+        self._restore.append(lambda: setattr(logging.Handler, "__init__", original))
+
+
+def _is_named_after_test(logger: logging.Logger) -> bool:
+    """Whether it is the running test's own, which no other asks for: it has its name, maybe as short as tmp_path's has it."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition("::")[2].partition("[")[0].partition(" ")[0]
+    return bool(test) and test[:_LONGEST_PATH_NAME] in logger.name
+
+
+def _is_configured(frame: FrameType | None) -> bool:
+    """Whether a configuration is being carried out that no test's text has asked for."""
+    for _ in range(_DEEPEST):
+        if frame is None:
+            return False
+        if frame.f_code.co_filename == _CONFIG:
+            break
+        frame = frame.f_back
+    while frame is not None and frame.f_code.co_filename.startswith(_LOGGING):
+        frame = frame.f_back
+    return frame is not None and not is_test_code(frame.f_code.co_filename)
+
+
+def is_root_configured(handlers: object) -> bool:
+    """Whether these handlers of the root logger are a configuration's, all of them."""
+    return isinstance(handlers, tuple) and bool(handlers) and all(one in _configured for one in handlers)
+
+
+def read(aspect: str) -> object:
+    """The handlers of a logger, or its level."""
+    logger, part = _parse(aspect)
+    if part == _LEVEL:
+        return logger.level
+    return tuple(logger.handlers) if aspect in _by_tests else _Furnished(logger.handlers)
+
+
+def restore(aspect: str, value: Any) -> None:  # noqa: ANN401 - what was read
+    """Put it back."""
+    logger, part = _parse(aspect)
+    if part == _HANDLERS:
+        logger.handlers[:] = value
+    else:
+        logger.setLevel(value)
+
+
+def _parse(aspect: str) -> tuple[logging.Logger, str]:
+    part = _HANDLERS if aspect.endswith(_HANDLERS) else _LEVEL
+    return logging.getLogger(aspect.removeprefix(LOGGER).removesuffix(part)), part
+
+
+class _Furnished(tuple[logging.Handler, ...]):
+    """The handlers that a program has given its logger: the same when each is of the same kind."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and [type(one) for one in self] == [type(one) for one in other]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment] # it is compared, never looked up

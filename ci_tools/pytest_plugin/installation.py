@@ -13,7 +13,7 @@ import pytest
 from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.worker import ORDER_VARIABLE
 from ci_tools.pytest_plugin import fixtures
-from ci_tools.pytest_plugin.assignment import CONTROLLER, Assignment, is_debugging, is_listing
+from ci_tools.pytest_plugin.assignment import CONTROLLER, WATCHING, Assignment, is_debugging, is_listing
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.fixtures import PROVISIONING
 from ci_tools.pytest_plugin.standby import StandBy
@@ -109,6 +109,8 @@ class Installation:
             return
         if self._exits is not None:
             self._exits.remove()
+        if self in WATCHING:
+            WATCHING.remove(self)
         if self._watch is not None:
             self._watch.end(self._exit_status)
             # pytest-xdist's controller kills a worker that does not exit in 10 s and says nothing: be first.
@@ -118,6 +120,9 @@ class Installation:
             from ci_tools.model.journal import SessionFinished  # noqa: PLC0415 - loaded with the journal
 
             self._journal.write(SessionFinished(at=time.time(), exit_status=self._exit_status, finished=0))
+        if self._watch is None and WATCHING:  # a part of somebody's test: there may be hundreds
+            with contextlib.suppress(OSError):
+                os.close(self._terminal)
 
     def say(self, text: str) -> None:
         """Write to the real standard error, past pytest's capture; a closed one takes nothing.
@@ -131,6 +136,7 @@ class Installation:
 
     def _begin_watch(self) -> None:
         """Everything that follows a test from phase to phase."""
+        WATCHING.append(self)
         from ci_tools.pytest_plugin.watch import Watch  # noqa: PLC0415 - its imports take 50 ms
 
         self._watch = watch = Watch(

@@ -3,8 +3,9 @@
 import contextlib
 import inspect
 import sys
+from collections.abc import Iterator
 from functools import cache
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import pytest
 
@@ -18,6 +19,8 @@ from ci_tools.pytest_plugin.selection import services_of
 
 PROPERTY = "hollow"
 """The gate's rule ``no-hollow-passes`` reads it."""
+ACCUSED: pytest.StashKey[frozenset[CodeType]] = pytest.StashKey()
+"""Of a hollow test, what nobody awaits: said here, it is no leaked coroutine besides."""
 
 _OF_A_MODULE = ("setup_module", "teardown_module", "setup_function", "teardown_function")
 _OF_A_CLASS = ("setup_class", "teardown_class", "setup_method", "teardown_method")
@@ -71,6 +74,7 @@ class HollowGuard(Guard):
         reason = self._reason(item)
         if not reason:
             return None
+        item.stash[ACCUSED] = frozenset(_never_awaited(item))
         if self._mode is GuardMode.ERROR:
             return HollowError(reason, pytrace=False)
         try:
@@ -116,6 +120,16 @@ def _reason(item: pytest.Item) -> str:
         if found:
             return f"hollow: {module.__name__}.{found} is a coroutine, which nobody awaits here: the test ran without it"
     return ""
+
+
+def _never_awaited(item: pytest.Item) -> Iterator[CodeType]:
+    kind, module = getattr(item, "cls", None), getattr(item, "module", None)
+    functions = [getattr(item, "obj", None)]
+    functions += [getattr(kind, name, None) for name in dict.fromkeys((*_OF_A_TEST_CASE, *_OF_A_CLASS))]
+    functions += [getattr(module, name, None) for name in _OF_A_MODULE]
+    for function in functions:
+        if inspect.iscoroutinefunction(function):
+            yield inspect.unwrap(getattr(function, "__func__", function)).__code__
 
 
 @cache

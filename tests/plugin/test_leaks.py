@@ -84,11 +84,12 @@ def test_a_leak_is_found_where_it_was_made(run: SuiteRun, name: str) -> None:
 
 @pytest.mark.parametrize("name", HOLLOW)
 def test_a_hollow_test_fails(run: SuiteRun, name: str) -> None:
-    """A test that passes because nobody awaits it, or its set-up, fails for that, and nobody else does."""
+    """A test that passes because nobody awaits it, or its set-up, fails for that, once, and nobody else does."""
     red = {test_id: outcome for test_id, outcome in _of_file(run, name).items() if outcome is not Outcome.PASSED}
     assert red == dict.fromkeys(_offenders(run, name), Outcome.FAILED)
     failures = [event.failure.message for event in run.events if isinstance(event, PhaseFinished) and event.failure]
     assert [text for text in failures if text.startswith("hollow: ") and keys_of(HOLLOW[name])["says"] in text] != []
+    assert [event.leak.what for event in run.leaks if event.test_id.startswith(f"test_{name}.py::")] == [], "said twice"
 
 
 @pytest.mark.parametrize("name", LEAKS)

@@ -5,6 +5,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.hollow import ACCUSED
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.owners import Made, Owner, Site, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
@@ -42,7 +44,7 @@ class CoroutineGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._dropped: list[tuple[Owner, Leak]] = []
+        self._dropped: list[tuple[Owner, CodeType, Leak]] = []
         self._is_collecting = False
         self._known_loops = 0
         self._restore: list[Callable[[], None]] = []
@@ -85,10 +87,11 @@ class CoroutineGuard(Guard):
         """After the tear-down nothing of the test may be waiting, nor of the fixtures that ended with it."""
         if phase is Phase.TEARDOWN:
             over = self._ownership.over()
-            for owner, leak in self._dropped:
-                if owner in over or owner.is_over:
+            said = item.stash.get(ACCUSED, frozenset())
+            for owner, code, leak in self._dropped:
+                if (owner in over or owner.is_over) and code not in said:
                     self._findings.add(leak)
-            self._dropped = [(owner, leak) for owner, leak in self._dropped if not (owner in over or owner.is_over)]
+            self._dropped = [one for one in self._dropped if not (one[0] in over or one[0].is_over)]
             if not self._dropped:
                 self._ownership.stirred.discard(self)
             found = _waiting([owner for owner in over if owner.made])
@@ -113,7 +116,7 @@ class CoroutineGuard(Guard):
         what = f"coroutine {coroutine.__qualname__} was never awaited"
         where = f"{self._project.relative(code.co_filename)}:{code.co_firstlineno}"
         self._ownership.stirred.add(self)
-        self._dropped.append((owner, self._leak(COROUTINE, f"{what} (defined at {where})", site, owner)))
+        self._dropped.append((owner, code, self._leak(COROUTINE, f"{what} (defined at {where})", site, owner)))
 
     def _install_generators(self, kind: Any) -> None:  # noqa: ANN401 - asyncio's class of loops
         original = getattr(kind, "_asyncgen_firstiter_hook", None)

@@ -1,20 +1,23 @@
 """The verbs ``gate``, ``merge`` and ``verify``: judge what other jobs or other runners did, from their files alone."""
 
+import contextlib
 import json
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ci_tools.errors import UsageError
+from ci_tools.errors import CIToolsError, ExitCode, UsageError
 from ci_tools.host.files import write_text
 from ci_tools.model.codec import dumps
+from ci_tools.model.policy import Policy
 from ci_tools.model.report import RunReport
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.verdict import Verdict
 from ci_tools.pipeline.evidence import BASELINE, Evidence, gather, gather_again, input_of, junit_files, role_of
-from ci_tools.pipeline.judge import Facts, judge_evidence
-from ci_tools.pipeline.project import Console, Project, open_project
+from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
+from ci_tools.pipeline.project import Console, Project, open_project, unconfigured_project
 from ci_tools.pipeline.publish import Publication, publish
 from ci_tools.policy.baseline import make_baseline
 from ci_tools.reports.junit import write_junit
@@ -39,27 +42,70 @@ class GateRequest:
 
 
 def gate(request: GateRequest, console: Console) -> Verdict:
-    """Judge every input as one run and publish the verdict into ``output`` (default: ``ci-artifacts/gate``)."""
-    project = open_project(request.root, request.environ)
+    """Judge every input as one run and publish the verdict into ``output`` (default: ``ci-artifacts/gate``).
+
+    Whatever goes wrong on the way is in the verdict, which then is *error*: no older one is left behind for somebody to find.
+    UsageError when the verdict cannot be written.
+    """
+    errors: list[CIToolsError] = []
+    try:
+        project = open_project(request.root, request.environ)
+    except CIToolsError as error:
+        errors.append(error)
+        project = unconfigured_project(request.root, request.environ)
     output = request.output or project.artifacts / "gate"
-    evidence = _gather(request, project, output)
-    failed: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    try:
+        judgement = _judge(request, project, output, errors)
+    except Exception as error:  # noqa: BLE001 - fail closed: a fault of ours is a verdict too
+        fault = _fault(error, output)
+        facts = Facts(policy=Policy(), profile=request.profile, errors=(*errors, fault))
+        judgement = judge_evidence(project, Evidence(reports=(), plans=(), inputs=()), facts)
+    try:
+        publish(project, judgement, Publication(folder=output), console)
+    except OSError as error:
+        what = f"the verdict ({judgement.verdict.headline}) cannot be written to {str(output)!r}: {error.strerror or error}"
+        raise UsageError(what, hint="make room, or name a folder that can be written with --output") from error
+    return judgement.verdict
+
+
+def _judge(request: GateRequest, project: Project, output: Path, errors: list[CIToolsError]) -> Judgement:
+    """The judgement on what can be read; each error makes it one of *error*."""
+    try:
+        policy = project.policy(request.profile)
+    except CIToolsError as error:
+        errors.append(error)
+        policy = Policy()
+    try:
+        evidence = _gather(request, project, output)
+    except CIToolsError as error:
+        errors.append(error)
+        evidence = Evidence(reports=(), plans=(), inputs=())
+    needs = Needs()
     if request.needs_variable:
-        needs = output / "needs.json"
-        write_text(needs, request.environ.get(request.needs_variable, ""))
-        failed, problems = _needs(needs)
-        evidence = replace(evidence, inputs=(*evidence.inputs, input_of(needs, output)))
+        path = output / "needs.json"
+        write_text(path, request.environ.get(request.needs_variable, ""))
+        own = input_of(path, output)
+        evidence = replace(evidence, inputs=(*evidence.inputs, *([own] if own else [])))
+        try:
+            needs = _needs(path)
+        except CIToolsError as error:
+            errors.append(error)
     facts = Facts(
-        policy=project.policy(request.profile),
+        policy=policy,
         profile=request.profile,
-        failed_jobs=failed,
-        problems=problems,
+        failed_jobs=needs.failed,
+        problems=needs.problems,
+        errors=tuple(errors),
         house_errors=evidence.errors,
     )
-    judgement = judge_evidence(project, evidence, facts)
-    publish(project, judgement, Publication(folder=output), console)
-    return judgement.verdict
+    return judge_evidence(project, evidence, facts)
+
+
+def _fault(error: Exception, output: Path) -> CIToolsError:
+    path = output / "fault.txt"
+    with contextlib.suppress(OSError):
+        write_text(path, traceback.format_exc())
+    return CIToolsError(f"fault of ci-tools: {error!r}", hint=f"report it with {path}")
 
 
 def merge(request: GateRequest) -> str:
@@ -77,6 +123,9 @@ def merge(request: GateRequest) -> str:
         lines = [f"{output / 'junit.xml'}: {counts} from {merged.files} file(s)"]
         return "\n".join([*lines, *(f"  {line}" for line in (*merged.corrupt, *merged.repeated))])
     evidence = _gather(request, project, output)
+    broken = [error for error in evidence.errors if error.exit_code == ExitCode.USAGE]
+    if broken:
+        raise UsageError("\n".join(error.what for error in broken))
     report = merge_reports(evidence.plans, evidence.reports)
     write_text(output / "report.json", dumps(report))
     write_junit(report, output / "junit.xml")
@@ -107,8 +156,15 @@ def _told(report: RunReport, output: Path) -> str:
     return f"{output / 'report.json'}: {len(report.cases)} test(s) from {len(report.shards)} report(s): {counts or 'nothing'}"
 
 
-def _needs(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
     """What GitHub says of the jobs before: those that failed, and those that were cancelled or skipped, which is no success."""
+
+    failed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def _needs(path: Path) -> Needs:
     text = path.read_text(encoding="utf-8")
     try:
         needs = json.loads(text)
@@ -117,10 +173,18 @@ def _needs(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         what = f"needs is {text[:80]!r}, expected GitHub's `needs` as JSON"
         raise UsageError(what, hint="set the variable with `env: {NEEDS: ${{ toJSON(needs) }}}`") from error
     if not results:
-        return (), ("the gate needs no job: nothing was asked",)
+        return Needs(problems=("the gate needs no job: nothing was asked",))
     told = {job: f"job {job} ended as {result}" for job, result in sorted(results.items()) if result != "success"}
     failed = tuple(text for job, text in told.items() if results[job] == "failure")
-    return failed, tuple(text for text in told.values() if text not in failed)
+    return Needs(failed=failed, problems=tuple(text for text in told.values() if text not in failed))
+
+
+def _readable_needs(path: Path) -> Needs:
+    """The same of a verdict's input: where it could not be read, the verdict's own errors say so."""
+    try:
+        return _needs(path)
+    except UsageError:
+        return Needs()
 
 
 def recompute(path: Path, project: Project) -> Verification:
@@ -129,14 +193,14 @@ def recompute(path: Path, project: Project) -> Verification:
     def rejudge(verdict: Verdict, paths: Sequence[Path]) -> Verdict:
         evidence = gather_again(paths, base=path.parent)
         needs = next((item for item in paths if role_of(item) == "needs"), None)
-        failed, problems = _needs(needs) if needs is not None else ((), ())
+        told = _readable_needs(needs) if needs is not None else Needs()
         facts = Facts(
             policy=verdict.policy or project.policy(verdict.profile),
             profile=verdict.profile,
             shard=ShardRef.parse(verdict.shard) if verdict.shard else None,
             house_errors=verdict.errors,
-            failed_jobs=failed,
-            problems=problems,
+            failed_jobs=told.failed,
+            problems=told.problems,
             duration_s=verdict.duration_s,
             at=verdict.created_at,
         )

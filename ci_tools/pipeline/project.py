@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ci_tools.config.load import find_root, load, load_addopts
-from ci_tools.config.schema import Config, Configuration
+from ci_tools.config.schema import Config, Configuration, parse_config
 from ci_tools.errors import ConfigError, UsageError
 from ci_tools.model.journal import Event
 from ci_tools.model.policy import DEFAULT_PROFILE, Policy
@@ -17,6 +17,7 @@ REPEAT_VARIABLE = "CI_TOOLS_REPEAT"
 """Set by ``ci_tools.nox_sessions``: ``nox -s integration --``."""
 
 _GIT_TIMEOUT_S = 10.0
+_MOST_ENV_BYTES = 1 << 20
 
 
 class Console(Protocol):
@@ -110,6 +111,20 @@ def open_project(root: Path, environ: Mapping[str, str], *, artifacts: Path | No
     )
 
 
+def unconfigured_project(root: Path, environ: Mapping[str, str]) -> Project:
+    """The project in ``root`` as if it configured nothing: where a verdict goes that says why its configuration is wrong."""
+    root = root.resolve()
+    return Project(
+        root=root,
+        config=parse_config({}, source=str(root)),
+        environ=environ,
+        artifacts=root / Config().artifacts,
+        commit=_commit(root, environ),
+        run_attempt=1,
+        is_ci=environ.get("CI", "").lower() in {"1", "true", "yes"},
+    )
+
+
 def placed(paths: Iterable[str], root: Path, here: Path) -> tuple[str, ...]:
     """Files, folders and test IDs as seen from ``root``: that is where pytest runs, and a person may stand elsewhere.
 
@@ -133,9 +148,15 @@ def _env_file(root: Path, name: str) -> dict[str, str]:
     path = root / name
     if not path.is_file():
         raise ConfigError(f"env-file {str(path)!r} is not there", hint="make it, or take env-file out of [tool.ci-tools]")
+    if path.stat().st_size > _MOST_ENV_BYTES:
+        what = f"env-file {str(path)!r} is {path.stat().st_size} bytes, at most {_MOST_ENV_BYTES} are read"
+        raise ConfigError(what, hint="it holds NAME=value lines; name another file in [tool.ci-tools]")
     from dotenv import dotenv_values  # noqa: PLC0415 - most projects have no env file
 
-    return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    try:
+        return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"env-file {str(path)!r} cannot be read: {error}", hint="check its permissions; it is UTF-8") from error
 
 
 def _commit(root: Path, environ: Mapping[str, str]) -> str:

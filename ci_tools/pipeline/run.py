@@ -167,6 +167,7 @@ def _judge(state: _Run, policy: Policy) -> Judgement:
             run_id=state.run_id,
             shard=state.request.shard,
             errors=tuple(state.errors),
+            house_errors=evidence.errors,
             interrupted_by=state.interrupted_by,
             duration_s=time.time() - state.started_at,
         ),

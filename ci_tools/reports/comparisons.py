@@ -2,12 +2,14 @@
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ci_tools.reports.masks import mask
 from ci_tools.reports.places import is_test, places_of, plain_source, short
-from ci_tools.reports.roots import LONGEST_SECTION, Root
+from ci_tools.reports.roots import LONGEST_SECTION, Place, Root
+from ci_tools.reports.subjects import Subject, subject_of
 
 _REQUEST = re.compile(
     r"\b(?:get|post|put|patch|delete|head|options|request|stream)\((?:f?['\"][A-Z]+['\"], *)?f?['\"](?:https?://[^/'\"]*)?(/[^'\"\s]*)['\"]"
@@ -20,8 +22,6 @@ _STEADY_PART = re.compile(r"[^\d%{}]{1,40}")
 _MARKED_LINE = re.compile(r"^>\s*\S", re.MULTILINE)
 
 _DEF_LINE = re.compile(r"^\s*(?:async )?def \w+\(", re.MULTILINE)
-
-_NAME_ALONE = re.compile(r"(?<![\w.'\"])([a-z_]\w*)(?![\w('\"=])")
 
 _CALLED = re.compile(r"^ *\+ +where .* = <(?:bound method|function) ([\w.]+)", re.MULTILINE)
 
@@ -42,23 +42,25 @@ _CALL = re.compile(
 )
 
 
-def without_message(origin: Root, root: str) -> tuple[Root, str]:
-    """A failed ``assert`` as if its author had said nothing, and what was said, masked.
+def without_message(origin: Root, root: str) -> Root:
+    """A failed ``assert`` as if its author had said nothing: of some tests with one mend, a few say why they fail.
 
     Only where the message shows what was found (``assert answer.is_ok, answer.text``), or what was tested is a call and the
-    message names nothing: of some tests with one mend, a few say why they fail.
+    message names nothing.
     """
-    ours = places_of(origin, root)
-    asserted = _asserted((ours[-1].source if ours else "") or origin.marked)
+    source = _source_of(origin, root)
+    asserted = _asserted(source)
     if asserted is None or not origin.type_name.endswith("AssertionError"):
-        return origin, ""
+        return origin
     words, _, shown = origin.message.partition("\nassert ")
-    said, hard = mask(words)
-    if not asserted.is_worded:
-        said = ""
-    elif hard or not _CALL.search(_with_called(asserted.condition, _lines_before(origin))):
-        return origin, ""
-    return replace(origin, message=f"assert {shown}"), said
+    if asserted.is_worded and (mask(words)[1] or subject_of(asserted.condition, _given(origin)) is None):
+        return origin
+    return replace(origin, message=f"assert {shown}")
+
+
+def _source_of(origin: Root, root: str) -> str:
+    ours = places_of(origin, root)
+    return (ours[-1].source if ours else "") or origin.marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,14 @@ def _asserted(source: str) -> _Asserted | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The line that compared: as it reads without its data, the test function it stands in, and whether its values matter."""
+    """The line that compared: what it is about, the test function it stands in, and whether its values matter.
+
+    ``keys`` are those of a call's outcome that the line looked at.
+    """
 
     place: str
     test: str = ""
+    keys: tuple[str, ...] = ()
     are_values_firm: bool = True
 
 
@@ -101,9 +107,12 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     asserted = _asserted(source)
     source = plain_source(asserted.condition if asserted else source)
     if ours and not is_test(ours[-1]):
+        about = _asked_of_helper(ours) if _OF_TESTS.search(ours[-1].path) else None
+        if about is not None:
+            return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
         return Comparison(place=f"{short(ours[-1].path)}:{ours[-1].function}:{source}")
-    if ours and source and not _CALL.search(source):
-        source = _with_called(source, _lines_before(origin))
+    if about := subject_of(source, _given(origin)) if source else None:
+        return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
     if _CALL.search(source):
         plain = _SUM.sub("*", _EMPTY.sub("*", _KEYWORD.sub("", _LOCAL.sub("*", _LITERAL.sub("*", source)))))
         # Where the line gives other values, other ones come out.
@@ -115,14 +124,23 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     return Comparison(place=f"{path}:{line}" if path and line else line or function, test=function)
 
 
-def _with_called(source: str, before: str) -> str:
-    """A comparison of a local variable with the call that it was taken from, as if that stood in the same line."""
-    for name in _NAME_ALONE.findall(source):
-        given = re.findall(rf"^\s+{name} = (?:await )?(\S.*\))$", before, re.MULTILINE)
-        if given and _CALL.search(given[-1]):
-            at = re.search(rf"(?<![\w.]){name}(?![\w(])", source)
-            return f"{source[: at.start()]}{given[-1]}{source[at.end() :]}" if at else source
-    return source
+_OF_TESTS = re.compile(r"(?:\A|/)(?:tests?|testing)/|(?:\A|/)conftest\.py\Z")
+
+
+def _asked_of_helper(ours: Sequence[Place]) -> Subject | None:
+    """What a test gave to a helper that compares (``expect_close(total(cart), 3)``): its call, not the helper's."""
+    helper = ours[-1].function
+    line = next((place.source for place in reversed(ours) if is_test(place)), "")
+    _, called, given = plain_source(line).partition(f"{helper}(")
+    return subject_of(f"({given}", {}) if called and given.endswith(")") else None
+
+
+def _given(origin: Root) -> dict[str, str]:
+    """What the local variables of a test were last taken from, as far as its lines are shown."""
+    return dict(_TAKEN_FROM.findall(_lines_before(origin)))
+
+
+_TAKEN_FROM = re.compile(r"^\s+(\w+) = (\S.*\S)$", re.MULTILINE)
 
 
 def _lines_before(origin: Root) -> str:
@@ -140,7 +158,12 @@ def asked_for(origin: Root, root: str) -> str:
     sources = [place.source for place in reversed(places_of(origin, root))]
     for text in (origin.message, *sources, _lines_before(origin)):
         if paths := _REQUEST.findall(text):
-            named = (part for part in paths[-1].partition("?")[0].split("/") if part and not _PREFIX.fullmatch(part))
-            first = next(named, "")
-            return f"/{first}" if _STEADY_PART.fullmatch(first) else "/"
+            return f"/{first_name(paths[-1])}"
     return ""
+
+
+def first_name(path: str) -> str:
+    """The first name in the path of a URL, behind what all paths begin with; empty where that varies."""
+    named = (part for part in path.partition("?")[0].split("/") if part and not _PREFIX.fullmatch(part))
+    first = next(named, "")
+    return first if _STEADY_PART.fullmatch(first) else ""

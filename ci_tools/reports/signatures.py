@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from ci_tools.model.case import Failure
 from ci_tools.reports.clients import CUT_SHORT, DISCONNECTED, STATUS, UNENCRYPTED, UNRESOLVED
-from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, without_message
+from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, first_name, without_message
 from ci_tools.reports.places import (
     CALLED_OR_ASKED,
     CALLED_SERVER,
@@ -84,7 +84,7 @@ class Signature:
                 context="",
                 server=server,
             )
-        if self.type_name == STATUS and (status := _status_in(self.hard)) in _ABOUT_THE_SERVER:
+        if self.type_name == STATUS and (status := _status_in(self.hard)):
             said = f"HTTP status {status}"
             return replace(self, masked=said, hard=(said,), place="", context="", server=server)
         return replace(self, place="", context="", server=server)
@@ -126,14 +126,10 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signat
     ``of_server`` makes it a signature of one of them.
     """
     links = links_of(failure)
-    why = ""
     if "\nassert " in links[0].message:
-        origin, why = without_message(links[0], root)
-        links = (origin, *links[1:])
+        links = (without_message(links[0], root), *links[1:])
     said, servers = wording_of(links[0].type_name, links[0].message)
     signature, servers = _without_server(failure, links, said, servers, root, test)
-    if why:
-        signature = replace(signature, context=why)
     fault = _fault_of(said)
     return signature, Contact(servers=servers, fault=fault) if servers or fault else NO_CONTACT
 
@@ -150,12 +146,34 @@ def _without_server(
     elif said.is_bare:
         signature = _compared(signature, said, origin, comparison_of(origin, root, test))
     elif origin.type_name.endswith("AssertionError") and (status := _compared_status(signature)):
-        signature = signature if status in _ABOUT_THE_SERVER else replace(signature, place=asked_for(origin, root))
+        signature = _answered(signature, status, "" if status in _ABOUT_THE_SERVER else asked_for(origin, root))
+    elif said.type_name == STATUS and (status := _status_in(said.hard)):
+        path = "" if status in _ABOUT_THE_SERVER else _path_in(said.masked)
+        signature = _answered(signature, status, path or (place_of(links, root) if said.is_nobodys else ""))
     elif place := (
         fixture_place(failure, links, root) or raised_place(origin, root) or (place_of(links, root) if said.is_nobodys else "")
     ):
         signature = replace(signature, place=place)
     return signature, servers
+
+
+def _answered(signature: Signature, status: str, place: str) -> Signature:
+    """An answer by its status, whoever tells of it: a client, or a test that compared; the place is what was asked for."""
+    said = f"HTTP status {status}"
+    return replace(signature, type_name=STATUS, masked=said, hard=(said,), details=(), place=place)
+
+
+def _path_in(masked: str) -> str:
+    """Host, where it has a name of its own, and the first name of the path that a client asked for."""
+    found = _ADDRESS.search(masked)
+    if found is None:
+        return ""
+    host = "" if _NO_NAME.fullmatch(found[1]) else found[1]
+    return f"{host}/{first_name(found[2])}" if host or found[2].strip("/") else ""
+
+
+_ADDRESS = re.compile(r" for \w+://([^/\s]*)(\S*)")
+_NO_NAME = re.compile(r"(?:<ip>|localhost|testserver|test)?(?::<port>|:\d+)?")
 
 
 def _compared_status(signature: Signature) -> str:
@@ -188,6 +206,8 @@ def _of_nameless(
 def _compared(signature: Signature, said: Wording, origin: Root, line: Comparison) -> Signature:
     hard = (*signature.hard, *said.compared) if line.are_values_firm else signature.hard
     details = tuple(token for token in signature.details if f"<module {token} from" not in origin.message)
+    if line.keys:
+        details = tuple(sorted({*details, *(f"'{key}'" for key in line.keys)}))
     return replace(signature, place=line.place, test=line.test, hard=hard, details=details)
 
 

@@ -1,0 +1,114 @@
+"""What a line of a test is about: the call of the project whose outcome it looks at, whatever else stands in it. Pure."""
+
+import ast
+import builtins
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The called function, dotted as the line has it, and the keys and attributes of its outcome that the line looks at."""
+
+    called: str
+    keys: tuple[str, ...] = ()
+
+
+def subject_of(source: str, given: Mapping[str, str]) -> Subject | None:
+    """The subject of one statement or expression; ``given`` has the source that each local variable was taken from.
+
+    None where it calls nothing of the project's, and for what is no Python.
+    """
+    node = _parsed(source)
+    return _subject(node, given, _DEEPEST) if node is not None else None
+
+
+_DEEPEST = 12
+"""Variables and calls that are followed: a variable may have been taken from itself."""
+
+_OF_VALUES = frozenset(name for kind in (str, bytes, dict, list, set, tuple, int, float) for name in dir(kind))
+"""Methods of plain values: what they are called on is what matters."""
+
+_WRAPPERS = frozenset(dir(builtins)) | {"approx", "loads", "dumps", "expect"}
+"""Functions that only change the form of what they are given."""
+
+_NOBODYS = frozenset(
+    {"self", "cls", "client", "response", "resp", "res", "result", "r", "request", "caplog", "capsys", "monkeypatch"}
+)
+"""Names whose methods are no function of the project by themselves."""
+
+
+@lru_cache(maxsize=4096)
+def _parsed(source: str) -> ast.AST | None:
+    for text in (source, f"{source} pass", f"async def f():\n {source}"):
+        try:
+            return ast.parse(text).body[0]
+        except (SyntaxError, ValueError, IndexError, RecursionError):
+            continue
+    return None
+
+
+def _subject(node: ast.AST, given: Mapping[str, str], depth: int) -> Subject | None:  # noqa: C901, PLR0911 - a case for each form
+    if not depth:
+        return None
+    match node:
+        case ast.AsyncFunctionDef(body=[inner]):
+            return _subject(inner, given, depth - 1)
+        case ast.With(items=[*_], body=[inner, *_]) | ast.AsyncWith(items=[*_], body=[inner, *_]) if not isinstance(
+            inner, ast.Pass
+        ):
+            return _subject(inner, given, depth - 1)
+        case ast.Assert(test=inner) | ast.Expr(value=inner) | ast.Await(value=inner) | ast.UnaryOp(operand=inner):
+            return _subject(inner, given, depth - 1)
+        case ast.Assign(value=inner) | ast.Starred(value=inner) | ast.FormattedValue(value=inner) | ast.NamedExpr(value=inner):
+            return _subject(inner, given, depth - 1)
+        case ast.Compare(left=left, comparators=others):
+            return _first((left, *others), given, depth)
+        case ast.BinOp(left=left, right=right):
+            return _first((left, right), given, depth)
+        case ast.BoolOp(values=values) | ast.List(elts=values) | ast.Tuple(elts=values):
+            return _first(values, given, depth)
+        case ast.ListComp(elt=inner) | ast.GeneratorExp(elt=inner) | ast.SetComp(elt=inner):
+            return _first((inner, *(loop.iter for loop in node.generators)), given, depth)
+        case ast.Subscript(value=inner, slice=key):
+            found = _subject(inner, given, depth - 1)
+            is_key = isinstance(key, ast.Constant) and isinstance(key.value, str)
+            return replace(found, keys=(*found.keys, key.value)) if found and is_key else found  # type: ignore[attr-defined] # is_key
+        case ast.Attribute(value=inner, attr=name):
+            found = _subject(inner, given, depth - 1)
+            return replace(found, keys=(*found.keys, name)) if found else None
+        case ast.Name(id=name):
+            source = given.get(name, "")
+            parsed = _parsed(source) if source else None
+            return _subject(parsed, given, depth - 1) if parsed is not None else None
+        case ast.Call():
+            return _of_call(node, given, depth - 1)
+    return None
+
+
+def _first(nodes: "tuple[ast.expr, ...] | list[ast.expr]", given: Mapping[str, str], depth: int) -> Subject | None:
+    return next((found for node in nodes if (found := _subject(node, given, depth - 1))), None)
+
+
+def _of_call(call: ast.Call, given: Mapping[str, str], depth: int) -> Subject | None:
+    match call.func:
+        case ast.Attribute(value=inner, attr=name):
+            on = _subject(inner, given, depth)
+            if on is not None:
+                return on if name in _OF_VALUES or name == "json" else Subject(f"{on.called}.{name}")
+            path = _dotted(call.func)
+            if path and path.partition(".")[0] not in _NOBODYS and name not in _WRAPPERS and name not in _OF_VALUES:
+                return Subject(path)
+        case ast.Name(id=name) if name not in _WRAPPERS:
+            return Subject(name)
+    return _first(call.args, given, depth)
+
+
+def _dotted(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=inner, attr=name):
+            return f"{before}.{name}" if (before := _dotted(inner)) else ""
+    return ""

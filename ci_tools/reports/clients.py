@@ -78,7 +78,7 @@ def _fault(name: str, message: str) -> tuple[str, str] | None:
     if unknown := _NAMELESS_HOST.match(message):
         return UNRESOLVED, f"{unknown[1]}{_host_in(message)}"
     for pattern, (fault, said) in _FAULTS:
-        if pattern.match(message or name):
+        if pattern.match(message) or pattern.match(name):
             return fault, said if fault == DISCONNECTED else f"{said}{_host_in(message)}"
     return None
 

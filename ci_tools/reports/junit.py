@@ -1,7 +1,6 @@
 """JUnit XML: written strictly through junitparser's model, read leniently from any producer."""
 
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from junitparser.xunit2 import FlakyError, FlakyFailure, InterimResult, RerunErr
 from lxml import etree
 
 from ci_tools import __version__
-from ci_tools.host.files import write_bytes
+from ci_tools.host.files import write_chunks
 from ci_tools.model.case import Attempt, Case, Outcome, Phase
 from ci_tools.model.case import Failure as ModelFailure
 from ci_tools.model.codec import MOST_SECONDS
@@ -29,22 +28,52 @@ def write_junit(report: ShardReport | RunReport, path: Path) -> None:
 
     Each case has pytest's classname and name, its test ID as property, one final result, and its earlier attempts as
     flaky or rerun results. Lost and crashed tests are errors, timed out ones failures, told apart by ``type``.
+    Cases are made and written one by one: all of them as objects took four times as much memory as the report.
     """
+    write_chunks(path, _chunks(list(_suites(report))))
+
+
+def _chunks(suites: Sequence[tuple[TestSuite, Sequence[Case], Sequence[CollectionError]]]) -> Iterator[bytes]:
     document = JUnitXml()
-    suites = list(_suites(report))
-    for suite in suites:
-        _append(document, suite)
     # Counted once over what is there: junitparser's own statistics are made anew after every addition.
     for name in ("tests", "failures", "errors", "skipped"):
-        setattr(document, name, sum(getattr(suite, name) for suite in suites))
+        setattr(document, name, sum(getattr(suite, name) for suite, _, _ in suites))
     document.name = "ci-tools"
-    document.time = round(sum(suite.time for suite in suites), 3)
-    buffer = io.BytesIO()
-    document.write(buffer)
-    # junitparser's own pretty printing builds the whole report a second time, out of Python objects.
-    tree = etree.fromstring(buffer.getvalue(), etree.XMLParser(huge_tree=True, resolve_entities=False))
-    etree.indent(tree, " ")
-    write_bytes(path, etree.tostring(tree, xml_declaration=True, encoding="utf-8"))
+    document.time = round(sum(suite.time for suite, _, _ in suites), 3)
+    begin, end = _around(document, 0, has_children=bool(suites))
+    yield b"<?xml version='1.0' encoding='utf-8'?>\n" + begin
+    for suite, cases, broken in suites:
+        head, tail = _around(suite, 1, has_children=bool(cases or broken))
+        yield b"\n " + head
+        for case in cases:
+            yield b"\n  " + _text_of_element(_case(case), 2)
+        for error in broken:
+            yield b"\n  " + _text_of_element(_broken_file(error), 2)
+        yield tail
+    yield end
+
+
+_PARSER = etree.XMLParser(huge_tree=True, resolve_entities=False)
+
+
+def _around(element: Element, level: int, *, has_children: bool) -> tuple[bytes, bytes]:
+    """What stands before and behind the children that an element is about to get."""
+    tree = etree.fromstring(element.tostring(), _PARSER)  # type: ignore[no-untyped-call] # junitparser is typed in part
+    if has_children:
+        etree.SubElement(tree, "child")
+    etree.indent(tree, " ", level=level)
+    text = etree.tostring(tree, encoding="utf-8")
+    if not has_children:
+        return text, b""
+    head, _, tail = text.rpartition(b"<child/>")
+    return head.rstrip(), tail
+
+
+def _text_of_element(element: Element, level: int) -> bytes:
+    """The element's text, indented; junitparser's own pretty printing builds it out of Python objects."""
+    tree = etree.fromstring(element.tostring(), _PARSER)  # type: ignore[no-untyped-call] # as above
+    etree.indent(tree, " ", level=level)
+    return etree.tostring(tree, encoding="utf-8")
 
 
 def address_of(test_id: str) -> tuple[str, str, str]:
@@ -64,7 +93,8 @@ class _Case(TestCase):
     line = Attr()
 
 
-def _suites(report: ShardReport | RunReport) -> Iterator[TestSuite]:
+def _suites(report: ShardReport | RunReport) -> Iterator[tuple[TestSuite, Sequence[Case], Sequence[CollectionError]]]:
+    """Each suite without its cases, and what its cases are to be made of."""
     shards = (report,) if isinstance(report, ShardReport) else report.shards
     by_shard: dict[tuple[str, str], list[Case]] = {}
     for case in report.cases:
@@ -75,13 +105,14 @@ def _suites(report: ShardReport | RunReport) -> Iterator[TestSuite]:
     for error in report.collection_errors:
         broken.setdefault((error.configuration, error.shard), []).append(error)
     for key in sorted({*by_shard, *newest, *broken}):
-        yield _suite(key, by_shard.get(key, []), broken.get(key, []), newest.get(key), report)
+        cases, errors = by_shard.get(key, []), broken.get(key, [])
+        yield _suite(key, cases, errors, newest.get(key), report), cases, errors
 
 
 def _suite(
     key: tuple[str, str],
     cases: Iterable[Case],
-    broken: Iterable[CollectionError],
+    broken: Sequence[CollectionError],
     shard: ShardReport | None,
     report: ShardReport | RunReport,
 ) -> TestSuite:
@@ -105,16 +136,13 @@ def _suite(
     counts = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
     seconds = 0.0
     for case in cases:
-        _append(suite, _case(case))
         counts["tests"] += 1
         counts["failures"] += case.outcome in _FAILURES
         counts["errors"] += case.outcome in _ERRORS
         counts["skipped"] += case.outcome in {Outcome.SKIPPED, Outcome.XFAILED}
         seconds += case.duration_s
-    for error in broken:
-        _append(suite, _broken_file(error))
-        counts["tests"] += 1
-        counts["errors"] += 1
+    counts["tests"] += len(broken)
+    counts["errors"] += len(broken)
     for name, value_ in counts.items():
         setattr(suite, name, value_)
     suite.time = round(seconds, 3)

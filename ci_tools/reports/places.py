@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ci_tools.model.case import Failure, Phase
-from ci_tools.reports.roots import Place, Root, links_of
+from ci_tools.reports.roots import LONGEST_SECTION, Place, Root, links_of
 from ci_tools.reports.wording import servers_in
 
 _TEST_FILE = re.compile(
@@ -20,6 +20,10 @@ _TAKEN = re.compile(
 
 _SELF = re.compile(r"^self = <([\w.]+) object", re.MULTILINE)
 
+_MADE = re.compile(r"(?<![\w.])(?:\w+\.)*([A-Z][A-Za-z]*[a-z][A-Za-z]*)\([^()]*(?:\([^()]*\)[^()]*)*\)\.\w+\(")
+"""``Insurer(url).policy(``: an object that is made and called in one line."""
+
+_GIVES_UP = re.compile(r"raise |assert |(?:pytest|self)\.(?:fail|exit)\(")
 _PORT = re.compile(r"[(,=]\s*(\d{4,5})\s*[,)]")
 
 _FIXTURE = re.compile(
@@ -29,13 +33,10 @@ _FIXTURE = re.compile(
 
 _SCOPE = re.compile(r"""scope\s*=\s*["'](\w+)["']""")
 
-CALLED_SERVER = re.compile(r"\(['\"](?!(?:GET|HEAD|POST|PUT|PATCH|DELETE)['\"])([A-Za-z][A-Za-z_-]{2,30})['\"]")
+_CALLED_SERVER = re.compile(r"\(['\"](?!(?:GET|HEAD|POST|PUT|PATCH|DELETE)['\"])([A-Za-z][A-Za-z_-]{2,30})['\"]")
 """A name that is the first thing given to a call: ``url("maps", path)``."""
 
-CALLED_OR_ASKED = re.compile(
-    rf"{CALLED_SERVER.pattern}|\(f?['\"]/(?:(?:api|rest|v\d{{1,2}})/)*([A-Za-z][A-Za-z_-]{{2,30}})(?=['\"/?])"
-)
-"""The same, or where there is none, the first name of the path that is asked for."""
+_ASKED_FOR = re.compile(r"\(f?['\"]/(?:(?:api|rest|v\d{1,2})/)*([A-Za-z][A-Za-z_-]{2,30})(?=['\"/?])")
 
 
 def places_of(link: Root, root: str) -> list[Place]:
@@ -99,12 +100,12 @@ def fixture_place(failure: Failure, links: Sequence[Root], root: str) -> str:
 
 def raised_place(origin: Root, root: str) -> str:
     """Where shared code of the project raised an error itself: the same words or missed key elsewhere are another fault."""
-    if origin.type_name != "KeyError" and "raise " not in origin.text and "assert " not in origin.text:
+    if origin.type_name != "KeyError" and not _GIVES_UP.search(origin.text[-LONGEST_SECTION:]):
         return ""  # cheap to see, and so in most failures
     places = origin.places()
     if not places or not places[-1].is_ours:
         return ""
-    if origin.type_name != "KeyError" and not places[-1].source.startswith(("raise ", "assert ")):
+    if origin.type_name != "KeyError" and not _GIVES_UP.match(places[-1].source):
         return ""
     ours = places_of(origin, root)[-1]
     return "" if is_test(ours) or not ours.function else f"{short(ours.path)}:{ours.function}"
@@ -132,20 +133,31 @@ def askers_of(failure: Failure, root: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _classes(link: Root, root: str) -> list[str]:
-    """Whose methods of the project stand in a traceback that shows their objects, the innermost last."""
-    if "self = <" not in link.text:
-        return []
-    packages = {place.path.removesuffix(".py").split("/")[0] for place in places_of(link, root)}
-    return [name for name in _SELF.findall(link.text) if name.split(".")[0] in packages - {"tests"}]
+    """Whose methods of the project were called: by the objects that a traceback shows, and by what its lines make."""
+    places = places_of(link, root)
+    found: list[str] = []
+    if "self = <" in link.text:
+        packages = {place.path.removesuffix(".py").split("/")[0] for place in places} - {"tests"}
+        found = [name.rpartition(".")[2] for name in _SELF.findall(link.text) if name.split(".")[0] in packages]
+    return found or [made for place in places for made in _MADE.findall(place.source)]
 
 
-def client_of(origin: Root, root: str, named: re.Pattern[str]) -> str:
-    """Which client of one server it was: what the project's lines call the server, else the class that speaks to it."""
-    for place in reversed(places_of(origin, root)):
-        if not is_test(place) and (found := named.search(place.source)):
-            return f"{short(place.path)}:'{next(filter(None, found.groups()))}'"
-    classes = _classes(origin, root)
-    return classes[-1] if classes else ""
+def client_of(links: Sequence[Root], root: str, *, is_path_its_name: bool) -> str:
+    """Which client of one server it was: what the project's lines call the server, else the class that speaks to it.
+
+    The first name of the path that was asked for stands in for both where ``is_path_its_name``.
+    """
+    places = [place for link in links for place in reversed(places_of(link, root)) if not is_test(place)]
+    for place in places:
+        if found := _CALLED_SERVER.search(place.source):
+            return f"{short(place.path)}:'{found[1]}'"
+    for link in links:
+        if classes := _classes(link, root):
+            return classes[-1]
+    for place in places if is_path_its_name else ():
+        if asked := _ASKED_FOR.search(place.source):
+            return f"{short(place.path)}:'{asked[1]}'"
+    return ""
 
 
 def servers_in_source(links: Sequence[Root], root: str) -> tuple[str, ...]:

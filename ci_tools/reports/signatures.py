@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from ci_tools.model.case import Failure
-from ci_tools.reports.clients import CUT_SHORT, DISCONNECTED, STATUS, UNENCRYPTED, UNRESOLVED
+from ci_tools.reports.clients import CUT_SHORT, DISCONNECTED, SILENT, STATUS, UNENCRYPTED, UNRESOLVED
 from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, first_name, without_message
 from ci_tools.reports.places import (
-    CALLED_OR_ASKED,
-    CALLED_SERVER,
     client_of,
     fixture_place,
     hung_at,
@@ -84,9 +82,8 @@ class Signature:
                 context="",
                 server=server,
             )
-        if self.type_name == STATUS and (status := _status_in(self.hard)):
-            said = f"HTTP status {status}"
-            return replace(self, masked=said, hard=(said,), place="", context="", server=server)
+        if self.type_name == STATUS and _status_in(self.hard) in _ABOUT_A_PAGE:
+            return replace(self, context="", server=server)
         return replace(self, place="", context="", server=server)
 
 
@@ -129,6 +126,9 @@ def base_of(failure: Failure, *, root: str = "", test: str = "") -> tuple[Signat
     if "\nassert " in links[0].message:
         links = (without_message(links[0], root), *links[1:])
     said, servers = wording_of(links[0].type_name, links[0].message)
+    if said.type_name == "TimeoutError" and said.is_generic:
+        outer = (wording_of(link.type_name, link.message) for link in links[1:])
+        said, servers = next((found for found in outer if found[0].type_name == SILENT), (said, servers))
     signature, servers = _without_server(failure, links, said, servers, root, test)
     fault = _fault_of(said)
     return signature, Contact(servers=servers, fault=fault) if servers or fault else NO_CONTACT
@@ -148,8 +148,7 @@ def _without_server(
     elif origin.type_name.endswith("AssertionError") and (status := _compared_status(signature)):
         signature = _answered(signature, status, "" if status in _ABOUT_THE_SERVER else asked_for(origin, root))
     elif said.type_name == STATUS and (status := _status_in(said.hard)):
-        path = "" if status in _ABOUT_THE_SERVER else _path_in(said.masked)
-        signature = _answered(signature, status, path or (place_of(links, root) if said.is_nobodys else ""))
+        signature = _answered(signature, status, _path_in(said.masked) or (place_of(links, root) if said.is_nobodys else ""))
     elif place := (
         fixture_place(failure, links, root) or raised_place(origin, root) or (place_of(links, root) if said.is_nobodys else "")
     ):
@@ -195,11 +194,13 @@ def _of_nameless(
         return replace(signature, context=product), servers
     context, is_named = _context([other for other, _ in outer])
     place = "" if is_named else place_of(links, root)
-    if said.type_name == UNRESOLVED and not is_named:
+    is_answer = _is_answer(said, links, root)
+    if is_answer and not is_named:
         context = ""
-    if place.count(":") == 1 and not place.startswith(":") and (said.is_refused or _is_answer(said, links, root)):
-        named = CALLED_OR_ASKED if _is_garbled(said) else CALLED_SERVER
-        place = client_of(links[0], root, named) or (place if _is_garbled(said) else place.partition(":")[0])
+    if place.count(":") == 1 and not place.startswith(":") and (said.is_refused or is_answer):
+        client = client_of(links, root, is_path_its_name=_is_garbled(said))
+        # Of one client of one server: whichever of its functions was called first.
+        place = client or (place.partition(":")[0] if said.is_refused or said.type_name in _OF_CONNECTIONS else place)
     return replace(signature, place=place, context=context), servers
 
 
@@ -213,9 +214,10 @@ def _compared(signature: Signature, said: Wording, origin: Root, line: Compariso
 
 def _is_answer(said: Wording, links: Sequence[Root], root: str) -> bool:
     """Whether something went wrong with what a server answered, or was to answer, and the words name neither."""
-    if said.type_name in _OF_CONNECTIONS:
+    if said.type_name in _OF_CONNECTIONS or said.type_name == SILENT:
         return True
-    return _is_garbled(said) and any(_READS_ANSWER.search(place.source) for place in places_of(links[0], root)[-1:])
+    innermost = next((ours[-1] for link in links if (ours := places_of(link, root))), None)
+    return _is_garbled(said) and innermost is not None and _READS_ANSWER.search(innermost.source) is not None
 
 
 def _is_garbled(said: Wording) -> bool:
@@ -264,6 +266,8 @@ _STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
 _STATUS_COMPARED = re.compile(r"\b([1-5]\d\d) == [1-5]\d\d\b")
 _ABOUT_THE_SERVER = frozenset({"401", "407", "429", "502", "503", "504", "511"})
 """Whatever was asked for: it is the server that cannot answer, or does not answer this client."""
+_ABOUT_A_PAGE = frozenset({"400", "404", "405", "409", "410", "415", "422"})
+"""One server says so of one page and not of the next."""
 
 _TIMED_OUT = "timed out"  # as a type, no exception's: it has a space
 _HANGS = re.compile(r"(?:\A|\.)TimedOutError\Z")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, takewhile
 
-from ci_tools.reports.clients import STATUS, unified
+from ci_tools.reports.clients import SILENT, STATUS, unified
 from ci_tools.reports.masks import finish, has_any, kind_of_file, mask, may_be_hard, name_of_file, names_in, soft
 from ci_tools.reports.roots import canonical
 
@@ -203,7 +203,7 @@ def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
         message = _BEHIND.split(message, maxsplit=1)[0]
     for special in (_of_model, _of_schema, _of_command, _of_system, _of_language):
         if found := special(type_name, message):
-            return found, servers_in(message) if found.is_refused else ()
+            return found, servers_in(message) if found.is_refused or type_name == SILENT else ()
     servers = servers_in(message)
     head = _head(message, type_name)
     if (requested := _REQUESTED.search(head)) and not _NO_ANSWER.search(head):
@@ -311,6 +311,8 @@ def _of_schema(type_name: str, message: str) -> Wording | None:
 
 def _of_system(type_name: str, message: str) -> Wording | None:
     """The operating system's errors: the number says what, the file or the server says of what; the words are many."""
+    if type_name == SILENT:
+        return Wording(type_name=type_name, masked="timed out", is_generic=True)
     if has_any(message, ("refused", "REFUSED", " 111", "10061")) and _REFUSED.search(message):
         said = "refused" if type_name == "ConnectionRefusedError" else mask(_head(message, type_name))[0]
         return Wording(type_name=type_name, masked=said, is_generic=True, is_refused=True)

@@ -66,12 +66,17 @@ class TestsCollected:
     markers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+ASKED_BY = " asked by "
+"""Between a fixture and the file of a test that fetched it with ``getfixturevalue``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostsMeasured:
     """What the next plan is made from: seconds of importing each file, and of setting up wider fixtures.
 
     ``fixtures`` has, by the test in whose set-up they were made, the seconds by their scope (class, module, package, session);
-    ``shared`` those of each fixture of the session or a package (``tests::database``) without what it had made itself.
+    ``shared`` those of each fixture of the session or a package (``tests::database``) without what it had made itself, and the
+    same again beside the file that asked for one while it ran (``tests::database asked by tests/test_a.py``).
     """
 
     at: float

@@ -41,8 +41,8 @@ class WorkerOrder:
     worker write what it collected to that file and run nothing. ``slots_path`` names a file with a JSON array of
     ``Slot``; a worker process claims one by locking ``<slots_path>.<number>.lock`` for its life. ``seed`` is for pytest-randomly
     (0: its own choice), ``hash_seed`` for ``PYTHONHASHSEED`` (empty: the environment's, else the run's); tests of one of the
-    ``groups`` (by test ID) stay in one pytest-xdist worker; with ``is_sequence`` the tests run in the order of the command and
-    nothing may shuffle them. ``settings`` are digests of what was configured; nobody reads them here, the journal carries them.
+    ``groups`` (by test ID) stay in one pytest-xdist worker; the tests of a ``sequence`` run in exactly this order, whoever
+    shuffles, and those that their files hold besides don't. ``settings`` are digests of what was configured; nobody reads them here, the journal carries them.
     """
 
     run_id: str
@@ -61,7 +61,7 @@ class WorkerOrder:
     slots_path: str = ""
     seed: int = 0
     hash_seed: str = ""
-    is_sequence: bool = False
+    sequence: tuple[str, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
     guard: GuardPolicy = field(default_factory=GuardPolicy)
 

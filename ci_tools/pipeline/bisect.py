@@ -1,5 +1,6 @@
 """The verb ``bisect``: which tests make one fail when they run before it, found by running them."""
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ def bisect(request: BisectRequest, console: Console) -> bool:
             with provide(specs, environ=project.environ, folder=folder, is_ci=project.is_ci) as provision:
                 slots_path = folder / "slots.json"
                 write_text(slots_path, dumps(provision.slots))
-                launch = Launch(project=project, configuration=configuration, private=folder, is_sequence=True)
+                launch = Launch(project=project, configuration=configuration, private=folder)
                 trial = _Trial(launch, request.test_id, slots_path, interruption, console, start)
                 found = find_culprits(before, trial.fails_after)
     finally:
@@ -98,17 +99,10 @@ class _Trial:
             slots_path=str(self.slots_path),
             seed=self.start.seed,
             hash_seed=self.start.hash_seed,
-            is_sequence=True,
+            sequence=sequence,
             guard=self.launch.project.config.guard,
         )
-        launch = Launch(
-            project=self.launch.project,
-            configuration=self.launch.configuration,
-            private=self.slots_path.parent,
-            paths=sequence,
-            is_sequence=True,
-        )
-        launch.run(order, on_event=lambda _: None, interruption=self.interruption)
+        self.launch.run(order, on_event=lambda _: None, interruption=self.interruption)
         ends = [
             event.outcome
             for journal in journals.glob(JOURNALS)
@@ -125,4 +119,4 @@ def _tell(found: Bisection, test_id: str, repeat: str, console: Console) -> None
     for culprit in found.culprits:
         console.say(f"  {culprit}")
     if found.culprits:
-        console.say(f"repeat: {repeat} -n 1 {' '.join((*found.culprits, test_id))}")
+        console.say(f"repeat: {repeat} -n 1 {shlex.join((*found.culprits, test_id))}")

@@ -18,14 +18,14 @@ from ci_tools.workers.command import WorkerCommand, command, order_name, paths_o
 from ci_tools.workers.supervisor import supervise
 
 _SHOWN = 5
+_AGAIN = "make the plan again from these files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """How workers are started here. ``paths`` are what the person asked for; ``private`` takes orders and output.
 
-    With ``is_sequence`` the paths are test IDs that run one after another in exactly this order. With ``has_groups`` the
-    tests of one ``xdist_group`` stay in one worker.
+    With ``has_groups`` the tests of one ``xdist_group`` stay in one worker.
     """
 
     project: Project
@@ -34,7 +34,6 @@ class Launch:
     paths: tuple[str, ...] = ()
     pytest_args: tuple[str, ...] = ()
     processes: int = 1
-    is_sequence: bool = False
     has_groups: bool = False
 
     def run(self, order: WorkerOrder, *, on_event: Callable[[Event], None], interruption: Interruption) -> tuple[WorkerExit, ...]:
@@ -43,6 +42,7 @@ class Launch:
         PlanMismatchError when the tests are others than the order says, WorkersError when no worker could be started,
         ``Interrupted`` after everything was stopped.
         """
+        self._demand_files(order)
         refusals: list[SelectionRefused] = []
 
         def listen(event: Event) -> None:
@@ -68,20 +68,24 @@ class Launch:
             _refuse(refusals[0])
         return exits
 
+    def _demand_files(self, order: WorkerOrder) -> None:
+        """Pytest would end with a usage error for one that is not there, and say nothing of the plan."""
+        files = [file for file in order.files or () if file.test_ids]
+        gone = [file.path for file in files if not (self.project.root / file.path).exists()]
+        if gone:
+            what = f"shard {order.shard} refuses its plan: {len(gone)} of its {len(files)} file(s) are not here"
+            details = [f"missing:    {path}" for path in gone[:_SHOWN]]
+            raise PlanMismatchError(what, details=details, hint=_AGAIN)
+
     def _command(self, order: WorkerOrder) -> WorkerCommand:
         planned = sum(len(file.test_ids) for file in order.files or ())
-        finished = set(order.finished)
-        if self.is_sequence:
-            paths = tuple(path for path in self.paths if path not in finished)
-        else:
-            paths = _narrowed(paths_of(order) or (), self.paths)
         return command(
             str(self.private / order_name(order)),
             python=sys.executable,
-            paths=paths,
+            paths=_narrowed(paths_of(order) or (), self.paths),
             pytest_args=(*self.project.config.pytest_args, *self.pytest_args),
             processes=self.processes,
-            tests=planned - len(finished),
+            tests=planned - len(set(order.finished)),
             addopts=self.project.addopts,
             dist="loadgroup" if self.has_groups else "worksteal",
             environ={**_hash_seed(order), **self.project.environ, **self.configuration.environment, **_repeated(order)},
@@ -102,7 +106,7 @@ def _refuse(refusal: SelectionRefused) -> NoReturn:
     """A plan for other tests than those that are here: an error of whoever gave it, not of the tests."""
     details = [f"missing:    {name}" for name in refusal.missing[:_SHOWN]]
     details += [f"unexpected: {name}" for name in refusal.unexpected[:_SHOWN]]
-    raise PlanMismatchError(refusal.message.splitlines()[0], details=details, hint="make the plan again from these files")
+    raise PlanMismatchError(refusal.message.splitlines()[0], details=details, hint=_AGAIN)
 
 
 def _narrowed(files: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
@@ -159,8 +160,11 @@ def plan_family(path: Path) -> tuple[Path, ...]:
     return (path, *sorted(path.parent.glob(f"{path.stem}-*{path.suffix}")))
 
 
-def load_plan(path: Path, project: Project, pytest_args: Sequence[str] = ()) -> Plan:
-    """The plan in ``path``; PlanMismatchError when it was made by another version, for another commit or with other filters."""
+def load_plan(path: Path, project: Project, *, paths: Sequence[str] = (), pytest_args: Sequence[str] = ()) -> Plan:
+    """The plan in ``path``; PlanMismatchError when it was made by another version, for another commit or with other filters.
+
+    ``paths`` are those that were asked for here; without any the plan's count.
+    """
     try:
         plan = parse_plan(path.read_bytes(), where=str(path))
     except OSError as error:
@@ -176,7 +180,15 @@ def load_plan(path: Path, project: Project, pytest_args: Sequence[str] = ()) -> 
     if planned != here:
         what = f"{path} was made with {_named(planned)}, here is {_named(here)}"
         raise PlanMismatchError(what, hint="give the same after --, or make the plan again")
+    if paths and set(paths) != set(paths_of_plan(plan)):
+        what = f"{path} was made of {_listed(paths_of_plan(plan)) or 'what is configured'}, here is {_listed(paths)}"
+        raise PlanMismatchError(what, hint="leave the paths out, the plan has them; or make the plan again")
     return plan
+
+
+def paths_of_plan(plan: Plan) -> tuple[str, ...]:
+    """The files, folders and test IDs that it was made of: what stands before the first option of its filters."""
+    return tuple(takewhile(lambda word: not word.startswith("-"), plan.filters))
 
 
 def load_timings(path: Path) -> Timings:
@@ -188,7 +200,11 @@ def load_timings(path: Path) -> Timings:
 
 
 def _named(filters: Sequence[str]) -> str:
-    return ", ".join(map(repr, filters)) or "no filter"
+    return _listed(filters) or "no filter"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words))
 
 
 def _tail(path: Path) -> tuple[str, ...]:

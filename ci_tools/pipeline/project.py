@@ -136,7 +136,7 @@ def placed(paths: Iterable[str], root: Path, here: Path) -> tuple[str, ...]:
 def _placed(path: str, root: Path, here: Path) -> str:
     name, mark, rest = path.partition("::")
     if (root / name).exists():
-        return path
+        return f"{Path(name).as_posix()}{mark}{rest}"
     if (here / name).exists():
         return f"{Path(os.path.relpath((here / name).resolve(), root)).as_posix()}{mark}{rest}"
     raise UsageError(f"{name!r} is not there", hint=f"name files, folders or test IDs below {root}, or none for all tests")

@@ -31,7 +31,7 @@ from ci_tools.pipeline.console import introduce
 from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.launch import Launch
-from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, plan_family, plan_name, seed_from
+from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, paths_of_plan, plan_family, plan_name, seed_from
 from ci_tools.pipeline.project import Console, Project, open_project, placed
 from ci_tools.pipeline.publish import Publication, publish, write_shard
 from ci_tools.pipeline.sequence import Recording, load_recording, plan_of_recording
@@ -228,7 +228,10 @@ def _plan(state: _Run, configurations: Sequence[Configuration], count: int | Tar
         plans = [plan_of_recording(recording, commit=project.commit)]
     elif request.plan_path is not None:
         names = {configuration.name for configuration in configurations}
-        shipped = [load_plan(path, project, request.pytest_args) for path in plan_family(request.plan_path)]
+        shipped = [
+            load_plan(path, project, paths=request.paths, pytest_args=request.pytest_args)
+            for path in plan_family(request.plan_path)
+        ]
         plans = [plan for plan in shipped if plan.configuration in names]
         if request.shard is not None:
             for plan in plans:
@@ -318,7 +321,7 @@ def _run_shard(
         slots_path=str(slots_path),
         seed=plan.seed,
         hash_seed=state.recording.hash_seed if state.recording is not None else "",
-        is_sequence=bool(state.sequence),
+        sequence=state.sequence,
         groups={test_id: plan.groups[test_id] for test_id in shard.test_ids if test_id in plan.groups},
         guard=project.config.guard,
     )
@@ -329,10 +332,9 @@ def _run_shard(
         project=project,
         configuration=configuration,
         private=slots_path.parent,
-        paths=state.sequence or request.paths,
+        paths=() if state.sequence else paths_of_plan(plan),
         pytest_args=request.pytest_args,
         processes=_processes(state),
-        is_sequence=bool(state.sequence),
         has_groups=bool(plan.groups),
     )
     started_at, began = time.time(), time.monotonic()

@@ -6,11 +6,11 @@ from collections.abc import Generator
 
 import pytest
 
-from ci_tools.model.journal import CostsMeasured
+from ci_tools.model.journal import ASKED_BY, CostsMeasured
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import Position
-from ci_tools.pytest_plugin.sessionwide import key_of
+from ci_tools.pytest_plugin.sessionwide import key_of, keys_of
 
 _LEAST_S = 0.001
 """What takes less is not worth a line."""
@@ -69,6 +69,10 @@ class Costs(Guard):
         booked[fixturedef.scope] = round(booked.get(fixturedef.scope, 0.0) + own_s, 5)
         if key:
             self._shared[key] = round(self._shared.get(key, 0.0) + own_s, 5)
+            item = self._position.item
+            if item is not None and key not in keys_of(item) and not fixturedef.func.__module__.startswith("_pytest."):
+                # By getfixturevalue: collecting the file does not say that it needs this.
+                self._shared[f"{key}{ASKED_BY}{self._position.test_id.split('::', 1)[0]}"] = self._shared[key]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

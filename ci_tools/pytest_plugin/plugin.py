@@ -41,7 +41,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         calm = Calm()
         early_config.pluginmanager.register(calm, "ci_tools_calm")
         early_config.add_cleanup(calm.end)  # where nothing is collected
-    if order is not None and (order.seed or order.is_sequence):
+    if order is not None and (order.seed or order.sequence):
         from ci_tools.pytest_plugin.seed import Seed  # noqa: PLC0415 - of ordered workers only
 
         early_config.pluginmanager.register(Seed(order), "ci_tools_seed")

@@ -17,9 +17,9 @@ class Seed:
         option = config.option
         if not hasattr(option, "randomly_seed"):
             return
-        if self._order.seed and (option.randomly_seed == "default" or self._order.is_sequence):
+        if self._order.seed and (option.randomly_seed == "default" or self._order.sequence):
             option.randomly_seed = self._order.seed
-        if self._order.is_sequence:
+        if self._order.sequence:
             option.randomly_reorganize = False
 
 

@@ -50,11 +50,10 @@ class Selection:
     ) -> Generator[None]:
         """Around all other plugins, so that their deselection counts: keep this shard's tests or refuse."""
         _join(items)
-        given = list(items)
         yield
-        if self._order.is_sequence:  # as the command gave them, whatever a plugin or a conftest.py made of it
-            place = {id(item): number for number, item in enumerate(given)}
-            items.sort(key=lambda item: place.get(id(item), len(place)))
+        if self._order.sequence:  # whatever a plugin or a conftest.py made of it
+            place = {test_id: number for number, test_id in enumerate(self._order.sequence)}
+            items.sort(key=lambda item: place.get(test_id_of(item), len(place)))
         missing, unexpected = self._compare(items)
         if missing or unexpected:
             self._refuse(session, config, items, missing, unexpected)
@@ -79,7 +78,8 @@ class Selection:
             absent = sorted(set(file.test_ids) - set(found[file.path]))
             missing += absent
             # A file that is cut has tests of other shards too: they are named only where nothing is missing.
-            unexpected += [] if absent else sorted(set(found[file.path]) - set(file.test_ids)) or [file.path]
+            if not absent and not self._order.sequence:
+                unexpected += sorted(set(found[file.path]) - set(file.test_ids)) or [file.path]
         return missing, unexpected
 
     def _refuse(

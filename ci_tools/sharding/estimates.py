@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from ci_tools.model.journal import ASKED_BY
 from ci_tools.sharding.timings import MAX_DURATION_S, TestTiming, Timings
 
 US = 1_000_000
@@ -108,10 +109,11 @@ def estimate(
                 guess = sum(neighbours) // len(neighbours) if len(neighbours) >= _NEIGHBOURS else typical
                 test_us.update(dict.fromkeys(missing, guess))
     measured = timings.fixtures_of(source)
-    wide_us = {name: us for name in sorted(measured) if "::" in name and (us := _us(measured[name], floor=0))}
-    wide = {
-        test_id: taken for test_id, names in (fixtures or {}).items() if (taken := tuple(filter(wide_us.__contains__, names)))
+    wide_us = {
+        name: us for name in sorted(measured) if "::" in name and ASKED_BY not in name and (us := _us(measured[name], floor=0))
     }
+    needs = _needs(files, measured, fixtures or {})
+    wide = {test_id: taken for test_id, names in needs.items() if (taken := tuple(filter(wide_us.__contains__, names)))}
     return Estimates(
         test_us=test_us,
         overhead_us=_overheads(files, timings.imports_of(source)),
@@ -122,6 +124,21 @@ def estimate(
         wide=wide,
         foreign_configuration="" if source == configuration else source,
     )
+
+
+def _needs(
+    files: Mapping[str, Sequence[str]], measured: Iterable[str], declared: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """By test ID the wider fixtures it needs: those it declares, and those that a test of its file asked for while it ran."""
+    asked: dict[str, set[str]] = {}
+    for name in measured:
+        fixture, is_asked, path = name.partition(ASKED_BY)
+        if is_asked and path in files:
+            asked.setdefault(path, set()).add(fixture)
+    needs = dict(declared)
+    for path, names in asked.items():
+        needs.update({test_id: tuple(sorted({*names, *declared.get(test_id, ())})) for test_id in files[path]})
+    return needs
 
 
 def _us(timing: TestTiming, *, floor: int = FLOOR_US) -> int | None:

@@ -190,22 +190,33 @@ def _apart(pieces: Sequence[Piece], costs: Estimates, cap: int) -> Iterable[Clus
 
 
 def _enough(clusters: list[Cluster], costs: Estimates, count: int) -> list[Cluster]:
-    """At least as many clusters as shards, where anything is left to halve: no shard stays empty for want of pieces."""
+    """At least as many clusters as shards, where anything is left to divide: no shard stays empty for want of pieces."""
     while len(clusters) < count:
-        divisible = [(cluster[0].cost, cluster[0].key, index) for index, cluster in enumerate(clusters) if _is_divisible(cluster)]
+        divisible = [
+            (sum(piece.cost for piece in cluster), cluster[0].key, index)
+            for index, cluster in enumerate(clusters)
+            if _is_divisible(cluster)
+        ]
         if not divisible:
             break
-        piece = clusters.pop(max(divisible)[2])[0]
-        atoms = piece.atoms
-        if len(atoms) == 1:
-            atoms = tuple(Atom((test_id,), costs.test(test_id)) for test_id in atoms[0].ids)
-        middle = len(atoms) // 2
-        clusters.extend((_part(piece.path, half, costs),) for half in (atoms[:middle], atoms[middle:]))
+        clusters.extend(_divided(clusters.pop(max(divisible)[2]), costs))
     return clusters
 
 
 def _is_divisible(cluster: Cluster) -> bool:
-    if len(cluster) > 1:
-        return False
-    atoms = cluster[0].atoms
+    atoms = [atom for piece in cluster for atom in piece.atoms]
+    if len(cluster) > 1:  # of one group alone there is nothing to take apart
+        return len({atom.group for atom in atoms}) > 1
     return len(atoms) > 1 or (len(atoms) == 1 and not atoms[0].group and len(atoms[0].ids) > 1)
+
+
+def _divided(cluster: Cluster, costs: Estimates) -> Iterable[Cluster]:
+    """Halves of a file; of files that groups join, each group and what is left of each file."""
+    if len(cluster) > 1:
+        return _apart(cluster, costs, sum(piece.cost for piece in cluster))
+    (piece,) = cluster
+    atoms = piece.atoms
+    if len(atoms) == 1:
+        atoms = tuple(Atom((test_id,), costs.test(test_id)) for test_id in atoms[0].ids)
+    middle = len(atoms) // 2
+    return [(_part(piece.path, half, costs),) for half in (atoms[:middle], atoms[middle:])]

@@ -26,8 +26,9 @@ def recorded_start(events: Iterable[Event]) -> WorkerStarted | None:
 def orders_of_sequence(test_ids: Sequence[str]) -> tuple[FileOrder, ...]:
     """The worker's order for exactly these tests.
 
-    Pass the test IDs themselves to pytest, in this order: it runs them so. The digests are over the given tests only, since
-    pytest collects nothing else then.
+    The files are in the order in which they come up first; the order of the tests themselves is the sequence's
+    (``WorkerOrder.sequence``). Pytest gets files and not test IDs, for it finds no item of a custom collector whose name holds
+    ``::``. The digests are over the given tests only.
     """
     ids_of: dict[str, list[str]] = {}
     for test_id in test_ids:

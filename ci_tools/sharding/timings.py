@@ -282,9 +282,10 @@ def _sample(attempt: Attempt, at: int, speed: float, shared_s: float) -> Sample 
     phases = (attempt.setup_s, attempt.call_s, attempt.teardown_s)
     if not any(phases):
         phases = (0.0, attempt.duration_s, 0.0)
-    phases = (max(phases[0] - shared_s, 0.0), *phases[1:])
     if not all(map(_is_duration, phases)):
         return None
+    called_s = max(shared_s - phases[0], 0.0)  # what the test's own body had set up, by getfixturevalue
+    phases = (max(phases[0] - shared_s, 0.0), max(phases[1] - called_s, 0.0), phases[2])
     setup_s, call_s, teardown_s = (_rounded(seconds / speed) for seconds in phases)
     return Sample(at=at, setup_s=setup_s, call_s=call_s, teardown_s=teardown_s)
 

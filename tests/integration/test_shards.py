@@ -262,12 +262,18 @@ def run_sequence(root: Path, folder: Path, test_ids: Sequence[str]) -> dict[str,
         return command(
             str(folder / order_name(order)),
             python=sys.executable,
-            paths=[test_id for test_id in test_ids if test_id not in order.finished],
+            paths=paths_of(order) or (),
             pytest_args=("-p", "no:cacheprovider", "-p", "no:randomly"),
             environ=os.environ,
         )
 
-    order = WorkerOrder(run_id="r", journal_dir=str(folder), files=orders_of_sequence(test_ids), guard=GUARD)
+    order = WorkerOrder(
+        run_id="r",
+        journal_dir=str(folder),
+        files=orders_of_sequence(test_ids),
+        sequence=tuple(test_ids),
+        guard=GUARD,
+    )
     exits = supervise(command_for, order, folder=folder, cwd=root, deadline_s=60)
     report = read_shard(folder, run_id="r", shard=ShardRef(index=1, count=1), expected=test_ids, exits=exits)
     return {case.test_id: case.outcome for case in report.cases}
@@ -280,7 +286,7 @@ def sequence_in(folder: Path) -> tuple[str, ...]:
 
 
 def test_a_recorded_order_is_repeated(root: Path, artifacts: Path) -> None:
-    """The order of a run that jumps between files and classes, replayed by its test IDs, is run exactly so again."""
+    """The order of a run that jumps between files and classes, is run exactly so again."""
     write_suite(root, {path: NASTY[path] for path in ("test_parameters.py", "test_classes.py", "sub/test_grouped.py")})
     sequence = list(collect(root, artifacts).test_ids)
     random.Random(5).shuffle(sequence)  # noqa: S311 - an order, no secret

@@ -22,6 +22,8 @@ def _root(tmp_path: Path) -> Path:
     [
         (".", "tests/test_a.py::test_x[a::b c]", "tests/test_a.py::test_x[a::b c]"),
         ("tests", "tests/test_a.py", "tests/test_a.py"),
+        (".", "./tests/test_a.py::test_x[./y]", "tests/test_a.py::test_x[./y]"),
+        (".", "tests/", "tests"),
         ("tests", "test_a.py::test_x", "tests/test_a.py::test_x"),
         ("tests/deep", "../test_a.py", "tests/test_a.py"),
         ("tests/deep", ".", "."),

@@ -1,0 +1,61 @@
+"""A shard refuses a plan that is not its own before anything runs, and says in what they differ."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+FILES = ("tests/test_a.py", "tests/test_b.py", "more/test_c.py")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project of three files in two folders, and the plan of one folder for one shard."""
+    (tmp_path / "pyproject.toml").write_text("[tool.ci-tools]\n[tool.pytest.ini_options]\n", encoding="utf-8")
+    for name in FILES:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(
+            "def test_one():\n    pass\n\n\nclass TestTwo:\n    def test_two(self):\n        pass\n", encoding="utf-8"
+        )
+    return tmp_path
+
+
+def _ci_tools(root: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code of one verb, and all that it said."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "GITHUB_", "PYTEST_"))}
+    argv = [sys.executable, "-m", "ci_tools", *arguments]
+    done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False, timeout=150)
+    return done.returncode, done.stdout + done.stderr
+
+
+def _plan(root: Path, *paths: str) -> None:
+    code, said = _ci_tools(root, "plan", "--output", "plan.json", *paths)
+    assert code == 0, said
+
+
+def test_other_paths_than_the_plans_are_refused(root: Path) -> None:
+    """Paths that the plan was not made of are no reason to run what the plan says instead."""
+    _plan(root, "tests")
+    code, said = _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1", "more")
+    assert (code, "was made of 'tests', here is 'more'" in said) == (2, True), said
+
+
+@pytest.mark.parametrize("paths", [(), ("./tests/test_b.py::TestTwo", "tests/test_a.py")])
+def test_the_plans_own_paths_are_taken(root: Path, paths: tuple[str, ...]) -> None:
+    """A plan of a class and a file runs these, whether the shard repeats the paths or not."""
+    _plan(root, "tests/test_a.py", "tests/test_b.py::TestTwo")
+    code, said = _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1", *paths)
+    assert (code, "3/3 passed" in said) == (0, True), said
+
+
+def test_a_file_renamed_since_the_plan_is_named(root: Path) -> None:
+    """The shard says which of its files are gone; pytest would only say that its arguments are wrong."""
+    _plan(root, "tests")
+    (root / "tests/test_b.py").rename(root / "tests/test_new.py")
+    code, said = _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1")
+    assert (code, "1 of its 2 file(s) are not here" in said, "missing:    tests/test_b.py" in said) == (2, True, True), said

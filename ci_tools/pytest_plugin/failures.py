@@ -50,6 +50,11 @@ class Project:
             known = self._is_ours[filename] = self._holds(filename)
         return known
 
+    def is_library(self, filename: str) -> bool:
+        """Whether the file belongs to a library: neither to the project nor to Python itself."""
+        is_pythons = filename.startswith((_STDLIB, "<")) and not any(part in filename for part in _FOREIGN_PARTS)
+        return bool(filename) and not is_pythons and not self.holds(filename)
+
     def relative(self, filename: str) -> str:
         """The path as the project's people know it: relative where it lies inside, with ``/``."""
         if filename.startswith(self._prefix):

@@ -3,7 +3,7 @@
 import gc
 import sys
 from collections import deque
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 
@@ -33,8 +33,8 @@ def holder_of(target: object, values: Sequence[object]) -> str:
     return ""
 
 
-def keeper_of(target: object, test_path: Path | None) -> str:
-    """The module whose global leads to ``target``; empty when there is none.
+def keeper_of(target: object, test_path: Path | None, is_meant: Callable[[str], bool] | None = None) -> str:
+    """The module whose global leads to ``target``, of all or of those whose file is meant; empty when there is none.
 
     In the test's own module a plain container or a class does not count: that is where a test puts what it forgets.
     """
@@ -53,7 +53,8 @@ def keeper_of(target: object, test_path: Path | None) -> str:
             seen.add(id(referrer))
             name = modules.get(id(referrer))
             if name is not None:
-                if _counts(name, front, referrer, test_path):
+                is_one = is_meant is None or is_meant(getattr(sys.modules.get(name), "__file__", None) or "")
+                if is_one and _counts(name, front, referrer, test_path):
                     return name
             elif not isinstance(referrer, (FrameType, ModuleType)) and not _is_crossroads(referrer):
                 found.append(referrer)

@@ -164,7 +164,7 @@ class EnvironmentGuard(Guard):
             created, stack = frames_of_site(sites.get(name, NO_SITE), self._project)
             leak = Leak(
                 kind=SEED if name == RANDOM else KIND,
-                what=f"{name} was {show(value)} and is now {show(now[name])}",
+                what=_told(name, show(value), show(now[name])),
                 created=created,
                 created_stack=stack,
                 owner=owners.get(name) or test_id_of(item),
@@ -239,3 +239,7 @@ class EnvironmentGuard(Guard):
 
         signal.signal = noting
         self._restore.append(lambda: setattr(signal, "signal", original))
+
+
+def _told(name: str, was: str, now: str) -> str:
+    return f"{name} was {was} and is now {now}" if was != now else f"{name} is not the same any more, though it looks so: {now}"

@@ -28,7 +28,7 @@ from ci_tools.pytest_plugin.leaks.detached import (
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
-from ci_tools.pytest_plugin.reach import holder_of
+from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 
 KIND = "process"
 SETTLE_S = 0.2
@@ -184,7 +184,7 @@ class ProcessGuard(Guard):
         self._restore.append(lambda: setattr(os, "fork", original))
 
     def _note(self, child: Any) -> None:  # noqa: ANN401 - subprocess' or multiprocessing's
-        owner, site = self._ownership.making()
+        owner, site = self._ownership.making(depth=4)
         if owner is not None:
             owner.keep(Made(KIND, child, site))
 
@@ -196,8 +196,8 @@ class ProcessGuard(Guard):
         values = self._ownership.living_values()
         for made in left:
             state = _state(made.thing)
-            if state is _State.GONE or holder_of(made.thing, values):
-                continue
+            if state is _State.GONE or holder_of(made.thing, values) or keeper_of(made.thing, None, self._project.is_library):
+                continue  # a fixture's, or a library's own helper: one for the process, known to its modules
             self._findings.add(self._leak(made, state, owner), _end(made.thing))
 
     def _leak(self, made: Made, state: _State, owner: Owner) -> Leak:

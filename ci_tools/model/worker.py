@@ -42,7 +42,8 @@ class WorkerOrder:
     ``Slot``; a worker process claims one by locking ``<slots_path>.<number>.lock`` for its life. ``seed`` is for pytest-randomly
     (0: its own choice), ``hash_seed`` for ``PYTHONHASHSEED`` (empty: the environment's, else the run's); tests of one of the
     ``groups`` (by test ID) stay in one pytest-xdist worker; the tests of a ``sequence`` run in exactly this order, whoever
-    shuffles, and those that their files hold besides don't. ``settings`` are digests of what was configured; nobody reads them here, the journal carries them.
+    shuffles, and those that their files hold besides don't. ``settings`` are digests of what was configured; nobody reads them
+    here, the journal carries them.
     """
 
     run_id: str

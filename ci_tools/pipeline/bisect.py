@@ -1,5 +1,6 @@
 """The verb ``bisect``: which tests make one fail when they run before it, found by running them."""
 
+import os
 import shlex
 import shutil
 import tempfile
@@ -16,11 +17,14 @@ from ci_tools.model.codec import dumps
 from ci_tools.model.journal import TestFinished, WorkerStarted
 from ci_tools.model.worker import WorkerOrder
 from ci_tools.pipeline.launch import Launch
-from ci_tools.pipeline.project import Console, open_project
+from ci_tools.pipeline.project import Console, Project, open_project
 from ci_tools.pipeline.sequence import JOURNALS, load_events
 from ci_tools.services.provision import provide
 from ci_tools.sharding.bisection import Bisection, find_culprits
 from ci_tools.sharding.sequences import orders_of_sequence, recorded_sequence, recorded_start
+
+KEPT = "bisect/sequence.jsonl"
+"""In the artifacts: the shortest sequence that fails. No journal by its name, or a gate would take it for a worker's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +55,11 @@ def bisect(request: BisectRequest, console: Console) -> bool:
                 launch = Launch(project=project, configuration=configuration, private=folder)
                 trial = _Trial(launch, request.test_id, slots_path, interruption, console, start)
                 found = find_culprits(before, trial.fails_after)
+                repeat = _repeat(trial, found, project)
     finally:
         process.end_descendants(1.0)
         shutil.rmtree(folder, ignore_errors=True)
-    _tell(found, request.test_id, project.repeat, console)
+    _tell(found, repeat, console)
     return bool(found.culprits)
 
 
@@ -85,6 +90,8 @@ class _Trial:
     console: Console
     start: WorkerStarted
     count: int = field(default=0)
+    journals: dict[tuple[str, ...], Path] = field(default_factory=dict)
+    """Of each sequence that one worker ran to its end."""
 
     def fails_after(self, before: Sequence[str]) -> bool:
         """Whether the test is not green after these."""
@@ -103,20 +110,31 @@ class _Trial:
             guard=self.launch.project.config.guard,
         )
         self.launch.run(order, on_event=lambda _: None, interruption=self.interruption)
-        ends = [
-            event.outcome
-            for journal in journals.glob(JOURNALS)
-            for event in load_events(journal)
-            if isinstance(event, TestFinished) and event.test_id == self.test_id
-        ]
+        ends = []
+        for journal in journals.glob(JOURNALS):
+            events = load_events(journal)
+            ends += [event.outcome for event in events if isinstance(event, TestFinished) and event.test_id == self.test_id]
+            if recorded_sequence(events) == sequence:
+                self.journals[sequence] = journal
         outcome = ends[-1] if ends else Outcome.LOST
         self.console.say(f"  run {self.count}: after {len(before)} test(s) it {outcome}")
         return not outcome.is_green
 
 
-def _tell(found: Bisection, test_id: str, repeat: str, console: Console) -> None:
+def _repeat(trial: _Trial, found: Bisection, project: Project) -> str:
+    """The command that repeats the shortest failing sequence, from its journal: pytest runs arguments in their files' order."""
+    sequence = (*found.culprits, trial.test_id)
+    journal = trial.journals.get(sequence)
+    if journal is None:  # the culprits ended their worker
+        return f"{project.repeat} -n 1 {shlex.join(sequence)}"
+    kept = project.artifacts / KEPT
+    write_text(kept, journal.read_text(encoding="utf-8"))
+    return f"{project.repeat} --replay {shlex.quote(os.path.relpath(kept, Path.cwd()))}"
+
+
+def _tell(found: Bisection, repeat: str, console: Console) -> None:
     console.say(f"{found.reason} ({found.runs} runs{'' if found.is_minimal else ', perhaps not the fewest'})")
     for culprit in found.culprits:
         console.say(f"  {culprit}")
     if found.culprits:
-        console.say(f"repeat: {repeat} -n 1 {shlex.join((*found.culprits, test_id))}")
+        console.say(f"repeat: {repeat}")

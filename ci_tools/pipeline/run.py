@@ -167,7 +167,8 @@ def _judge(state: _Run, policy: Policy) -> Judgement:
             run_id=state.run_id,
             shard=state.request.shard,
             errors=tuple(state.errors),
-            house_errors=evidence.errors,
+            # Where we ended before a shard began there is nothing to find, and the reason is known.
+            house_errors=evidence.errors if evidence.reports or not state.errors else (),
             interrupted_by=state.interrupted_by,
             duration_s=time.time() - state.started_at,
         ),

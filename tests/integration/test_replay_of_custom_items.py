@@ -1,6 +1,7 @@
 """Items of a custom collector, whose names pytest does not find as arguments, are repeated and bisected like any other."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,6 @@ def test_they_are_repeated_and_bisected(root: Path) -> None:
     assert load_recording(root / "again/latest").test_ids == recorded
     code, said = _ci_tools(root, "bisect", "all.cases::the::victim", "--run", "runs/latest")
     assert (code, "\n  all.cases::x::breaks [1]\n" in said) == (0, True), said
+    repeat = next(line for line in said.splitlines() if line.startswith("repeat: "))
+    code, said = _ci_tools(root, *shlex.split(repeat)[2:])
+    assert (code, "1/2 passed" in said) == (10, True), said

@@ -43,6 +43,7 @@ def test_other_paths_than_the_plans_are_refused(root: Path) -> None:
     _plan(root, "tests")
     code, said = _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1", "more")
     assert (code, "was made of 'tests', here is 'more'" in said) == (2, True), said
+    assert said.count("error:") == 1, said
 
 
 @pytest.mark.parametrize("paths", [(), ("./tests/test_b.py::TestTwo", "tests/test_a.py")])

@@ -30,6 +30,8 @@ Note = Callable[[str], None]
 
 _configured: "weakref.WeakSet[logging.Handler]" = weakref.WeakSet()
 """Handlers that came from a configuration, and from no test's text."""
+_configured_names: set[str] = set()
+"""Loggers that a program's configuration has furnished: their levels are the program's to choose."""
 _by_tests: set[str] = set()
 """Aspects that a test's own text has changed."""
 
@@ -72,7 +74,9 @@ class LoggerPatches:
                     if not _is_named_after_test(logger):
                         _by_tests.add(aspect)
                         note(aspect)
-                elif not is_bare and not is_configured:
+                elif is_configured:
+                    _configured_names.add(logger.name)
+                elif not is_bare and (part is _HANDLERS or logger.name not in _configured_names):
                     note(aspect)
             return original(logger, *arguments, **options)
 

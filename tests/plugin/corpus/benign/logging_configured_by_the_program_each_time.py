@@ -22,8 +22,8 @@ CONFIG = {
 
 
 def build(level="INFO"):
-    CONFIG["loggers"]["corpus.built"]["level"] = level
     logging.config.dictConfig(CONFIG)
+    logging.getLogger("corpus.built").setLevel(level)
 
 
 def build_by_hand():

@@ -52,6 +52,18 @@ _NAMELESS_HOST = re.compile(
     r"|getaddrinfo failed|No address associated)[^'\")>]*)",
     re.DOTALL,
 )
+_FATAL = re.compile(r"\bFATAL: +(.+)")
+_REFUSALS = (
+    ("password authentication failed", "InvalidPassword"),
+    ("pg_hba.conf", "InvalidAuthorizationSpecification"),
+    ('role "', "InvalidAuthorizationSpecification"),
+    ('database "', "InvalidCatalogName"),
+    ("connection slots", "TooManyConnections"),
+    ("too many c", "TooManyConnections"),
+    ("starting up", "CannotConnectNow"),
+    ("shutting down", "CannotConnectNow"),
+)
+"""PostgreSQL turns a client away in words; asyncpg names the kind."""
 _ASKED = re.compile(r"host='([^']+)', port=(\d+)")
 _RESOLVED = re.compile(r"resolve ('[^']+')")
 _OF_PIPELINE = re.compile(r"\ACommand # \d+ \(.{0,400}?\) of pipeline caused error: ", re.DOTALL)
@@ -60,6 +72,9 @@ _OF_PIPELINE = re.compile(r"\ACommand # \d+ \(.{0,400}?\) of pipeline caused err
 def unified(type_name: str, message: str) -> tuple[str, str]:
     """Type and message of a client's exception, where it only tells what the server did; others as they are."""
     module, _, name = type_name.partition(".")
+    if module in {"psycopg", "psycopg2"} and (refusal := _FATAL.search(message)):
+        kind = next((kind for words, kind in _REFUSALS if words in refusal[1]), "Fatal")
+        return f"postgres.{kind}", refusal[1]
     if module not in _CLIENTS:
         return type_name, message
     if module in {"redis", "valkey"}:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from ci_tools.reports.masks import mask
 from ci_tools.reports.places import is_test, places_of, plain_source, short
 from ci_tools.reports.roots import LONGEST_SECTION, Place, Root
-from ci_tools.reports.subjects import Subject, subject_of
+from ci_tools.reports.subjects import Subject, subject_of, words_of
 
 _REQUEST = re.compile(
     r"\b(?:get|post|put|patch|delete|head|options|request|stream)\((?:f?['\"][A-Z]+['\"], *)?f?['\"](?:https?://[^/'\"]*)?(/[^'\"\s]*)['\"]"
@@ -107,18 +107,29 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     asserted = _asserted(source)
     source = plain_source(asserted.condition if asserted else source)
     if ours and not is_test(ours[-1]):
-        about = _asked_of_helper(ours) if _OF_TESTS.search(ours[-1].path) else None
-        if about is not None:
-            return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
-        return Comparison(place=f"{short(ours[-1].path)}:{ours[-1].function}:{source}")
+        return _in_shared_code(ours, source, function)
     if about := subject_of(source, _given(origin)) if source else None:
         return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
+    if ours and (path := asked_for(origin, root)):
+        return Comparison(place=f"answer of {path}", test=function, keys=words_of(source), are_values_firm=False)
+    if not source and (called := _CALLED.search(origin.message)):
+        return Comparison(place=called[1], test=function, are_values_firm=False)
+    return _line(source, ours, function)
+
+
+def _in_shared_code(ours: Sequence[Place], source: str, function: str) -> Comparison:
+    about = _asked_of_helper(ours) if _OF_TESTS.search(ours[-1].path) else None
+    if about is not None:
+        return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
+    return Comparison(place=f"{short(ours[-1].path)}:{ours[-1].function}:{source}")
+
+
+def _line(source: str, ours: Sequence[Place], function: str) -> Comparison:
+    """A line that calls nothing that is known: its own text, without literals where another language's call stands in it."""
     if _CALL.search(source):
         plain = _SUM.sub("*", _EMPTY.sub("*", _KEYWORD.sub("", _LOCAL.sub("*", _LITERAL.sub("*", source)))))
         # Where the line gives other values, other ones come out.
         return Comparison(place=plain, test=function, are_values_firm=plain == source)
-    if not source and (called := _CALLED.search(origin.message)):
-        return Comparison(place=called[1], test=function, are_values_firm=False)
     path = short(ours[-1].path) if ours else ""
     line = source or (ours[-1].function if ours else "")
     return Comparison(place=f"{path}:{line}" if path and line else line or function, test=function)
@@ -160,6 +171,17 @@ def asked_for(origin: Root, root: str) -> str:
         if paths := _REQUEST.findall(text):
             return f"/{first_name(paths[-1])}"
     return ""
+
+
+def expectation_of(origin: Root, root: str) -> tuple[str, ...]:
+    """What was called that should have raised, and the words it should have raised, as far as the line says it."""
+    source = _source_of(origin, root)
+    about = subject_of(source, {})
+    words = _MATCHED.search(source)
+    return tuple(filter(None, (about.called if about and "raises" not in about.called else "", words[1] if words else "")))
+
+
+_MATCHED = re.compile(r"match=r?['\"]([^'\"]+)['\"]")
 
 
 def first_name(path: str) -> str:

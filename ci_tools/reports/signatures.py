@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from ci_tools.model.case import Failure
 from ci_tools.reports.clients import CUT_SHORT, DISCONNECTED, SILENT, STATUS, UNENCRYPTED, UNRESOLVED
-from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, first_name, without_message
+from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, expectation_of, first_name, without_message
 from ci_tools.reports.places import (
     client_of,
     fixture_place,
@@ -143,6 +143,8 @@ def _without_server(
         return _of_nameless(signature, links, said, servers, root)
     if signature.type_name == _TIMED_OUT:
         signature = replace(signature, place=hung_at(links, root, test))
+    elif said.masked.startswith("DID NOT "):
+        signature = replace(signature, place=" ".join(expectation_of(origin, root)))
     elif said.is_bare:
         signature = _compared(signature, said, origin, comparison_of(origin, root, test))
     elif origin.type_name.endswith("AssertionError") and (status := _compared_status(signature)):

@@ -24,6 +24,16 @@ def subject_of(source: str, given: Mapping[str, str]) -> Subject | None:
     return _subject(node, given, _DEEPEST) if node is not None else None
 
 
+def words_of(source: str) -> tuple[str, ...]:
+    """The texts without digits that an expression holds, as names of what it looks for; empty for what is no Python."""
+    node = _parsed(source)
+    texts = (
+        {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)} if node else set()
+    )
+    return tuple(sorted(text for text in texts if 0 < len(text) <= _LONGEST_WORD and not any(map(str.isdigit, text))))
+
+
+_LONGEST_WORD = 40
 _DEEPEST = 12
 """Variables and calls that are followed: a variable may have been taken from itself."""
 
@@ -59,9 +69,16 @@ def _subject(node: ast.AST, given: Mapping[str, str], depth: int) -> Subject | N
             inner, ast.Pass
         ):
             return _subject(inner, given, depth - 1)
-        case ast.Assert(test=inner) | ast.Expr(value=inner) | ast.Await(value=inner) | ast.UnaryOp(operand=inner):
-            return _subject(inner, given, depth - 1)
-        case ast.Assign(value=inner) | ast.Starred(value=inner) | ast.FormattedValue(value=inner) | ast.NamedExpr(value=inner):
+        case (
+            ast.Assert(test=inner)
+            | ast.UnaryOp(operand=inner)
+            | ast.Expr(value=inner)
+            | ast.Await(value=inner)
+            | ast.Assign(value=inner)
+            | ast.Starred(value=inner)
+            | ast.FormattedValue(value=inner)
+            | ast.NamedExpr(value=inner)
+        ):
             return _subject(inner, given, depth - 1)
         case ast.Compare(left=left, comparators=others):
             return _first((left, *others), given, depth)
@@ -93,6 +110,8 @@ def _first(nodes: "tuple[ast.expr, ...] | list[ast.expr]", given: Mapping[str, s
 
 def _of_call(call: ast.Call, given: Mapping[str, str], depth: int) -> Subject | None:
     match call.func:
+        case ast.Attribute(attr=name) | ast.Name(id=name) if name.startswith("assert"):
+            pass
         case ast.Attribute(value=inner, attr=name):
             on = _subject(inner, given, depth)
             if on is not None:

@@ -70,6 +70,7 @@ _OS_ERRORS = re.compile(
 _QUOTED_PATH = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"")
 _COMPARES = re.compile(
     r"\A(?:assert\b"
+    r"|Not equal to tolerance|Arrays are not |(?:DataFrame|Series|Index|numpy array)\b.* (?:are|is) different"
     r"|.* != .*|(?:Lists|Tuples|Sets|Dicts|Sequences|Items|Element counts) (?:differ|in the|were not equal)"
     r"|(?:False|True|None|.{1,80}) is (?:not )?(?:true|false|None|True|False)\b"
     r"|.{1,200} not (?:less than|greater than|found in|equal to|almost equal)|.{1,80} unexpectedly|.{0,9}expected:? ?<.*> but was"
@@ -141,6 +142,15 @@ _COMMAND = re.compile(
     r"Command (.*) (returned non-zero exit status -?\d+|died with (?:<Signals\.\w+: \d+>|\w+ signal \d+)|timed out after)",
     re.DOTALL,
 )
+_TOLD_OF_END = re.compile(
+    r"`([^`\n]{1,300})` (?:has )?(?:exited|ended|failed|finished|returned|stopped|died)(?: with| code| status| exit)* "
+    r"\(?(\d{1,3})\b(?!\.\d| \w+ failed)"
+)
+"""The project's own words for it: `` `tool arguments` ended with 3 ``."""
+_MOCKED = re.compile(
+    r"Expected '(\w+)' to (?:be|have been) (?:called|awaited)(?: once)?\.(?: (?:Called|Awaited) (\d+) times\.)?"
+    r"|expected (?:call|await) not found\.\nExpected: (\w+)\([^\n]*\n *Actual: (not called)?"
+)
 _INTERPRETER = re.compile(
     r"python[\d.]*|(?:ba|z|da)?sh|node|env|sudo|npx|uv|uvx|run|exec|perl|ruby|java|timeout|nice|[^\w]*|<\w+>"
 )
@@ -198,10 +208,10 @@ def _of_sentence(type_name: str, masked: str) -> Wording | None:
 @lru_cache(maxsize=4096)
 def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
     if inner := _SQLALCHEMY.match(message):
-        type_name, message = canonical(inner[2] or inner[1]), message[inner.end() :]
+        type_name, message = unified(canonical(inner[2] or inner[1]), message[inner.end() :])
     if "\n" in message or " with args " in message:
         message = _BEHIND.split(message, maxsplit=1)[0]
-    for special in (_of_model, _of_schema, _of_command, _of_system, _of_language):
+    for special in (_of_model, _of_schema, _of_command, _of_mock, _of_system, _of_language):
         if found := special(type_name, message):
             return found, servers_in(message) if found.is_refused or type_name == SILENT else ()
     servers = servers_in(message)
@@ -330,16 +340,31 @@ def _of_system(type_name: str, message: str) -> Wording | None:
 
 def _of_command(type_name: str, message: str) -> Wording | None:
     """A program that ended badly: its name, its sub-command and how it ended; its other arguments are data."""
-    found = _COMMAND.match(message) if message.startswith("Command ") else None
-    if found is None:
-        return None
-    words = [word for word in re.split(r"[\s'\",\[\]]+", found[1]) if word and not word.startswith("-")]
+    if found := _COMMAND.match(message) if message.startswith("Command ") else None:
+        end = " ".join(found[2].split())
+        ended = "timed out" if end.startswith("timed out") else re.sub(r"<Signals\.(\w+): \d+>", r"\1", end).rstrip(".")
+        return _ended(type_name, found[1], ended)
+    if told := _TOLD_OF_END.match(message):
+        return _ended("subprocess.CalledProcessError", told[1], f"returned non-zero exit status {told[2]}")
+    return None
+
+
+def _ended(type_name: str, command: str, ended: str) -> Wording | None:
+    words = [word for word in re.split(r"[\s'\",\[\]]+", command) if word and not word.startswith("-")]
     plain = [name_of_file(word) or _numbered(word) or mask(word)[0] for word in words]
     named = [word for word in plain if not _INTERPRETER.fullmatch(word)][:2]
     program = " ".join(word for index, word in enumerate(named) if index == 0 or word.isalpha())
-    end = " ".join(found[2].split())
-    ended = "timed out" if end.startswith("timed out") else re.sub(r"<Signals\.(\w+): \d+>", r"\1", end).rstrip(".")
     return Wording(type_name=type_name, masked=f"{program} {ended}", hard=(f"'{program}'", ended))
+
+
+def _of_mock(type_name: str, message: str) -> Wording | None:
+    """unittest.mock, of a call that was to be made: which, and whether it was made at all."""
+    found = _MOCKED.match(message) if message.startswith(("Expected '", "expected call not", "expected await not")) else None
+    if found is None:
+        return None
+    name = found[1] or found[3]
+    was = "was never called" if found[2] == "0" or found[4] else "was called otherwise"
+    return Wording(type_name=type_name, masked=f"'{name}' {was}", hard=(f"'{name}'",), details=(was,))
 
 
 def _numbered(path: str) -> str:

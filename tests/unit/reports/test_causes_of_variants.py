@@ -198,3 +198,133 @@ def test_what_stands_in_quotes_is_a_name_unless_it_is_never_the_same() -> None:
 def test_what_is_shown_beside_the_words_is_data(one: str, other: str) -> None:
     """The state of an object, an address of mail, where a recursion ended, the arguments of a call that was not made."""
     assert causes_of(asked(one, "load"), asked(other, "load")) == 1
+
+
+ABOUT_ONE_CALL = (
+    compared("assert dose(15, 6) == 90", "assert 9 == 90"),
+    compared("assert round(dose(4, per_kilo=2), 1) == pytest.approx(8)", "assert 6 == 8 ± 8e-06"),
+    compared("assert [dose(kilos, 2) for kilos in (1, 2)] == [2, 4]", "assert [1, 3] == [2, 4]\n  At index 0 diff: 1 != 2"),
+    compared("assert str(given).startswith('9')", "assert False\n +  where False = x", before="given = await dose(15, 6)"),
+    compared("self.assertEqual(dose(15, 6), 90)", "9 != 90"),
+    compared("np.testing.assert_allclose(dose(15, 6), 90)", "\nNot equal to tolerance rtol=1e-07, atol=0\n\nMismatched: 1 / 1"),
+)
+
+
+def test_a_comparison_is_about_the_call_whose_outcome_it_looks_at() -> None:
+    """Whatever stands around it: rounding, a list, a method of a plain value, an assertion of unittest or numpy."""
+    other = compared("assert price(15, 6) == 90", "assert 9 == 90")
+    assert (1, 2) == (causes_of(*ABOUT_ONE_CALL), causes_of(*ABOUT_ONE_CALL, other))
+
+
+def test_the_key_that_is_looked_at_tells_comparisons_of_one_call_apart() -> None:
+    """`low` and `high` of one summary are two mends, asked for in the line or shown in the difference."""
+    line = compared("assert summary(3)['low'] == 4", "assert 5 == 4")
+    shown = compared(
+        "assert summary(3) == {'low': 4}", "assert {'low': 5} == {'low': 4}\n  Differing items:\n  {'low': 5} != {'low': 4}"
+    )
+    high = compared("assert summary(3)['high'] == 4", "assert 5 == 4")
+    assert (1, 2) == (causes_of(line, shown), causes_of(line, high))
+
+
+def test_a_helper_of_the_tests_compares_what_it_was_given() -> None:
+    """`expect_close(total(cart), 3)` is about the total, and not about the helper."""
+    total, price = (
+        Failure(
+            phase=Phase.CALL,
+            type_name="",
+            message="assert 3 == 4",
+            text=f"tests/test_{call}.py:9: in test_it\n    expect_close({call}(cart), 4)\ntests/factories.py:7: in expect_close\n"
+            "    assert found == expected\nE   assert 3 == 4",
+        )
+        for call in ("total", "price")
+    )
+    assert (1, 2) == (causes_of(total, compared("assert total(cart) == 4", "assert 3 == 4")), causes_of(total, price))
+
+
+def test_what_is_not_in_a_page_is_known_by_the_page_and_the_words() -> None:
+    """In two files of tests, a line that looks into an answer is about what was asked for."""
+    said = "assert 'Wind' in 'a page'\n +  where 'a page' = answer.text"
+    wind, more, rain = (
+        compared(f"assert '{word}' in answer.text", said, before=f"answer = client.get('{path}')", path=file)
+        for word, path, file in (
+            ("Wind", "/maps/7", "tests/test_a.py"),
+            ("Wind", "/maps/9", "tests/test_b.py"),
+            ("Rain", "/maps/7", "tests/test_a.py"),
+        )
+    )
+    assert (1, 2) == (causes_of(wind, more), causes_of(wind, rain))
+
+
+POSTGRES = (
+    'psycopg.OperationalError: connection failed: connection to server at "127.0.0.1", port 44875 failed: FATAL:  {}',
+    'psycopg2.OperationalError: connection to server at "127.0.0.1", port 44875 failed: FATAL:  {}',
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ('database "hydro" does not exist', "InvalidCatalogNameError"),
+        ('role "clerk" does not exist', "InvalidAuthorizationSpecificationError"),
+        ('password authentication failed for user "clerk"', "InvalidPasswordError"),
+        ("sorry, too many clients already", "TooManyConnectionsError"),
+    ],
+)
+def test_postgres_turns_every_client_away_for_one_cause(words: str, kind: str) -> None:
+    """The words of psycopg and the type of asyncpg say the same."""
+    said = [client.format(words) for client in POSTGRES] + [f"asyncpg.exceptions.{kind}: {words}"]
+    assert causes_of(*(asked(one, "load") for one in said)) == 1
+    assert causes_of(asked(said[0], "load"), asked(POSTGRES[0].format('database "mail" does not exist'), "load")) == 2
+
+
+def test_a_program_that_failed_is_one_cause_in_the_projects_words_too() -> None:
+    """`` `tool arguments` ended with 3 `` and CalledProcessError tell of one program; another exit code is another cause."""
+    plain = "subprocess.CalledProcessError: Command '['/a/tools/degrib', 'surface', 'x.grib']' returned non-zero exit status {}."
+    told = "shop.ProgramError: `tools/degrib surface g15.grib` ended with {}: degrib: no table"
+    one, other, killed = asked(plain.format(1), "run"), raised(told.format(1), "shell"), raised(told.format(137), "shell")
+    assert (1, 2) == (causes_of(one, other), causes_of(one, killed))
+
+
+def test_what_should_have_raised_is_known_by_its_words() -> None:
+    """Of two calls that raise nothing, the words that were expected tell which."""
+    depth, wind = (
+        Failure(
+            phase=Phase.CALL,
+            type_name="",
+            message="Failed: DID NOT RAISE ValueError",
+            text=f"    def test_it():\n>       with pytest.raises(ValueError, match='{word}'):\n"
+            "E       Failed: DID NOT RAISE ValueError\n\ntests/test_a.py:7: Failed",
+        )
+        for word in ("depth", "wind")
+    )
+    assert (1, 2) == (causes_of(depth, depth), causes_of(depth, wind))
+
+
+def test_a_call_that_was_never_made_is_one_cause_in_all_of_mocks_words() -> None:
+    """`assert_called_once`, `assert_called_once_with` and `assert_any_call` say it in three ways."""
+    said = (
+        "Expected 'send' to have been called once. Called 0 times.",
+        "Expected 'send' to be called once. Called 0 times.",
+        "expected call not found.\nExpected: send('a')\n  Actual: not called.",
+    )
+    twice = "Expected 'send' to have been called once. Called 2 times."
+    failures = [asked(f"AssertionError: {words}", "work") for words in (*said, twice)]
+    assert (1, 2) == (causes_of(*failures[:3]), causes_of(*failures))
+
+
+def test_a_client_is_known_by_the_class_that_a_line_makes() -> None:
+    """Two servers are silent through one base class: the class that the test's line makes says which."""
+    said = "httpx.ReadTimeout: timed out"
+    silent = "tests/test_a.py:9: in test_it\n    {}(url).{}(3)\nshop/base.py:7: in fetch\n    return get(path)\nE   "
+    one, more, other = (
+        Failure(phase=Phase.CALL, type_name="", message=said, text=silent.format(*of) + said)
+        for of in (("Glacier", "depth"), ("Glacier", "layers"), ("Buoy", "depth"))
+    )
+    assert (1, 2) == (causes_of(one, more), causes_of(one, other))
+
+
+def test_a_server_that_answers_one_status_is_one_cause_unless_it_is_about_a_page() -> None:
+    """500 and 403 are the server's; a page that is not there is one page."""
+    words = "httpx.HTTPStatusError: Client error '{} X' for url 'http://127.0.0.1:8080/{}/17'"
+    counts = [causes_of(*(asked(words.format(status, path), "get") for path in ("a", "b"))) for status in (500, 403, 404)]
+    assert [1, 1, 2] == counts

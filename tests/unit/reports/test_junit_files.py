@@ -13,6 +13,7 @@ from report_sample import case, failure, plan_of, shard_report
 
 from ci_tools.model.case import Attempt, Case, Failure, Frame, Leak, Outcome, Phase
 from ci_tools.model.report import CollectionError, ShardReport
+from ci_tools.reports import junit
 from ci_tools.reports.elements import Limits, clean
 from ci_tools.reports.foreign import read_junit
 from ci_tools.reports.junit import address_of, write_junit
@@ -541,3 +542,15 @@ def test_an_unknown_status_is_said(tmp_path: Path) -> None:
         {"c::a": "passed"},
         ("junit.xml holds status words without a known meaning: wobbly",),
     )
+
+
+def test_a_plain_pass_is_written_as_any_other_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short way for tests that passed writes what the long way writes, whatever they are called and however long they took."""
+    names = ["t.py::C::test_a[x-1/2~]", "t::test", "test", "a b.py::test_'q'", "t.py::a[{}|^`]", "C::m", "", *'&<>"\t\n\x7fä\\']
+    cases = [case(f"{name}", duration_s=seconds) for name in names for seconds in (0.0, 0.0004, 1.23456, 1e-9, 12345678.9)]
+    flaky = Case(test_id="t.py::a", attempts=(*case("t.py::a", Outcome.FAILED).attempts, *case("t.py::a").attempts))
+    report = shard_report("1/1", *cases, flaky, case("t.py::b", properties={"markers": "smoke"}), case("t.py::c", Outcome.ERROR))
+    short = written(tmp_path, report).read_bytes()
+    taken = [one for one in report.cases if junit._plain_text(one)]
+    monkeypatch.setattr(junit, "_plain_text", lambda _: b"")
+    assert (written(tmp_path, report).read_bytes() == short, len(taken)) == (True, 5 * 8)

@@ -15,7 +15,7 @@ AT_LEAST = 0.97
 """Pairwise precision and recall, and near misses that stay apart."""
 
 
-@pytest.fixture(scope="module", params=["held_out_causes_4", "held_out_causes_5", "held_out_causes_6"])
+@pytest.fixture(scope="module", params=["held_out_causes_4", "held_out_causes_5", "held_out_causes_6", "held_out_causes_7"])
 def known(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Truth, Path]:
     """The labels of one set, and where its reports are."""
     folder = tmp_path_factory.mktemp(request.param)

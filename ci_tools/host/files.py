@@ -3,11 +3,13 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 MODE = 0o644
 """Artifacts are read by other users and by the next job; ``mkstemp`` alone would leave 0600."""
 
+_BUFFER_BYTES = 1 << 18
 _IS_WINDOWS = os.name == "nt"
 
 
@@ -17,7 +19,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace ``path`` by a file of ``data`` in one step, with folders made as needed; OSError leaves the old file as it was.
+    """The same for bytes."""
+    write_chunks(path, (data,))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes | str]) -> None:
+    """Replace ``path`` by a file of these in one step, with folders made as needed; OSError leaves the old file as it was.
+
+    They are written as they come, so that what is larger than memory can be put down; text as ``write_text`` does.
 
     The data is on the disk before the name points at it: a machine that loses power keeps one of the two.
     """
@@ -26,8 +35,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.", suffix=".part")
     part = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
+        with os.fdopen(descriptor, "wb", buffering=_BUFFER_BYTES) as stream:
+            for chunk in chunks:
+                stream.write(chunk.encode("utf-8", "backslashreplace") if isinstance(chunk, str) else chunk)
             stream.flush()
             os.fsync(stream.fileno())
         part.chmod(MODE)

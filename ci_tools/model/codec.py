@@ -9,9 +9,10 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cache
+from itertools import repeat
 from typing import Any, TypeVar
 
 from ci_tools.errors import DecodeError
@@ -22,10 +23,24 @@ MOST_SECONDS = 6e10
 """Every float of the model is a time, a length of time or a rate. What is beyond (no date has it) is a fault of the file."""
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def to_json(value: object) -> Any:
     """The JSON-able form of a model value. Non-finite floats become null: JSON has no word for them."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    kind: Any = type(value)
+    if kind in _PLAIN:  # nearly every value of a million tests: asked first
+        return value
+    if kind is tuple:
+        return [to_json(item) for item in value]  # type: ignore[attr-defined] # it is a tuple
+    names = _names(kind)
+    if names is not None:
+        return {name: to_json(getattr(value, name)) for name in names}
+    return _other_to_json(value)
+
+
+def _other_to_json(value: object) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -35,20 +50,52 @@ def to_json(value: object) -> Any:
         return [to_json(item) for item in items]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if isinstance(value, (str, int, float)):
         return value
     msg = f"{type(value).__name__} has no JSON form; model values are dataclasses, enums, tuples, mappings and scalars"
     raise TypeError(msg)
 
 
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a dataclass; None for any other class."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
+
+
 def dumps(value: object) -> str:
     """Canonical one-line JSON text: keys sorted, no spaces, non-ASCII kept. Equal values give equal text."""
-    return json.dumps(to_json(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODE(to_json(value))
+
+
+def dumped(value: object) -> Iterator[str]:
+    """The text of ``dumps`` piece by piece: of a dataclass that holds a million others the text is never there as a whole."""
+    if not dataclasses.is_dataclass(value):
+        yield dumps(value)
+        return
+    opening = "{"
+    for name in sorted(field.name for field in dataclasses.fields(value)):
+        item = getattr(value, name)
+        yield f'{opening}"{name}":'
+        opening = ","
+        if isinstance(item, tuple):
+            yield "["
+            for number, one in enumerate(item):
+                yield f",{dumps(one)}" if number else dumps(one)
+            yield "]"
+        else:
+            yield dumps(item)
+    yield "}"
 
 
 def from_json(kind: type[T], data: object, *, where: str = "$") -> T:
     """The value of type ``kind`` that ``data`` (parsed JSON) describes; DecodeError names the place that does not fit."""
-    return typing.cast("T", _decode(kind, data, where))
+    try:
+        return typing.cast("T", _decoder(kind)(data))  # type: ignore[arg-type] # a type is hashable
+    except _MisfitError as misfit:
+        place = where + "".join(reversed(misfit.path))
+        shown = repr(misfit.data)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."  # noqa: PLR2004 - one terminal line
+        raise DecodeError(f"{place} is {shown}, expected {misfit.expected}", hint=_HINT) from misfit.__cause__
 
 
 def loads(kind: type[T], text: str | bytes, *, where: str = "$") -> T:
@@ -61,89 +108,161 @@ def loads(kind: type[T], text: str | bytes, *, where: str = "$") -> T:
     return from_json(kind, data, where=where)
 
 
+_HINT = "the file is from another version or was changed by hand; make it again"
+_Decoder = Callable[[object], object]
+"""From parsed JSON to a value. One is made for each type, once: there may be a million values of it."""
+
+
+class _MisfitError(Exception):
+    """Data that does not fit; ``path`` is where, innermost first."""
+
+    def __init__(self, expected: str, data: object) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.data = data
+        self.path: list[str] = []
+
+    def within(self, place: str) -> "_MisfitError":
+        """The same one step further out."""
+        self.path.append(place)
+        return self
+
+
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _decode(kind: Any, data: object, where: str) -> object:
+def _decoder(kind: Any) -> _Decoder:
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        return _decode_union(kind, data, where)
+        return _union_decoder(kind)
     if origin is tuple:
-        return _decode_tuple(typing.get_args(kind), data, where)
+        return _tuple_decoder(typing.get_args(kind))
     if origin is not None and issubclass(origin, Mapping):
-        return _decode_mapping(typing.get_args(kind), data, where)
+        return _mapping_decoder(typing.get_args(kind))
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _decode_dataclass(kind, data, where)
+        return _dataclass_decoder(kind)
     if isinstance(kind, type) and issubclass(kind, Enum):
+        return _enum_decoder(kind)
+    return _scalar_decoder(kind)
+
+
+def _union_decoder(kind: Any) -> _Decoder:
+    members = typing.get_args(kind)
+    decoders = [_decoder(member) for member in members if member is not type(None)]
+    takes_none = type(None) in members
+
+    def decode(data: object) -> object:
+        if data is None and takes_none:
+            return None
+        if len(decoders) == 1:
+            return decoders[0](data)
+        for decoder in decoders:
+            try:
+                return decoder(data)
+            except _MisfitError:
+                continue
+        raise _MisfitError(f"one of {tuple(member for member in members if member is not type(None))}", data)
+
+    return decode
+
+
+def _tuple_decoder(args: tuple[Any, ...]) -> _Decoder:
+    decoders = [_decoder(arg) for arg in args if arg is not Ellipsis]
+    is_open = len(args) == 2 and args[1] is Ellipsis  # noqa: PLR2004 - tuple[X, ...] has exactly these two arguments
+
+    def decode(data: object) -> tuple[object, ...]:
+        if not isinstance(data, list):
+            raise _MisfitError("an array", data)
+        if not is_open and len(data) != len(decoders):
+            raise _MisfitError(f"an array of {len(decoders)}", data)
+        index = 0
+        found = []
+        try:
+            for index, (decoder, item) in enumerate(zip(repeat(decoders[0]) if is_open else decoders, data, strict=False)):  # noqa: B007 - a misfit's place
+                found.append(decoder(item))
+        except _MisfitError as misfit:
+            raise misfit.within(f"[{index}]")  # noqa: B904 - the same error
+        return tuple(found)
+
+    return decode
+
+
+def _mapping_decoder(args: tuple[Any, ...]) -> _Decoder:
+    decoder = _decoder(args[1] if args else str)
+
+    def decode(data: object) -> dict[str, object]:
+        if not isinstance(data, dict):
+            raise _MisfitError("an object", data)
+        key = None
+        found = {}
+        try:
+            for key, item in data.items():
+                found[str(key)] = decoder(item)
+        except _MisfitError as misfit:
+            raise misfit.within(f".{key}")  # noqa: B904 - the same error
+        return found
+
+    return decode
+
+
+def _dataclass_decoder(kind: type) -> _Decoder:
+    hints = typing.get_type_hints(kind)
+    fields = [
+        (field.name, _decoder(hints[field.name]), field.default is field.default_factory is dataclasses.MISSING)
+        for field in dataclasses.fields(kind)
+    ]
+
+    def decode(data: object) -> object:
+        if not isinstance(data, dict):
+            raise _MisfitError(f"an object ({kind.__name__})", data)
+        name = ""
+        values: dict[str, object] = {}
+        try:
+            for name, decoder, is_required in fields:
+                if name in data:
+                    values[name] = decoder(data[name])
+                elif is_required:
+                    raise _MisfitError("a value", "nothing")  # noqa: TRY301 - its place is added below
+        except _MisfitError as misfit:
+            raise misfit.within(f".{name}")  # noqa: B904 - the same error
+        return kind(**values)
+
+    return decode
+
+
+def _enum_decoder(kind: type[Enum]) -> _Decoder:
+    named = {member.value: member for member in kind if isinstance(member.value, str)}
+
+    def decode(data: object) -> Enum:
+        if type(data) is str and data in named:
+            return named[data]
         try:
             return kind(data)
         except ValueError as error:
-            raise _wrong(where, f"one of {[member.value for member in kind]}", data) from error
-    return _decode_scalar(kind, data, where)
+            raise _MisfitError(f"one of {[member.value for member in kind]}", data) from error
+
+    return decode
 
 
-def _decode_union(kind: Any, data: object, where: str) -> object:
-    members = typing.get_args(kind)
-    if data is None and type(None) in members:
-        return None
-    members = tuple(member for member in members if member is not type(None))
-    if len(members) == 1:
-        return _decode(members[0], data, where)
-    for member in members:
-        try:
-            return _decode(member, data, where)
-        except DecodeError:
-            continue
-    raise _wrong(where, f"one of {members}", data)
-
-
-def _decode_tuple(args: tuple[Any, ...], data: object, where: str) -> tuple[object, ...]:
-    if not isinstance(data, list):
-        raise _wrong(where, "an array", data)
-    if len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...] has exactly these two arguments
-        return tuple(_decode(args[0], item, f"{where}[{index}]") for index, item in enumerate(data))
-    if len(args) != len(data):
-        raise _wrong(where, f"an array of {len(args)}", data)
-    return tuple(_decode(arg, item, f"{where}[{index}]") for index, (arg, item) in enumerate(zip(args, data, strict=True)))
-
-
-def _decode_mapping(args: tuple[Any, ...], data: object, where: str) -> dict[str, object]:
-    if not isinstance(data, dict):
-        raise _wrong(where, "an object", data)
-    value_kind = args[1] if args else str
-    return {str(key): _decode(value_kind, item, f"{where}.{key}") for key, item in data.items()}
-
-
-def _decode_dataclass(kind: type, data: object, where: str) -> object:
-    if not isinstance(data, dict):
-        raise _wrong(where, f"an object ({kind.__name__})", data)
-    hints = _hints(kind)
-    values: dict[str, object] = {}
-    for field in dataclasses.fields(kind):
-        if field.name in data:
-            values[field.name] = _decode(hints[field.name], data[field.name], f"{where}.{field.name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise _wrong(f"{where}.{field.name}", "a value", "nothing")
-    return kind(**values)
-
-
-def _decode_scalar(kind: Any, data: object, where: str) -> object:
+def _scalar_decoder(kind: Any) -> _Decoder:
     if kind in (Any, object):
-        return data
-    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool) and abs(data) <= MOST_SECONDS:
-        return float(data)
-    if kind is int and isinstance(data, int) and not isinstance(data, bool):
-        return data
-    if kind in (str, bool) and isinstance(data, kind):
-        return data
-    raise _wrong(where, getattr(kind, "__name__", str(kind)), data)
+        return lambda data: data
+    expected = getattr(kind, "__name__", str(kind))
 
+    def decode_float(data: object) -> float:
+        if isinstance(data, (int, float)) and not isinstance(data, bool) and abs(data) <= MOST_SECONDS:
+            return float(data)
+        raise _MisfitError(expected, data)
 
-def _wrong(where: str, expected: str, data: object) -> DecodeError:
-    shown = repr(data)
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."  # noqa: PLR2004 - one terminal line
-    return DecodeError(
-        f"{where} is {shown}, expected {expected}", hint="the file is from another version or was changed by hand; make it again"
-    )
+    def decode(data: object) -> object:
+        if isinstance(data, kind) and (kind is not int or not isinstance(data, bool)):
+            return data
+        raise _MisfitError(expected, data)
+
+    if kind is float:
+        return decode_float
+    if kind in (str, int, bool):
+        return decode
+
+    def refuse(data: object) -> object:
+        raise _MisfitError(expected, data)
+
+    return refuse

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_tools.errors import CIToolsError, ExitCode, UsageError
-from ci_tools.host.files import write_text
-from ci_tools.model.codec import dumps
+from ci_tools.host.files import write_chunks, write_text
+from ci_tools.model.codec import dumped, dumps
 from ci_tools.model.policy import Policy
 from ci_tools.model.report import RunReport
 from ci_tools.model.shard import ShardRef
@@ -127,7 +127,7 @@ def merge(request: GateRequest) -> str:
     if broken:
         raise UsageError("\n".join(error.what for error in broken))
     report = merge_reports(evidence.plans, evidence.reports)
-    write_text(output / "report.json", dumps(report))
+    write_chunks(output / "report.json", dumped(report))
     write_junit(report, output / "junit.xml")
     return _told(report, output)
 

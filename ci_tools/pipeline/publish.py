@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_tools.host import github
-from ci_tools.host.files import write_text
-from ci_tools.model.codec import dumps
+from ci_tools.host.files import write_chunks, write_text
+from ci_tools.model.codec import dumped, dumps
 from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.verdict import Verdict
@@ -40,7 +40,7 @@ class Publication:
 def write_shard(project: Project, folder: Path, report: ShardReport) -> None:
     """Put down what one shard did: its report, from which a gate elsewhere judges, and its JUnit."""
     name = f"{project.suffix_of(report.configuration)}-{report.shard.replace('/', '-of-')}"
-    write_text(folder / f"shard{name}.json", dumps(report))
+    write_chunks(folder / f"shard{name}.json", dumped(report))
     write_junit(report, folder / f"junit{name}.xml")
 
 
@@ -49,13 +49,13 @@ def publish(project: Project, judgement: Judgement, publication: Publication, co
     mask = Mask(_secrets(project))
     verdict, report = seal(mask.value(judgement.verdict)), mask.value(judgement.report)
     folder = publication.folder
-    write_text(folder / "report.json", dumps(report))
     write_text(folder / "verdict.json", dumps(verdict))
+    write_chunks(folder / "report.json", dumped(report))
     write_text(folder / "summary.md", render_summary(verdict, report))
     _publish_timings(project, judgement.reports, publication)
     write_junit(report, folder / "junit.xml")
-    write_text(folder / "ctrf.json", render_ctrf(verdict, report))
-    write_text(folder / "summary.html", render_html(verdict, report))
+    write_chunks(folder / "ctrf.json", render_ctrf(verdict, report))
+    write_chunks(folder / "summary.html", render_html(verdict, report))
     _tell_github(project, verdict, report)
     _tell_console(project, verdict, report, publication, console)
 

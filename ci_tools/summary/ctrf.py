@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Attempt, Case, Outcome
@@ -24,8 +25,11 @@ _STATUS = {
 }
 
 
-def render_ctrf(verdict: Verdict, report: RunReport) -> str:
-    """JSON text with a final newline. Our own outcome of each test stands in ``rawStatus``, the verdict in ``extra``."""
+def render_ctrf(verdict: Verdict, report: RunReport) -> Iterator[str]:
+    """Pieces of a JSON text with a final newline; a test is made when its piece is asked for.
+
+    Our own outcome of each test stands in ``rawStatus``, the verdict in ``extra``.
+    """
     statuses = [_STATUS[case.outcome] for case in report.cases]
     start_ms = _millis(report.started_at)
     document: dict[str, Any] = {
@@ -43,7 +47,7 @@ def render_ctrf(verdict: Verdict, report: RunReport) -> str:
                 "stop": start_ms + _millis(report.duration_s),
                 "duration": _millis(report.duration_s),
             },
-            "tests": [_test(case) for case in report.cases],
+            "tests": [],
             "environment": {"commit": verdict.commit or report.commit, "extra": {"run": report.run_id}},
             "extra": {
                 "verdict": verdict.decision.value,
@@ -53,7 +57,15 @@ def render_ctrf(verdict: Verdict, report: RunReport) -> str:
             },
         },
     }
-    return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    before, tests, after = _dumps(document).partition('"tests": [')
+    yield before + tests
+    for number, case in enumerate(report.cases):
+        yield f"{',' if number else ''}\n      " + _dumps(_test(case)).replace("\n", "\n      ")
+    yield ("\n    " if report.cases else "") + after + "\n"
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)
 
 
 def _test(case: Case) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+from collections.abc import Iterator
+from itertools import chain
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -15,12 +17,17 @@ from ci_tools.summary.html_template import STYLE, TEMPLATE
 from ci_tools.summary.quantities import render_duration, render_time
 from ci_tools.summary.sections import troubles_of
 
+_PIECES = 200
+"""Of the template's pieces, most of them a few characters long, this many are handed over as one."""
 _TEXT_BYTES = 200_000
 """One text; a test that prints a gigabyte must not make a page that no browser opens."""
 
 
-def render_html(verdict: Verdict, report: RunReport) -> str:
-    """One self-contained page: every test, every attempt, every rule. Escaped by the template engine, styles bound by hash."""
+def render_html(verdict: Verdict, report: RunReport) -> Iterator[str]:
+    """Pieces of one self-contained page: every test, every attempt, every rule.
+
+    Escaped by the template engine, styles bound by hash. A test's piece is made when it is asked for.
+    """
     # Autoescape for every value; only the style sheet, which is ours, goes in as it is.
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     environment.filters["visible"] = lambda value: visible(truncate_middle(str(value), _TEXT_BYTES))
@@ -29,11 +36,11 @@ def render_html(verdict: Verdict, report: RunReport) -> str:
     environment.filters["duration"] = render_duration
     ordered = [*findings.not_passing(report), *findings.lost(report)]
     seen = set(map(id, ordered))
-    cases = [*ordered, *(case for case in report.cases if id(case) not in seen)]
+    cases = chain(ordered, (case for case in report.cases if id(case) not in seen))
     rows = findings.shard_rows(report)
-    return environment.from_string(
+    page = environment.from_string(
         TEMPLATE
-    ).render(
+    ).stream(
         verdict=verdict,
         report=report,
         style=Markup(STYLE),  # noqa: S704 - a constant of ours
@@ -46,7 +53,8 @@ def render_html(verdict: Verdict, report: RunReport) -> str:
         outcomes=[outcome for outcome in reversed(findings.WORST_FIRST) if any(row.counts[outcome] for row in rows)],
         shards=rows,
         services=verdict.services or report.services,
-        cases=[(case, findings.name_of(case), _why(case)) for case in cases],
+        tests=len(report.cases),
+        cases=((case, findings.name_of(case), _why(case)) for case in cases),
         run=[
             ("run", report.run_id or verdict.run_id),
             ("commit", verdict.commit or report.commit),
@@ -56,6 +64,8 @@ def render_html(verdict: Verdict, report: RunReport) -> str:
             ("ci-tools", verdict.tool_version),
         ],
     )
+    page.enable_buffering(_PIECES)
+    return iter(page)
 
 
 def _why(case: Case) -> str:

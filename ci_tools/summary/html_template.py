@@ -91,7 +91,7 @@ TEMPLATE = """\
 <td>{{ service.reason | visible }}</td></tr>
 {% endfor %}</table>{% endif %}
 
-<h2>Tests ({{ cases | length }})</h2>
+<h2>Tests ({{ tests }})</h2>
 <table><tr><th>test</th><th>outcome</th><th class="n">time</th></tr>
 {% for case, name, why in cases %}<tr><td><code>{{ name | visible }}</code>
 {%- if why %}<br>{{ why | visible }}{% endif %}

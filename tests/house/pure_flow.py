@@ -65,7 +65,7 @@ def flow() -> list[str]:
     whole = loads(RunReport, dumps(report))
     for verdict, shown in ((verdicts[0], whole), (summary_sample.VERDICT, summary_sample.REPORT)):
         mask = Mask(("a-secret-of-twelve",))
-        pages = [render_summary(verdict, shown), render_html(verdict, shown), render_ctrf(verdict, shown)]
+        pages = [render_summary(verdict, shown), *render_html(verdict, shown), *render_ctrf(verdict, shown)]
         pages += [render_verdict(verdict, shown), render_comment(verdict, shown, key="k"), *render_annotations(verdict, shown)]
         mask.value(tuple(pages))
     _rest(ids, plan, timings, report)

@@ -545,7 +545,7 @@ def test_an_unknown_status_is_said(tmp_path: Path) -> None:
 
 
 def test_a_plain_pass_is_written_as_any_other_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The short way for tests that passed writes what the long way writes, whatever they are called and however long they took."""
+    """The short way for tests that passed writes what the long way writes, whatever they are called and take."""
     names = ["t.py::C::test_a[x-1/2~]", "t::test", "test", "a b.py::test_'q'", "t.py::a[{}|^`]", "C::m", "", *'&<>"\t\n\x7fä\\']
     cases = [case(f"{name}", duration_s=seconds) for name in names for seconds in (0.0, 0.0004, 1.23456, 1e-9, 12345678.9)]
     flaky = Case(test_id="t.py::a", attempts=(*case("t.py::a", Outcome.FAILED).attempts, *case("t.py::a").attempts))

@@ -9,12 +9,24 @@ import jsonschema
 from summary_sample import CASES, HOUSE, REFUSED, REPORT, VERDICT, attempt
 
 from ci_tools.model.case import Case, Outcome
+from ci_tools.model.report import RunReport
+from ci_tools.model.verdict import Verdict
 from ci_tools.summary.ctrf import render_ctrf
 from ci_tools.summary.html import render_html
 
 STATUS = {"enum": ["passed", "failed", "skipped", "pending", "other"]}
 TEXT, WHOLE, ANYTHING = {"type": "string"}, {"type": "integer"}, {"type": "object"}
 COUNTS = ("tests", "passed", "failed", "skipped", "pending", "other", "start", "stop")
+
+
+def html_text(verdict: Verdict, report: RunReport) -> str:
+    """The page as a whole."""
+    return "".join(render_html(verdict, report))
+
+
+def ctrf_text(verdict: Verdict, report: RunReport) -> str:
+    """The document as a whole."""
+    return "".join(render_ctrf(verdict, report))
 
 
 def closed(required: tuple[str, ...], **properties: object) -> dict[str, object]:
@@ -89,7 +101,7 @@ class Page(HTMLParser):
 
 def test_the_page_loads_and_runs_nothing() -> None:
     """No script, no link, no image, no handler; the policy allows the one style sheet by its hash and nothing else."""
-    text = render_html(VERDICT, REPORT)
+    text = html_text(VERDICT, REPORT)
     page = Page(text)
     assert not {"script", "link", "img", "iframe", "form", "a", "object"} & set(page.elements)
     assert not [name for name, _ in page.attributes if name.startswith("on") or name in {"href", "src", "style"}]
@@ -109,15 +121,15 @@ def test_nothing_in_a_report_becomes_an_element() -> None:
         VERDICT.causes[0], title=nasty, tests=(nasty,), example=failure, example_test=nasty, blocks=nasty, location=nasty
     )
     verdict = replace(VERDICT, headline=nasty, causes=(cause,), notes=(nasty,), profile=nasty)
-    harmless = Page(render_html(replace(VERDICT, causes=VERDICT.causes[:1], notes=("x",)), replace(REPORT, cases=CASES[5:6])))
-    page = Page(render_html(verdict, replace(REPORT, cases=(case,), unexpected=())))
+    harmless = Page(html_text(replace(VERDICT, causes=VERDICT.causes[:1], notes=("x",)), replace(REPORT, cases=CASES[5:6])))
+    page = Page(html_text(verdict, replace(REPORT, cases=(case,), unexpected=())))
     assert set(page.elements) <= set(harmless.elements) | {"details", "summary", "pre", "br"}
     assert any("{{ 7 * 7 }}" in text for text in page.texts)
 
 
 def test_the_page_holds_every_test() -> None:
     """Each case is there by name, the worst first, passed ones too."""
-    text = " ".join(Page(render_html(VERDICT, REPORT)).texts)
+    text = " ".join(Page(html_text(VERDICT, REPORT)).texts)
     places = [text.rindex(case.test_id) for case in CASES]
     assert min(places) > 0
     assert text.rindex("test_hangs") < text.rindex("test_asks_nothing")
@@ -125,7 +137,7 @@ def test_the_page_holds_every_test() -> None:
 
 def test_ctrf_fits_its_schema() -> None:
     """The document fits what the published schema allows and its counts add up."""
-    document = json.loads(render_ctrf(VERDICT, REPORT))
+    document = json.loads(ctrf_text(VERDICT, REPORT))
     jsonschema.validate(document, SCHEMA)
     summary = document["results"]["summary"]
     assert summary["tests"] == 12
@@ -136,7 +148,7 @@ def test_ctrf_fits_its_schema() -> None:
 def test_ctrf_calls_nothing_green_that_is_not() -> None:
     """Only passed is passed: lost, crashed, timed out and unexpectedly passing tests are failed; xfailed is neither."""
     report = replace(REPORT, cases=tuple(Case(test_id=f"t.py::{outcome}", attempts=(attempt(outcome),)) for outcome in Outcome))
-    tests = json.loads(render_ctrf(VERDICT, report))["results"]["tests"]
+    tests = json.loads(ctrf_text(VERDICT, report))["results"]["tests"]
     passed = [test["rawStatus"] for test in tests if test["status"] == "passed"]
     other = [test["rawStatus"] for test in tests if test["status"] in {"other", "skipped", "pending"}]
     assert passed == ["passed"]
@@ -145,7 +157,7 @@ def test_ctrf_calls_nothing_green_that_is_not() -> None:
 
 def test_ctrf_keeps_every_attempt() -> None:
     """A flaky test says so, with its attempts in order."""
-    tests = json.loads(render_ctrf(VERDICT, REPORT))["results"]["tests"]
+    tests = json.loads(ctrf_text(VERDICT, REPORT))["results"]["tests"]
     (flaky,) = (test for test in tests if test.get("flaky"))
     assert flaky["retries"] == 1
     assert [item["status"] for item in flaky["retryAttempts"]] == ["failed", "passed"]
@@ -156,10 +168,10 @@ def test_ctrf_survives_odd_times_and_surrogates() -> None:
     case = Case(
         test_id="t.py::x\udc80", attempts=(replace(attempt(Outcome.PASSED), duration_s=float("nan"), started_at=float("inf")),)
     )
-    document = json.loads(render_ctrf(VERDICT, replace(REPORT, cases=(case,), duration_s=float("nan"))))
+    document = json.loads(ctrf_text(VERDICT, replace(REPORT, cases=(case,), duration_s=float("nan"))))
     jsonschema.validate(document, SCHEMA)
 
 
 def test_the_page_tells_what_failed_around_the_tests() -> None:
     """A server that did not start is on the page with its log."""
-    assert any("can't open config file" in text for text in Page(render_html(HOUSE, REPORT)).texts)
+    assert any("can't open config file" in text for text in Page(html_text(HOUSE, REPORT)).texts)

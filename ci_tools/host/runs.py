@@ -31,6 +31,12 @@ def new_run_id(environ: Mapping[str, str]) -> str:
     return f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
+def run_folder_name(run_id: str, shard_slug: str | None, attempt: int) -> str:
+    """The folder of one attempt (from 1) of a shard: downloaded side by side, no attempt's files lie on another's."""
+    name = run_id if shard_slug is None else f"{run_id}-shard-{shard_slug}"
+    return name if attempt == 1 else f"{name}-attempt-{attempt}"
+
+
 def prepare_artifacts(artifacts: Path) -> None:
     """The artifacts folder, of which git sees nothing, whatever the project's own ignore file says."""
     artifacts.mkdir(parents=True, exist_ok=True)

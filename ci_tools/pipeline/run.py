@@ -17,7 +17,7 @@ from ci_tools.config.schema import Configuration
 from ci_tools.errors import CIToolsError, UsageError
 from ci_tools.host import process
 from ci_tools.host.files import write_text
-from ci_tools.host.runs import create_run_folder, finish_run_folder, is_given_run_id, new_run_id, prune_runs
+from ci_tools.host.runs import create_run_folder, finish_run_folder, is_given_run_id, new_run_id, prune_runs, run_folder_name
 from ci_tools.host.signals import Interrupted, Interruption, interruptible
 from ci_tools.model.codec import dumps
 from ci_tools.model.plan import render_plan
@@ -120,7 +120,7 @@ def run(request: RunRequest, console: Console) -> Verdict:
     process.become_subreaper()
     with interruptible() as interruption:
         run_id = new_run_id(request.environ)
-        name = run_id if request.shard is None else f"{run_id}-shard-{request.shard.slug}"
+        name = run_folder_name(run_id, request.shard.slug if request.shard else None, project.run_attempt)
         folder = create_run_folder(project.artifacts, name)
         state = _Run(
             project=project,

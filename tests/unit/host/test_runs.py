@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci_tools.errors import UsageError
-from ci_tools.host.runs import create_run_folder, finish_run_folder, new_run_id, prune_bare_runs, prune_runs
+from ci_tools.host.runs import create_run_folder, finish_run_folder, new_run_id, prune_bare_runs, prune_runs, run_folder_name
 
 
 def _finished(artifacts: Path, name: str, *, at: float) -> Path:
@@ -24,6 +24,19 @@ def test_two_runs_of_one_name_never_share_a_folder(tmp_path: Path) -> None:
     first, second = create_run_folder(tmp_path, "run"), create_run_folder(tmp_path, "run")
     assert (first.name, second.name) == ("run", "run-2")
     assert (tmp_path / "latest").resolve() == second.resolve()
+
+
+def test_attempts_and_shards_of_one_run_have_folders_of_their_own() -> None:
+    """The shard is part of the name, and so is every attempt but the first."""
+    names = [run_folder_name("github-77", slug, attempt) for slug in (None, "1-of-2", "2-of-2") for attempt in (1, 2)]
+    assert names == [
+        "github-77",
+        "github-77-attempt-2",
+        "github-77-shard-1-of-2",
+        "github-77-shard-1-of-2-attempt-2",
+        "github-77-shard-2-of-2",
+        "github-77-shard-2-of-2-attempt-2",
+    ]
 
 
 def test_the_artifacts_ignore_themselves(tmp_path: Path) -> None:

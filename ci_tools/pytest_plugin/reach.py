@@ -10,6 +10,8 @@ from types import FrameType, FunctionType, ModuleType
 MOST_OBJECTS = 20_000
 """Objects looked at before the answer is no: a bound on time, not on truth."""
 _FURTHEST = 10
+_FURTHEST_IN_LIBRARIES = 20
+"""A cache behind a decorator that remembers an object that remembers another: nobody's text shows how deep."""
 _OURS = "ci_tools.pytest_plugin"
 _WIDEST = 500
 
@@ -45,7 +47,7 @@ def keeper_of(target: object, test_path: Path | None, is_meant: Callable[[str], 
     }
     front: list[object] = [target]
     seen = {id(target), id(front)}
-    for _ in range(_FURTHEST):
+    for _ in range(_FURTHEST if is_meant is None else _FURTHEST_IN_LIBRARIES):
         found: list[object] = []
         for referrer in gc.get_referrers(*front):
             if id(referrer) in seen or referrer is front or referrer is found:

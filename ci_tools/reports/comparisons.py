@@ -118,7 +118,7 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
 
 
 def _in_shared_code(ours: Sequence[Place], source: str, function: str) -> Comparison:
-    about = _asked_of_helper(ours) if _OF_TESTS.search(ours[-1].path) else None
+    about = _asked_inside(ours) if _OF_TESTS.search(ours[-1].path) else None
     if about is not None:
         return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
     return Comparison(place=f"{short(ours[-1].path)}:{ours[-1].function}:{source}")
@@ -138,7 +138,7 @@ def _line(source: str, ours: Sequence[Place], function: str) -> Comparison:
 _OF_TESTS = re.compile(r"(?:\A|/)(?:tests?|testing)/|(?:\A|/)conftest\.py\Z")
 
 
-def _asked_of_helper(ours: Sequence[Place]) -> Subject | None:
+def _asked_inside(ours: Sequence[Place]) -> Subject | None:
     """What a test gave to a helper that compares (``expect_close(total(cart), 3)``): its call, not the helper's."""
     helper = ours[-1].function
     line = next((place.source for place in reversed(ours) if is_test(place)), "")

@@ -30,6 +30,8 @@ Note = Callable[[str], None]
 
 _configured: "weakref.WeakSet[logging.Handler]" = weakref.WeakSet()
 """Handlers that came from a configuration, and from no test's text."""
+_born: "weakref.WeakKeyDictionary[logging.Handler, str]" = weakref.WeakKeyDictionary()
+"""In which test each handler was made: who takes one of its own away undoes what was done, whoever has put it there."""
 _configured_names: set[str] = set()
 """Loggers that a program's configuration has furnished: their levels are the program's to choose."""
 _by_tests: set[str] = set()
@@ -48,7 +50,7 @@ class LoggerPatches:
         """Note changes from now on."""
         for name, part in (("addHandler", _HANDLERS), ("removeHandler", _HANDLERS), ("setLevel", _LEVEL)):
             self._replace(name, part)
-        self._see_handlers()
+        self._see_new()
 
     def remove(self) -> None:
         """Put logging back as it was."""
@@ -71,7 +73,8 @@ class LoggerPatches:
                 is_bare = not (logger.handlers if part is _HANDLERS else logger.level)
                 aspect = f"{LOGGER}{logger.name}{part}"
                 if is_test_code(frame.f_code.co_filename):
-                    if not _is_named_after_test(logger):
+                    is_undone = name == "removeHandler" and arguments and _born.get(arguments[0]) == _running_test()
+                    if not is_undone and not _is_named_after_test(logger):
                         _by_tests.add(aspect)
                         note(aspect)
                 elif is_configured:
@@ -86,12 +89,13 @@ class LoggerPatches:
         setattr(logging.RootLogger, name, original)
         self._restore.append(lambda: delattr(logging.RootLogger, name))
 
-    def _see_handlers(self) -> None:
+    def _see_new(self) -> None:
         original: Any = logging.Handler.__init__
         get_frame = sys._getframe  # noqa: SLF001 - as above
 
         def start(handler: logging.Handler, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as above
             original(handler, *arguments, **options)
+            _born[handler] = _running_test()
             if _is_configured(get_frame(1)):
                 _configured.add(handler)
 
@@ -99,9 +103,13 @@ class LoggerPatches:
         self._restore.append(lambda: setattr(logging.Handler, "__init__", original))
 
 
+def _running_test() -> str:
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+
+
 def _is_named_after_test(logger: logging.Logger) -> bool:
     """Whether it is the running test's own, which no other asks for: it has its name, maybe as short as tmp_path's has it."""
-    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition("::")[2].partition("[")[0].partition(" ")[0]
+    test = _running_test().rpartition("::")[2].partition("[")[0]
     return bool(test) and test[:_LONGEST_PATH_NAME] in logger.name
 
 

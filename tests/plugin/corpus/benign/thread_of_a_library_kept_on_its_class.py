@@ -53,14 +53,20 @@ inner = library("corpus_watching.pool", POOL)
 watching = library("corpus_watching.watcher", WATCHER)
 
 
-def test_starts_the_one_of_the_class():
+def one_of_the_package():
+    if not top.threads:
+        top.threads.append(inner.start())
+    return top.threads[0]
+
+
+def test_asks_for_the_one_of_the_class():
     assert watching.Watcher.get().is_alive()
 
 
-def test_starts_the_one_that_the_package_keeps():
-    top.threads.append(inner.start())
+def test_asks_for_the_one_that_the_package_keeps():
+    assert one_of_the_package().is_alive()
 
 
-def test_both_are_there_still():
+def test_both_live_whoever_has_started_them():
     assert watching.Watcher.get().is_alive()
-    assert top.threads[0].is_alive()
+    assert one_of_the_package().is_alive()

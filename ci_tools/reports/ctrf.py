@@ -9,7 +9,7 @@ from pathlib import Path
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
 from ci_tools.model.codec import MOST_SECONDS
 from ci_tools.model.report import ShardReport
-from ci_tools.reports.elements import BAD_WORDS, LIMITS, Limits, clean, parse_count
+from ci_tools.reports.elements import BAD_WORDS, IDLE_WORDS, LIMITS, Limits, clean, parse_count
 
 _OUTCOMES = {
     "passed": Outcome.PASSED,
@@ -17,6 +17,9 @@ _OUTCOMES = {
     "skipped": Outcome.SKIPPED,
     "pending": Outcome.SKIPPED,
 }
+_WORSE = {outcome.value: outcome for outcome in Outcome if not outcome.is_green}
+"""What a failed test of ours was more exactly, by its ``rawStatus``."""
+
 _MOST_BYTES = 128 << 20
 """JSON is read whole; a report of 128 MB holds a quarter of a million tests."""
 
@@ -28,7 +31,8 @@ def read_ctrf(path: Path, *, label: str = "", limits: Limits = LIMITS) -> ShardR
     """What one CTRF file says; never raises for what it holds.
 
     ``retryAttempts`` are attempts; ``flaky`` or ``retries`` without them is one failed attempt whose failure is not in the
-    file. A status of *other* is an error unless ``rawStatus`` says that the test failed. A summary that counts more bad or
+    file. A status of *other* is what ``rawStatus`` says: failed, expected to fail, not run on purpose (jest's todo); else an
+    error. A summary that counts more bad or
     flaky results than the tests show, or in no figures, makes the file corrupt, and so does a key that is there twice;
     another count of tests is a warning.
     """
@@ -48,7 +52,9 @@ def read_ctrf(path: Path, *, label: str = "", limits: Limits = LIMITS) -> ShardR
     if len(rows) > limits.cases:
         corrupt.append(f"holds more than {limits.cases} cases: the rest is not read")
     cases = tuple(_cases(rows[: limits.cases], shard, limits, corrupt))
-    _check(summary, cases, corrupt, warnings)
+    # What is neither passed nor failed stands among the others, of which any may hide a failure.
+    idle = sum(1 for row in rows if row.get("status") == "other" and _outcome(row).is_green)
+    _check(summary, cases, idle, corrupt, warnings)
     if not (cases or corrupt):
         corrupt.append("holds no test")
     return ShardReport(
@@ -119,6 +125,8 @@ def _test_id(row: Mapping[str, object]) -> str:
     path, name = _text(row.get("filePath")), _text(row.get("name"))
     if not name:
         return ""
+    if path and name.startswith(f"{path}::"):  # a node ID, as we write it
+        return clean(name)
     return clean("::".join(part for part in dict.fromkeys((path, *parts, name)) if part))
 
 
@@ -134,10 +142,9 @@ def _attempts(row: Mapping[str, object], shard: str, limits: Limits) -> Iterator
 
 def _attempt(row: Mapping[str, object], number: int, shard: str, limits: Limits) -> Attempt:
     status = _text(row.get("status"))
-    outcome = _OUTCOMES.get(status)
+    outcome = _outcome(row)
     message = clean(_text(row.get("message"))[: limits.attribute_chars])
-    if outcome is None:
-        outcome = Outcome.FAILED if _text(row.get("rawStatus")).lower() in BAD_WORDS else Outcome.ERROR
+    if not outcome.is_green and status not in _OUTCOMES:
         message = message or f"its status is {status or 'missing'!r}"
     failures: tuple[Failure, ...] = ()
     if not outcome.is_green:
@@ -149,9 +156,20 @@ def _attempt(row: Mapping[str, object], number: int, shard: str, limits: Limits)
     )
 
 
-def _check(summary: Mapping[str, object], cases: tuple[Case, ...], corrupt: list[str], warnings: list[str]) -> None:
+def _outcome(row: Mapping[str, object]) -> Outcome:
+    status, raw = _text(row.get("status")), _text(row.get("rawStatus")).lower()
+    if status == "failed":
+        return _WORSE.get(raw, Outcome.FAILED)
+    if status == "other" and raw == Outcome.XFAILED.value:
+        return Outcome.XFAILED
+    if status == "other" and raw in IDLE_WORDS:
+        return Outcome.SKIPPED
+    return _OUTCOMES.get(status) or (Outcome.FAILED if raw in BAD_WORDS else Outcome.ERROR)
+
+
+def _check(summary: Mapping[str, object], cases: tuple[Case, ...], idle: int, corrupt: list[str], warnings: list[str]) -> None:
     found = {
-        "failed": sum(1 for case in cases if not case.outcome.is_green),
+        "failed": idle + sum(1 for case in cases if not case.outcome.is_green),
         "flaky": sum(1 for case in cases if case.is_flaky),
     }
     declared = {name: summary[name] for name in ("failed", "other", "flaky") if summary.get(name) is not None}

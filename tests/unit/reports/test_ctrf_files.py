@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci_tools.model.report import ShardReport
+from ci_tools.model.case import Attempt, Case, Outcome
+from ci_tools.model.report import RunReport, ShardReport
+from ci_tools.model.verdict import Decision, Verdict
 from ci_tools.reports.ctrf import read_ctrf
+from ci_tools.summary.ctrf import render_ctrf
 
 
 def read(tmp_path: Path, *tests: object, **summary: object) -> ShardReport:
@@ -28,6 +31,11 @@ def read(tmp_path: Path, *tests: object, **summary: object) -> ShardReport:
         ({"status": "pending"}, "skipped"),
         ({"status": "other", "rawStatus": "timedOut"}, "failed"),
         ({"status": "other", "rawStatus": "odd"}, "error"),
+        ({"status": "other", "rawStatus": "todo"}, "skipped"),
+        ({"status": "other", "rawStatus": "xfailed"}, "xfailed"),
+        ({"status": "other", "rawStatus": "passed"}, "error"),
+        ({"status": "failed", "rawStatus": "timed_out"}, "timed_out"),
+        ({"status": "failed", "rawStatus": "passed"}, "failed"),
         ({"status": "PASSED"}, "error"),
         ({}, "error"),
     ],
@@ -65,6 +73,22 @@ def test_names(tmp_path: Path) -> None:
         {"status": "passed"},
     )
     assert ([case.test_id for case in report.cases], len(report.corrupt)) == (["x.ts::a::b::t", "x.ts::a::b::t#2"], 1)
+
+
+def test_what_we_wrote_is_read_as_it_was(tmp_path: Path) -> None:
+    """Every outcome and attempt of ours comes back; the attempts before the last stand apart from it, as the format has it."""
+    attempts = {outcome.value: (Attempt(outcome=outcome),) for outcome in Outcome}
+    attempts["flaky"] = (Attempt(outcome=Outcome.TIMED_OUT), Attempt(outcome=Outcome.FAILED), Attempt(outcome=Outcome.PASSED))
+    cases = tuple(Case(test_id=f"t.py::{name}", attempts=made) for name, made in attempts.items())
+    verdict = Verdict(decision=Decision.FAILED, exit_code=10, headline="FAIL", rules=())
+    path = tmp_path / "ctrf.json"
+    path.write_text("".join(render_ctrf(verdict, RunReport(run_id="r", cases=cases))))
+    report = read_ctrf(path)
+    assert {case.test_id: [attempt.outcome for attempt in case.attempts] for case in report.cases} == {
+        **{f"t.py::{name}": [attempt.outcome for attempt in made] for name, made in attempts.items()},
+        "t.py::flaky": [Outcome.FAILED, Outcome.FAILED, Outcome.PASSED],
+    }
+    assert (report.corrupt, report.warnings) == ((), ())
 
 
 def test_dishonest_summaries(tmp_path: Path) -> None:

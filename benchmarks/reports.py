@@ -1,6 +1,6 @@
 """Merging JUnit files and finding causes, beside their peers in the same call.
 
-    python benchmarks/reports.py [merge] [linear] [output] [causes] [--files 100] [--cases 10000] [--limit 180]
+    python benchmarks/reports.py [merge] [linear] [output] [gate] [causes] [--files 100] [--cases 10000] [--limit 180]
 
 Every candidate is a process of its own; CPU is user and system seconds as the operating system counted them, memory its
 largest resident set. Figures of shared machines differ from day to day: the ratios are what is claimed.
@@ -11,6 +11,7 @@ largest resident set. Figures of shared machines differ from day to day: the rat
              files comes to for all of them)
     linear   1,000 files cost ten times what 100 cost
     output   one case with 100 MB of output: memory stays flat
+    gate     100,000 tests of ten shards, one in a hundred failed, judged and published by `ci-tools gate`: ≤ 300 MB, ≤ 12 s
     causes   10,000 failures ≤ 0.5 s
 """
 
@@ -24,8 +25,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci_tools.host.files import write_chunks
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
-from ci_tools.model.report import RunReport
+from ci_tools.model.codec import dumped
+from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.reports.causes import find_causes
 
 OURS = """
@@ -61,7 +64,17 @@ from ci_tools.reports.foreign import read_junit
 read_junit(Path(sys.argv[2]))
 """
 
-PARTS = ("merge", "linear", "output", "causes")
+GATE = """
+import os, sys
+from pathlib import Path
+from ci_tools.__main__ import main
+os.chdir(Path(sys.argv[1]).parent)
+sys.stdout = open(os.devnull, "w")
+code = main(["gate", *sys.argv[2:], "--output", sys.argv[1]])
+sys.exit(0 if code == 10 else f"the gate ended with {code}, expected 10: tests failed")
+"""
+
+PARTS = ("merge", "linear", "output", "gate", "causes")
 
 TRACE_LINES = 40
 """Lines of each failure's traceback; one case in a hundred fails."""
@@ -95,6 +108,8 @@ def main() -> int:
             bench_linear(folder)
         if "output" in parts:
             bench_output(folder)
+        if "gate" in parts:
+            bench_gate(folder)
     if "causes" in parts:
         bench_causes()
     return 0
@@ -209,6 +224,41 @@ def bench_output(folder: Path) -> None:
     print(f"output: one case with {path.stat().st_size / 1e6:.0f} MB of output")
     say("read", cost_of(READ, folder / "none", [path]))
     say("merge", cost_of(OURS, folder / "merged.xml", [path]))
+
+
+def bench_gate(folder: Path, shards: int = 10, tests: int = 10_000) -> None:
+    """The whole gate, from the shards' reports to every file that it publishes, beside the same from JUnit files."""
+    place = folder / "gate"
+    place.mkdir()
+    (place / "pyproject.toml").write_text("[tool.ci-tools]\n", encoding="utf-8")
+    reports = []
+    for index in range(1, shards + 1):
+        cases = tuple(
+            Case(
+                test_id=f"tests/unit/test_m{index}_{number // 100}.py::test_{number}", attempts=(_attempt(index, shards, number),)
+            )
+            for number in range(tests)
+        )
+        report = ShardReport(run_id="bench", shard=f"{index}/{shards}", cases=cases, started_at=1.8e9, duration_s=60.0)
+        reports.append(place / f"shard-{index}-of-{shards}.json")
+        write_chunks(reports[-1], dumped(report))
+    print(f"gate: {shards} shards x {tests:,} tests, everything published")
+    claimed = "(claimed: ≤ 300 MB, ≤ 12 s CPU)"
+    say("shard reports", cost_of(GATE, place / "out", reports), claimed)
+    say("JUnit files", cost_of(GATE, place / "out", make_files(place / "junit", shards, tests)), claimed)
+
+
+def _attempt(index: int, shards: int, number: int) -> Attempt:
+    failure = Failure(phase=Phase.CALL, type_name="RuntimeError", message=f"no route to host {number % 50}", text="E  no route")
+    return Attempt(
+        outcome=Outcome.PASSED if number % 100 else Outcome.FAILED,
+        failures=() if number % 100 else (failure,),
+        duration_s=0.01,
+        call_s=0.01,
+        shard=f"{index}/{shards}",
+        worker="gw0",
+        started_at=1.8e9 + number,
+    )
 
 
 def bench_causes() -> None:

@@ -324,16 +324,13 @@ def input_of(path: Path, base: Path) -> Input | None:
     """The file as a verdict names it: digest, size and its path relative to ``base``; None when it has no bytes to be read."""
     if not _is_file(path):  # to open a pipe would wait for ever
         return None
-    hasher = hashlib.sha256()
-    size = 0
     try:
         with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                hasher.update(chunk)
-                size += len(chunk)
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            size = stream.tell()
     except OSError:
         return None
-    return Input(path=_relative(path, base), sha256=hasher.hexdigest(), size=size, role=role_of(path))
+    return Input(path=_relative(path, base), sha256=sha256, size=size, role=role_of(path))
 
 
 def _relative(path: Path, base: Path) -> str:

@@ -25,14 +25,11 @@ def tested_facts(wheels: Sequence[Path]) -> Mapping[str, str]:
 
 def sha256_of(path: Path) -> str:
     """The file's sha256 in hex; UsageError when it cannot be read."""
-    hasher = hashlib.sha256()
     try:
         with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                hasher.update(chunk)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(f"{str(path)!r} cannot be read: {error.strerror}", hint="give the file that was built") from error
-    return hasher.hexdigest()
 
 
 def _proved(path: Path) -> str:

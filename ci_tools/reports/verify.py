@@ -74,17 +74,16 @@ def _problems_of_text(verdict: Verdict, data: bytes) -> Iterator[str]:
 
 def _problems_of_input(entry: Input, folder: Path) -> Iterator[str]:
     path = _path_of(entry, folder)
-    hasher = hashlib.sha256()
-    size = 0
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+            yield f"{entry.path} is no file any more"
+            return
         with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                hasher.update(chunk)
-                size += len(chunk)
+            now = hashlib.file_digest(stream, "sha256").hexdigest()
+            size = stream.tell()
     except OSError as error:
         yield f"{entry.path} cannot be read: {error.strerror}"
         return
-    now = hasher.hexdigest()
     if now != entry.sha256:
         yield f"{entry.path} was changed: sha256 {now[:12]} and {size} bytes, expected {entry.sha256[:12]} and {entry.size}"
 

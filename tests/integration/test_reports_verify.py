@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,17 @@ def test_a_missing_input_is_said(tmp_path: Path) -> None:
     path = put(tmp_path)
     (tmp_path / "in" / "junit-0.xml").unlink()
     assert verify(path).problems == ("in/junit-0.xml cannot be read: No such file or directory",)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipe among its files")
+def test_a_pipe_in_place_of_an_input_is_said(tmp_path: Path) -> None:
+    """An input that became a pipe, or a folder, is a change; nobody waits for what it would say."""
+    path = put(tmp_path)
+    for number, make in enumerate((os.mkfifo, os.mkdir)):
+        victim = tmp_path / "in" / f"junit-{number}.xml"
+        victim.unlink()
+        make(victim)
+    assert verify(path).problems == ("in/junit-0.xml is no file any more", "in/junit-1.xml is no file any more")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from ci_tools.config.schema import Config, Configuration, parse_config
 from ci_tools.errors import ConfigError, UsageError
 from ci_tools.model.journal import Event
 from ci_tools.model.policy import DEFAULT_PROFILE, Policy
+from ci_tools.sharding.environment import attempt_from_environment
 
 REPEAT_VARIABLE = "CI_TOOLS_REPEAT"
 """Set by ``ci_tools.nox_sessions``: ``nox -s integration --``."""
@@ -105,7 +106,7 @@ def open_project(root: Path, environ: Mapping[str, str], *, artifacts: Path | No
         environ=merged,
         artifacts=(artifacts or root / config.artifacts).absolute(),
         commit=_commit(root, environ),
-        run_attempt=int(environ.get("GITHUB_RUN_ATTEMPT", "1")) if environ.get("GITHUB_RUN_ATTEMPT", "1").isdigit() else 1,
+        run_attempt=attempt_from_environment(environ),
         addopts=load_addopts(root),
         is_ci=environ.get("CI", "").lower() in {"1", "true", "yes"},
     )

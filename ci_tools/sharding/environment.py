@@ -1,4 +1,4 @@
-"""The shard that a CI system means: its own variables, read where the user names no shard. Pure."""
+"""The shard and the attempt that a CI system means: its own variables, read where the user names no shard. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,11 +44,27 @@ def shard_from_environment(environ: Mapping[str, str]) -> ShardRef | None:
         return ShardRef.parse(environ[SHARD_VARIABLE])
     for source in _SOURCES:
         index, count = environ.get(source.index, ""), environ.get(source.count, "")
-        if index and count and (not source.marker or environ.get(source.marker)):
+        if (index or count) and (index, count) != ("", "1") and (not source.marker or environ.get(source.marker)):
             ref = _ref(source, index, count)
             if ref.count > 1:
                 return ref
     return None
+
+
+_ATTEMPTS = (("GITHUB_RUN_ATTEMPT", 1), ("SYSTEM_JOBATTEMPT", 1), ("BUILDKITE_RETRY_COUNT", 0))
+"""The variable of GitHub Actions, Azure Pipelines and Buildkite, and what it is the first time."""
+
+
+def attempt_from_environment(environ: Mapping[str, str]) -> int:
+    """Which attempt of its job this is, from 1; UsageError where a variable says no number: two would pass for one."""
+    for name, first in _ATTEMPTS:
+        value = environ.get(name, "")
+        if value:
+            if not (value.isascii() and value.isdigit() and int(value) >= first):
+                what = f"{name} is {value!r}, expected a whole number from {first}"
+                raise UsageError(what, hint="leave it as the CI system sets it, or unset it outside of it")
+            return int(value) - first + 1
+    return 1
 
 
 def status_file(environ: Mapping[str, str]) -> str:

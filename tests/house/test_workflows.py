@@ -59,11 +59,10 @@ FAULTS = {
     ],
     "artifacts_carry_every_axis": [
         ("workflows/integration.yml", "-${{ matrix.shard.slug }}", ""),
-        (
-            "workflows/integration.yml",
-            "          overwrite: true # a re-run of this shard",
-            "          retries: 1 # a re-run of this shard",
-        ),
+        ("workflows/integration.yml", "${{ needs.plan.outputs.attempt }}-attempt-${{ github.run_attempt }}", "1"),
+        ("workflows/integration.yml", "-verdicts-attempt-${{ github.run_attempt }}\n          path", "-verdicts\n          path"),
+        ("workflows/integration.yml", "if-no-files-found: error", "if-no-files-found: warn"),
+        ("workflows/ci.yml", "overwrite: true", "overwrite: false"),
     ],
     "no_expression_in_run": [("workflows/integration.yml", '--shards "$SHARDS"', "--shards ${{ inputs.shards }}")],
     "checkouts_keep_no_token": [("workflows/ci.yml", "persist-credentials: false", "persist-credentials: true")],

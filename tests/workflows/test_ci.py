@@ -41,7 +41,7 @@ def run_as_fork(host: Host) -> tuple[Result, dict[str, Any]]:
     event = host.folder / "event.json"
     event.write_text(json.dumps(FORKED), encoding="utf-8")
     result = host.run("pull_request", "-j", "integration", "-e", str(event), cwd=host.folder / "toolkit", timeout_s=880)
-    path = result.artifacts / "integration-verdict-ubuntu-24.04-py3.13/verdict.json"
+    path = result.artifacts / "integration-verdict-ubuntu-24.04-py3.13-attempt-1/verdict.json"
     assert path.is_file(), result.tail()
     return result, json.loads(path.read_text(encoding="utf-8"))
 
@@ -76,7 +76,7 @@ def test_the_consumer_job_passes(tmp_path: Path) -> None:
     result = host.run("push", "-j", "consumer", "--matrix", "system:ubuntu-24.04", cwd=tmp_path / "toolkit", timeout_s=400)
     assert result.code == 0, result.tail()
     assert [result.results_of(step) for step in ("Run the suite of a stranger's project", "Stop Redis")] == [["success"]] * 2
-    (verdict,) = (result.artifacts / "consumer-ubuntu-24.04").glob("*/verdict.json")
+    (verdict,) = (result.artifacts / "consumer-ubuntu-24.04-attempt-1").glob("*/verdict.json")
     told = json.loads(verdict.read_text(encoding="utf-8"))
     assert (told["decision"], told["counts"]["passed"]) == ("passed", 2)
     assert [service["provider"] for service in told["services"]] == ["adopted"]

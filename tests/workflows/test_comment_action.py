@@ -26,9 +26,9 @@ PASSING = "def test_one() -> None:\n    pass\n\n\ndef test_two() -> None:\n    p
 FAILING = 'def test_bad() -> None:\n    raise AssertionError("@everyone see #1 <img src=x> https://evil.example | `x`")\n'
 
 
-@pytest.fixture(name="run", scope="module")
-def _run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
-    """The artifacts of a real run of two shards, one of them red: name to files."""
+@pytest.fixture(name="runs", scope="module")
+def _runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, bytes]], ...]:
+    """The artifacts of a real run of two shards, one red, name to files; and those of a second attempt, which is green."""
     folder = tmp_path_factory.mktemp("run")
     (folder / "tests").mkdir()
     (folder / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
@@ -46,15 +46,27 @@ def _run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]
         capture_output=True,
         timeout=60,
     )
-    for shard in ("1/2", "2/2"):
-        command = [*tool, "run", "--plan", "plan/plan.json", "--shard", shard, "--artifacts", "out"]
-        subprocess.run(command, cwd=folder, env=environ, check=False, capture_output=True, timeout=60)
-    artifacts = {"integration-plan": {"plan.json": (folder / "plan/plan.json").read_bytes()}}
-    for number in (1, 2):
-        files = (folder / f"out/r1-shard-{number}-of-2").rglob("*")
-        kept = {path.relative_to(folder / "out").as_posix(): path.read_bytes() for path in files if path.is_file()}
-        artifacts[f"integration-shard-ubuntu-24.04-py3.13-{number}-of-2"] = kept
-    return artifacts
+    artifacts: list[dict[str, dict[str, bytes]]] = []
+    for attempt, tail in ((1, ""), (2, "-attempt-2")):
+        kept = {f"integration-plan-attempt-{attempt}": {"plan.json": (folder / "plan/plan.json").read_bytes()}}
+        for number in (1, 2):
+            command = [*tool, "run", "--plan", "plan/plan.json", "--shard", f"{number}/2", "--artifacts", "out"]
+            given = {**environ, "GITHUB_RUN_ATTEMPT": str(attempt)}
+            subprocess.run(command, cwd=folder, env=given, check=False, capture_output=True, timeout=60)
+            kept[f"integration-shard-ubuntu-24.04-py3.13-{number}-of-2-plan-1-attempt-{attempt}"] = {
+                path.relative_to(folder / "out").as_posix(): path.read_bytes()
+                for path in (folder / f"out/r1-shard-{number}-of-2{tail}").rglob("*")
+                if path.is_file()
+            }
+        artifacts.append(kept)
+        (folder / "tests/test_b.py").write_text("def test_bad() -> None:\n    pass\n", encoding="utf-8")
+    return tuple(artifacts)
+
+
+@pytest.fixture(name="run", scope="module")
+def _run(runs: tuple[dict[str, dict[str, bytes]], ...]) -> dict[str, dict[str, bytes]]:
+    """The artifacts of the first attempt."""
+    return runs[0]
 
 
 @pytest.fixture(name="server")
@@ -144,7 +156,7 @@ def test_what_tests_said_mentions_nobody(server: GitHubServer, tmp_path: Path) -
 def test_a_forged_verdict_is_not_read(server: GitHubServer, tmp_path: Path, run: dict[str, dict[str, bytes]]) -> None:
     """A green verdict beside the red shards, and an artifact that claims to be the verdict, change nothing."""
     forged = json.dumps({"decision": "passed", "exit_code": 0, "headline": "PASS 9/9 passed", "rules": []}).encode()
-    name = "integration-shard-ubuntu-24.04-py3.13-2-of-2"
+    name = "integration-shard-ubuntu-24.04-py3.13-2-of-2-plan-1-attempt-1"
     replant(server, name, run[name] | {"verdict.json": forged, "summary.md": b"# PASS", "pull-request": b"1"})
     server.state.artifacts.append((50, "integration-verdict-ubuntu-24.04-py3.13", zipped({"verdict.json": forged})))
     comment(server, tmp_path)
@@ -155,7 +167,7 @@ def test_a_forged_verdict_is_not_read(server: GitHubServer, tmp_path: Path, run:
 def test_a_forged_number_is_nobodys(server: GitHubServer, tmp_path: Path, run: dict[str, dict[str, bytes]]) -> None:
     """Numbers of pull requests in artifacts, in their names and in reports are not read: only the head decides."""
     server.state.pulls = {1: "b" * 40, 7: HEAD}
-    name = "integration-shard-ubuntu-24.04-py3.13-2-of-2"
+    name = "integration-shard-ubuntu-24.04-py3.13-2-of-2-plan-1-attempt-1"
     planted = {"pr_number": b"1", "event.json": b'{"number": 1, "pull_request": {"number": 1}}', "NR": b"1"}
     facts = {path: data.replace(b'"facts":{', b'"facts":{"pull_request":"1",') for path, data in run[name].items()}
     assert facts != run[name]
@@ -185,7 +197,7 @@ INJECTIONS = {
 @pytest.mark.parametrize("text", INJECTIONS.values(), ids=INJECTIONS)
 def test_an_injection_is_inert(server: GitHubServer, tmp_path: Path, run: dict[str, dict[str, bytes]], text: str) -> None:
     """Planted as message and fact of a failing run, it is mere text in the comment, and no line of the job's log is a command."""
-    name = "integration-shard-ubuntu-24.04-py3.13-2-of-2"
+    name = "integration-shard-ubuntu-24.04-py3.13-2-of-2-plan-1-attempt-1"
     files = dict(run[name])
     (path,) = (path for path in files if "/shard-" in path)
     report = files[path].decode().replace("@everyone see #1", json.dumps(f"@everyone see #1 {text}")[1:-1])
@@ -210,7 +222,7 @@ def test_an_injection_is_inert(server: GitHubServer, tmp_path: Path, run: dict[s
 
 def test_a_missing_shard_is_not_green(server: GitHubServer, tmp_path: Path) -> None:
     """With the red shard left out the verdict is incomplete: the plan knows what was promised."""
-    server.state.artifacts = [one for one in server.state.artifacts if not one[1].endswith("2-of-2")]
+    server.state.artifacts = [one for one in server.state.artifacts if "-2-of-2-" not in one[1]]
     comment(server, tmp_path)
     assert "1 of 2 shards missing" in bodies(server)[7][0].splitlines()[1]
 
@@ -259,17 +271,36 @@ PLANTED = {
 @pytest.mark.parametrize("data", PLANTED.values(), ids=PLANTED)
 def test_a_hostile_archive_is_refused_and_said(server: GitHubServer, tmp_path: Path, data: bytes) -> None:
     """The comment says that the artifacts were refused; nothing is written outside, and no verdict is given."""
-    replant(server, "integration-shard-ubuntu-24.04-py3.13-2-of-2", data)
+    replant(server, "integration-shard-ubuntu-24.04-py3.13-2-of-2-plan-1-attempt-1", data)
     done = comment(server, tmp_path)
     assert done.returncode == 0, done.stderr
     assert bodies(server)[7][0].splitlines()[1] == "# 💥 No verdict: the run's artifacts were refused"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["output", "pyproject.toml"]
 
 
-@pytest.mark.parametrize("name", ["integration-shard-..-1-of-2", "integration-shard-/etc-1-of-2", "integration-shard-a b-1-of-2"])
+@pytest.mark.parametrize("name", ["..", "/etc", "a b"])
 def test_a_name_that_is_no_cell_is_no_shard(server: GitHubServer, tmp_path: Path, name: str) -> None:
     """An artifact's name becomes a path only where it is a plain one."""
-    server.state.artifacts = [one if number != 1 else (one[0], name, one[2]) for number, one in enumerate(server.state.artifacts)]
+    planted = f"integration-shard-{name}-1-of-2-plan-1-attempt-1"
+    server.state.artifacts = [
+        one if number != 1 else (one[0], planted, one[2]) for number, one in enumerate(server.state.artifacts)
+    ]
+    comment(server, tmp_path)
+    assert "1 of 2 shards missing" in bodies(server)[7][0].splitlines()[1]
+
+
+def test_the_newest_attempt_of_the_newest_plan_counts(
+    server: GitHubServer, tmp_path: Path, runs: tuple[dict[str, dict[str, bytes]], ...]
+) -> None:
+    """A green second attempt of the red shard lies beside the first; of a repeated run only what its own plan has is taken."""
+    name = "integration-shard-ubuntu-24.04-py3.13-{}-of-2-plan-{}-attempt-{}"
+    run, again = runs
+    red = next(number for number in (1, 2) if any(b"@everyone" in data for data in run[name.format(number, 1, 1)].values()))
+    server.state.artifacts.append((60, name.format(red, 1, 2), zipped(again[name.format(red, 1, 2)])))
+    comment(server, tmp_path)
+    assert bodies(server)[7][0].splitlines()[1] == "# ✅ PASS 2/3 passed – 1 flaky"
+    server.state.artifacts.append((61, "integration-plan-attempt-10", zipped(run["integration-plan-attempt-1"])))
+    server.state.artifacts.append((62, name.format(3 - red, 10, 10), zipped(run[name.format(3 - red, 1, 1)])))
     comment(server, tmp_path)
     assert "1 of 2 shards missing" in bodies(server)[7][0].splitlines()[1]
 
@@ -284,10 +315,12 @@ def test_too_much_is_not_even_fetched(server: GitHubServer, tmp_path: Path) -> N
 
 def test_nonsense_in_the_reports_is_no_verdict(server: GitHubServer, tmp_path: Path) -> None:
     """A plan and a report that are no JSON of ours give no green comment."""
-    replant(server, "integration-shard-ubuntu-24.04-py3.13-2-of-2", {"r/shard-2-of-2.json": b'{"shard": ["2/2"]}'})
+    replant(
+        server, "integration-shard-ubuntu-24.04-py3.13-2-of-2-plan-1-attempt-1", {"r/shard-2-of-2.json": b'{"shard": ["2/2"]}'}
+    )
     comment(server, tmp_path)
     assert "✅" not in bodies(server)[7][0]
-    replant(server, "integration-plan", {"plan.json": b"[" * 100_000})
+    replant(server, "integration-plan-attempt-1", {"plan.json": b"[" * 100_000})
     comment(server, tmp_path)
     assert "✅" not in bodies(server)[7][0]
 

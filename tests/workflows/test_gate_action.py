@@ -125,6 +125,17 @@ def test_green_jobs_without_passed_verdicts_are_not_green(tmp_path: Path, decisi
     assert said in outputs["headline"]
 
 
+def test_the_newest_attempt_of_each_verdict_counts(tmp_path: Path) -> None:
+    """The tenth attempt replaces the ninth of its system, and another system's first one stays."""
+    names = {"linux-attempt-9": "failed", "linux-attempt-10": "passed", "macos-attempt-1": "passed"}
+    verdicts = lay_down(tmp_path, **names)
+    code, outputs, _ = judge(tmp_path, needs(verdict="success"), verdicts=verdicts)
+    assert (code, json.loads(outputs["counts"])) == (0, {"failed": 2, "passed": 6})
+    assert sorted(path.name for path in Path(verdicts).iterdir()) == ["linux-attempt-10", "macos-attempt-1"]
+    (Path(verdicts) / "linux-attempt-10" / "verdict.json").unlink()
+    assert judge(tmp_path, needs(verdict="success"), verdicts=verdicts)[0] == 0
+
+
 def test_green_jobs_and_passed_verdicts_are_green(tmp_path: Path) -> None:
     """Every job succeeded and every verdict is passed: passed."""
     verdicts = lay_down(tmp_path, linux="passed", macos="passed")

@@ -79,9 +79,9 @@ def forked(folder: Path) -> tuple[str, ...]:
     return ("pull_request", "-e", str(event))
 
 
-def verdict(result: Result, system: str = "ubuntu-24.04") -> dict[str, Any]:
-    """The verdict that was kept for a system."""
-    path = result.artifacts / f"integration-verdict-{system}-py3.13" / "verdict.json"
+def verdict(result: Result, system: str = "ubuntu-24.04", attempt: int = 1) -> dict[str, Any]:
+    """The verdict that was kept for a system in an attempt."""
+    path = result.artifacts / f"integration-verdict-{system}-py3.13-attempt-{attempt}" / "verdict.json"
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
@@ -104,10 +104,14 @@ def test_six_shards_on_two_systems_each_have_a_verdict(host: Host) -> None:
     result = run(host, systems=("ubuntu-24.04", "macos-15"))
     assert result.code == 0, result.tail()
     assert result.artifact_names() == [
-        "integration-plan",
-        *(f"integration-shard-{system}-py3.13-{n}-of-3" for system in ("macos-15", "ubuntu-24.04") for n in (1, 2, 3)),
-        *(f"integration-verdict-{system}-py3.13" for system in ("macos-15", "ubuntu-24.04")),
-        "integration-verdicts",
+        "integration-plan-attempt-1",
+        *(
+            f"integration-shard-{system}-py3.13-{n}-of-3-plan-1-attempt-1"
+            for system in ("macos-15", "ubuntu-24.04")
+            for n in (1, 2, 3)
+        ),
+        *(f"integration-verdict-{system}-py3.13-attempt-1" for system in ("macos-15", "ubuntu-24.04")),
+        "integration-verdicts-attempt-1",
     ]
     assert [verdict(result, system)["counts"]["passed"] for system in ("macos-15", "ubuntu-24.04")] == [6, 6]
 
@@ -130,7 +134,7 @@ def test_a_failing_test_turns_shard_verdict_and_gate_red(host: Host) -> None:
 def test_a_lost_artifact_is_never_green(host: Host) -> None:
     """Every job succeeds, but one shard's artifact never arrives: the verdict is incomplete and names its tests."""
     host.publish()
-    result = run(host, FAKE_DROP="*-2-of-3")
+    result = run(host, FAKE_DROP="*-2-of-3-*")
     assert result.code != 0
     assert result.results_of("Run the shard") == ["success"] * 3
     assert result.results_of("Judge the jobs") == ["failure"]
@@ -149,16 +153,45 @@ def test_a_matrix_of_one_and_of_a_chosen_size(host: Host, shards: int | str) -> 
 
 
 @pytest.mark.slow
-def test_a_rerun_replaces_what_failed(host: Host) -> None:
-    """The second attempt of a run meets the artifacts of the first: its own replace them, and the verdict is passed."""
+def test_failed_jobs_that_run_again_lie_beside_what_they_said_before(host: Host) -> None:
+    """*Re-run failed jobs*: the second attempt of one shard is an artifact of its own and counts; of the others the first do."""
+    # GitHub leaves the plan's job and the good shards alone, which act cannot: here the plan's job has the outputs of the first
+    # attempt, and what the good shards say again gets lost.
+    host.publish(faults={".github/workflows/integration.yml": ("attempt: ${{ github.run_attempt }} #", "attempt: 1 #")})
+    first = run(host, BREAK="b")
+    assert (first.code != 0, verdict(first)["counts"]["failed"]) == (True, 1)
+    failed = next(path for path in first.artifacts.glob("*-shard-*/*/shard-*.json") if b'"failed"' in path.read_bytes())
+    number = failed.stem.split("-")[1]
+    others = "".join({"1", "2", "3"} - {number})
+    result = host.run(env={"GITHUB_RUN_ATTEMPT": "2", "FAKE_DROP": f"*-[{others}]-of-3-plan-1-attempt-2"})  # of the same commit
+    assert result.code == 0, result.tail()
+    told = verdict(result, attempt=2)
+    assert (told["decision"], told["counts"]["passed"], told["counts"]["flaky"]) == ("passed", 5, 1)
+    shards = sorted(name.partition("-py3.13-")[2] for name in result.artifact_names() if "-shard-" in name)
+    assert shards == sorted([*(f"{n}-of-3-plan-1-attempt-1" for n in (1, 2, 3)), f"{number}-of-3-plan-1-attempt-2"])
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in result.artifacts.glob("*-shard-*/*/shard-*.json")]
+    assert sorted(report["run_attempt"] for report in reports) == [1, 1, 1, 2]
+    assert [path.name for path in (result.artifacts / "integration-verdicts-attempt-2").iterdir()] == [
+        "integration-verdict-ubuntu-24.04-py3.13-attempt-2"
+    ]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_repeated_as_a_whole_begins_anew(host: Host) -> None:
+    """*Re-run all jobs*: another plan, with fewer shards here, by which what the first attempt's shards said is not held."""
     host.publish()
     assert run(host, BREAK="b").code != 0
-    result = run(host, GITHUB_RUN_ATTEMPT="2")
+    result = run(host, shards=2, GITHUB_RUN_ATTEMPT="2")
     assert result.code == 0, result.tail()
-    assert verdict(result)["decision"] == "passed"
-    assert len(result.artifact_names()) == 6
-    reports = [json.loads(path.read_text(encoding="utf-8")) for path in result.artifacts.glob("*-shard-*/*/shard-*.json")]
-    assert [report["run_attempt"] for report in reports] == [2, 2, 2]
+    told = verdict(result, attempt=2)
+    assert (told["decision"], told["counts"]["passed"], told["counts"]["flaky"]) == ("passed", 6, 0)
+    named = [name for name in result.artifact_names() if name.endswith("-attempt-2")]
+    assert named == [
+        "integration-plan-attempt-2",
+        *(f"integration-shard-ubuntu-24.04-py3.13-{n}-of-2-plan-2-attempt-2" for n in (1, 2)),
+        "integration-verdict-ubuntu-24.04-py3.13-attempt-2",
+        "integration-verdicts-attempt-2",
+    ]
 
 
 @pytest.mark.slow
@@ -175,14 +208,14 @@ def test_main_leaves_timings_and_baseline_to_branches(host: Host, tmp_path: Path
     """A branch keeps nothing; after a run of the default branch its plan has timings and its verdict a baseline."""
     host.publish()
     told = []
-    for name in ("branch", "main", "branch"):
+    for attempt, name in enumerate(("branch", "main", "branch"), start=1):
         event = tmp_path / f"{name}.json"
         ref = {"ref": f"refs/heads/{name}", "repository": {"default_branch": "main"}}
         event.write_text(json.dumps(ref), encoding="utf-8")
-        result = run(host, shards=1, event=("push", "-e", str(event)))
+        result = run(host, shards=1, event=("push", "-e", str(event)), GITHUB_RUN_ATTEMPT=str(attempt))
         assert result.code == 0, result.tail()
-        plan = json.loads((host.artifacts / "integration-plan" / "plan.json").read_text(encoding="utf-8"))
-        roles = {entry["role"] for entry in verdict(result)["inputs"]}
+        plan = json.loads((host.artifacts / f"integration-plan-attempt-{attempt}" / "plan.json").read_text(encoding="utf-8"))
+        roles = {entry["role"] for entry in verdict(result, attempt=attempt)["inputs"]}
         told.append((plan["timings_digest"], "baseline" in roles))
     before, main, after = told
     assert before == main
@@ -218,10 +251,10 @@ def test_outputs_tell_counts_and_the_artifact(host: Host) -> None:
     result = host.run()
     assert result.code == 0, result.tail()
     told = dict(line.split("=", 1) for line in (host.folder / "environments" / "told").read_text(encoding="utf-8").splitlines())
-    assert (told["VERDICT"], told["TESTS"], told["ARTIFACT"]) == ("passed", "6", "integration-verdicts")
+    assert (told["VERDICT"], told["TESTS"], told["ARTIFACT"]) == ("passed", "6", "integration-verdicts-attempt-1")
     assert json.loads(told["COUNTS"])["passed"] == 12
     assert re.fullmatch(r"[0-9a-f]{64}", told["ARTIFACT_DIGEST"])
-    assert len(list((result.artifacts / "integration-verdicts").glob("*/verdict.json"))) == 2
+    assert len(list((result.artifacts / "integration-verdicts-attempt-1").glob("*/verdict.json"))) == 2
 
 
 READER = """
@@ -246,10 +279,15 @@ def test_inputs_reach_their_places(host: Host) -> None:
     result = host.run()
     assert result.code == 0, result.tail()
     cell = "ubuntu-24.04-py3.13"
-    assert result.artifact_names() == ["mine-plan", f"mine-shard-{cell}-1-of-1", f"mine-verdict-{cell}", "mine-verdicts"]
-    told = json.loads((result.artifacts / f"mine-verdict-{cell}" / "verdict.json").read_text(encoding="utf-8"))
+    assert result.artifact_names() == [
+        "mine-plan-attempt-1",
+        f"mine-shard-{cell}-1-of-1-plan-1-attempt-1",
+        f"mine-verdict-{cell}-attempt-1",
+        "mine-verdicts-attempt-1",
+    ]
+    told = json.loads((result.artifacts / f"mine-verdict-{cell}-attempt-1" / "verdict.json").read_text(encoding="utf-8"))
     assert (told["decision"], told["profile"], told["expected"]) == ("passed", "release", 6)
-    notes = json.loads((result.artifacts / "mine-plan" / "plan.json").read_text(encoding="utf-8"))["notes"]
+    notes = json.loads((result.artifacts / "mine-plan-attempt-1" / "plan.json").read_text(encoding="utf-8"))["notes"]
     assert "for a target of 420 s" in notes[0]
 
 
@@ -288,7 +326,6 @@ class Defect:
     is_rerun: bool = False
 
 
-OVERWRITE = "          overwrite: true # a re-run of this shard replaces what it said before; the attempt stands in the report\n"
 PLANTED = {
     "six shards: an artifact without its shard": Defect(
         old="-py${{ matrix.python }}-${{ matrix.shard.slug }}", new="-py${{ matrix.python }}-all", shards=6
@@ -304,7 +341,7 @@ PLANTED = {
     "a missing shard: judged by what arrived alone": Defect(
         old='--project "$PROJECT" --plan plan/plan.json --profile "$PROFILE" --output verdict',
         new='--project "$PROJECT" --profile "$PROFILE" --output verdict',
-        env={"FAKE_DROP": "*-2-of-2"},
+        env={"FAKE_DROP": "*-2-of-2-*"},
     ),
     "a skipped job: shards that never run": Defect(
         old="    needs: plan\n    runs-on", new="    needs: plan\n    if: ${{ false }}\n    runs-on", red="Judge the jobs"
@@ -315,14 +352,18 @@ PLANTED = {
         red="Judge the jobs",
         is_fork=True,
     ),
-    "a matrix of one: its artifact lost": Defect(shards=1, env={"FAKE_DROP": "*-1-of-1"}),
-    "a re-run: the first attempt's artifact stays": Defect(
-        old=OVERWRITE, new="", red="Keep what the shard said", env={"BREAK": "b"}, is_rerun=True
+    "a matrix of one: its artifact lost": Defect(shards=1, env={"FAKE_DROP": "*-1-of-1-*"}),
+    "a re-run: a name without its attempt": Defect(
+        old="${{ needs.plan.outputs.attempt }}-attempt-${{ github.run_attempt }}",
+        new="${{ needs.plan.outputs.attempt }}-attempt-1",
+        red="Fetch what the shards said",
+        env={"BREAK": "b"},
+        is_rerun=True,
     ),
     "a stranger: our actions looked for in their repository": Defect(
         old="uses: $/.github/actions/setup", new="uses: ./.github/actions/setup", red="Set up ci-tools"
     ),
-    "a verdict that never arrives": Defect(red="Keep them together", env={"FAKE_DROP": "*-verdict-*"}),
+    "a verdict that never arrives": Defect(red="Judge the jobs", env={"FAKE_DROP": "*-verdict-*"}),
 }
 
 

@@ -31,7 +31,11 @@ GATE_TIMEOUT_S = 300
 ROBOT = "github-actions[bot]"
 """Who writes with the job's token: a comment of anybody else with our marker in it is left alone."""
 
-_SHARD = re.compile(r"shard-(?P<cell>[A-Za-z0-9][A-Za-z0-9._-]{0,99})-\d{1,5}-of-\d{1,5}")
+_PLAN = re.compile(r"plan-attempt-(?P<plan>[0-9]{1,5})")
+_SHARD = re.compile(
+    r"shard-(?P<cell>[A-Za-z0-9][A-Za-z0-9._-]{0,99})-[0-9]{1,5}-of-[0-9]{1,5}-plan-(?P<plan>[0-9]{1,5})-attempt-[0-9]{1,5}"
+)
+"""Every attempt of the newest plan's shards: the gate counts the newest of each."""
 _WORST = (Decision.ERROR, Decision.INCOMPLETE, Decision.FAILED, Decision.PASSED)
 
 
@@ -95,11 +99,15 @@ def fetch(api: GitHubApi, given: Mapping[str, str], folder: Path) -> list[str]:
         for artifact in api.artifacts_of(given["RUN_ID"])
         if artifact.name.startswith(prefix)
     }
-    shards = {name: match["cell"] for name in wanted if (match := _SHARD.fullmatch(name))}
-    if "plan" not in wanted or not shards:
+    plans = {name: int(match["plan"]) for name in wanted if (match := _PLAN.fullmatch(name))}
+    plan = max(plans, key=plans.__getitem__, default="")
+    shards = {
+        name: match["cell"] for name in wanted if (match := _SHARD.fullmatch(name)) and int(match["plan"]) == plans.get(plan)
+    }
+    if not shards:
         raise DecodeError("the run left no plan or no shard behind", hint="its own log says why")
-    _check_amount([wanted["plan"], *(wanted[name] for name in shards)])
-    extract(api.download(wanted["plan"], limit_bytes=ARTIFACT_BYTES), folder / "plan", where="the plan")
+    _check_amount([wanted[plan], *(wanted[name] for name in shards)])
+    extract(api.download(wanted[plan], limit_bytes=ARTIFACT_BYTES), folder / "plan", where="the plan")
     for number, (name, cell) in enumerate(sorted(shards.items())):
         # Our own numbers as names: nothing of the stranger's becomes part of a path here.
         extract(

@@ -5,6 +5,8 @@ Standard library only: a gate over jobs alone needs nothing installed, and canno
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +16,7 @@ from typing import NamedTuple
 
 EXIT_CODES = {"passed": 0, "failed": 10, "incomplete": 11, "error": 2}
 """As ci-tools' own: a job that failed said no; one that was cancelled or skipped said nothing."""
+_ATTEMPT = re.compile(r"(?P<what>.+)-attempt-(?P<number>[0-9]{1,9})")
 
 
 class Answer(NamedTuple):
@@ -73,6 +76,17 @@ def add_up(answer: Answer, folder: Path) -> tuple[Answer, dict[str, int]]:
     return answer, dict(sorted(counts.items()))
 
 
+def leave_newest(folder: Path) -> None:
+    """Remove folders of artifacts (``…-attempt-1``) of which ``folder`` holds a newer attempt: that one counts."""
+    found: dict[str, list[tuple[int, Path]]] = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if match := _ATTEMPT.fullmatch(path.name):
+            found.setdefault(match["what"], []).append((int(match["number"]), path))
+    for attempts in found.values():
+        for _, path in sorted(attempts)[:-1]:
+            shutil.rmtree(path)
+
+
 def command(reports: str, plan: str, profile: str) -> list[str]:
     """The command line that judges reports; inputs that were left empty are left out."""
     return [
@@ -98,6 +112,7 @@ def main(environ: Mapping[str, str]) -> int:
     answer = decide(environ.get("CI_NEEDS", ""), environ.get("INPUT_ALLOWED_SKIPS", ""))
     counts: dict[str, int] = {}
     if verdicts := environ.get("INPUT_VERDICTS", ""):
+        leave_newest(Path(verdicts))
         answer, counts = add_up(answer, Path(verdicts))
     sys.stdout.write(f"{answer.headline}\n")
     if answer.verdict != "passed":

@@ -9,7 +9,7 @@ from pathlib import Path
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
 from ci_tools.model.codec import MOST_SECONDS
 from ci_tools.model.report import ShardReport
-from ci_tools.reports.elements import BAD_WORDS, IDLE_WORDS, LIMITS, Limits, clean, parse_count
+from ci_tools.reports.elements import BAD_WORDS, IDLE_WORDS, LIMITS, Limits, clean, parse_count, word_of
 
 _OUTCOMES = {
     "passed": Outcome.PASSED,
@@ -157,14 +157,14 @@ def _attempt(row: Mapping[str, object], number: int, shard: str, limits: Limits)
 
 
 def _outcome(row: Mapping[str, object]) -> Outcome:
-    status, raw = _text(row.get("status")), _text(row.get("rawStatus")).lower()
+    status, raw = _text(row.get("status")), _text(row.get("rawStatus"))
     if status == "failed":
         return _WORSE.get(raw, Outcome.FAILED)
     if status == "other" and raw == Outcome.XFAILED.value:
         return Outcome.XFAILED
-    if status == "other" and raw in IDLE_WORDS:
+    if status == "other" and word_of(raw) in IDLE_WORDS:
         return Outcome.SKIPPED
-    return _OUTCOMES.get(status) or (Outcome.FAILED if raw in BAD_WORDS else Outcome.ERROR)
+    return _OUTCOMES.get(status) or (Outcome.FAILED if word_of(raw) in BAD_WORDS else Outcome.ERROR)
 
 
 def _check(summary: Mapping[str, object], cases: tuple[Case, ...], idle: int, corrupt: list[str], warnings: list[str]) -> None:

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 
 from ci_tools.model.codec import MOST_SECONDS
 
-# What attribute values say when no child says it. Everything else is left to the children.
+# What attribute values say when no child says it, without spaces and hyphens. Everything else is left to the children.
 BAD_WORDS = frozenset(
-    {"failed", "fail", "failure", "error", "errored", "broken", "undefined", "fatal", "exception", "incomplete"}
-    | {"timeout", "timedout", "timed_out", "crashed", "interrupted", "aborted", "killed", "cancelled", "canceled"}
+    {"failed", "fail", "failure", "error", "errored", "broken", "undefined", "fatal", "exception", "incomplete", "unsuccessful"}
+    | {"timeout", "timedout", "crashed", "interrupted", "aborted", "killed", "cancelled", "canceled", "panic", "panicked"}
+    | {"notpassed", "notok", "nok", "ko"}
 )
-IDLE_WORDS = frozenset(["notrun", "disabled", "skipped", "suppressed", "ignored", "pending", "untested", "todo", "filtered"])
+IDLE_WORDS = frozenset(
+    {"notrun", "notexecuted", "disabled", "skipped", "skip", "suppressed", "ignored", "pending", "untested", "todo", "filtered"}
+    | {"inconclusive"}
+)
 _GOOD_WORDS = frozenset(["passed", "pass", "ok", "run", "completed", "success", "successful", "true", "done"])
 _WORDS = ("status", "result", "outcome", "state")
 _TRUTHS = ("success", "passed")
@@ -22,8 +26,12 @@ _SPEAKING = (*_WORDS, *_TRUTHS)
 _BAD_COUNTS = (("failures", "errors"), ("failed",), ("failure",), ("error",))
 """How producers declare what is bad: together, or in one figure of their own. The largest counts, never their sum."""
 
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_THOUSANDS = re.compile(r"(?<=[0-9])[\s'\u2019](?=[0-9]{3}(?![0-9]))")
+"""What French and Swiss machines write between thousands."""
+
 _USUAL_TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}").fullmatch
 
 
@@ -102,7 +110,10 @@ class RawCase:
 
 @dataclass(slots=True)
 class Scan:
-    """What the whole file was: ``corrupt`` reasons why it cannot be trusted whole, ``warnings`` that harm nothing."""
+    """What the whole file was: ``corrupt`` reasons why it cannot be trusted whole, ``warnings`` that harm nothing.
+
+    ``lies`` are what its suites declare and do not hold: read on all the same, and corrupt in the end.
+    """
 
     digest: str = ""
     size: int = 0
@@ -113,6 +124,12 @@ class Scan:
     corrupt: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     suites: int = 0
+    lies: list[str] = field(default_factory=list)
+
+
+def word_of(text: str) -> str:
+    """A status as it is looked up: ``Timed_Out``, ``timed-out`` and ``TIMED OUT`` are one word."""
+    return _BETWEEN_WORDS.sub("", text).lower()
 
 
 def clean(text: str) -> str:
@@ -149,7 +166,7 @@ def unknown_words(attributes: Mapping[str, str]) -> tuple[str, ...]:
 def _said(attributes: Mapping[str, str]) -> dict[str, str]:
     if attributes.keys().isdisjoint(_SPEAKING):
         return {}
-    return {name: attributes[name].strip().lower() for name in _SPEAKING if name in attributes}
+    return {name: word_of(attributes[name]) for name in _SPEAKING if name in attributes}
 
 
 def parse_count(text: str | None) -> int | None:
@@ -169,23 +186,34 @@ def declared_bad(attributes: Mapping[str, str]) -> tuple[int, str]:
     return max(sum(parse_count(given.get(name)) or 0 for name in names) for names in _BAD_COUNTS), strange
 
 
+def declared_idle(attributes: Mapping[str, str]) -> int:
+    """How many tests a suite declares that it did not run, and that its producer may have left out for that."""
+    names = ("skipped", "disabled", "ignored", "notrun", "not-run", "pending", "inconclusive")
+    given = {name.rpartition("}")[2].lower(): value for name, value in attributes.items()}
+    return sum(parse_count(given.get(name)) or 0 for name in names)
+
+
 def _is_strange(text: str) -> bool:
     return bool(text.strip()) and parse_count(text) is None
 
 
 def parse_seconds(text: str | None) -> float | None:
-    """A time as producers write it, in seconds: ``1.5``, ``1,234.5``, ``1,5`` (a lone comma is a decimal mark).
+    """A time as producers write it, in seconds: ``1.5``, ``1,234.5``, ``1.234,5``, ``1,5`` (a lone comma is a decimal mark).
 
-    Empty is 0. None for what is no time: negative, not finite, words, two thousand years.
+    Of two marks the last is the decimal one. Empty is 0. None for what is no time: negative, not finite, words, two thousand
+    years.
     """
     if text is None:
         return 0.0
     if _USUAL_TIME(text):
         return float(text)
-    plain = text.strip()
+    plain = _THOUSANDS.sub("", text.strip())
     if not plain:
         return 0.0
-    plain = plain.replace(",", "") if "." in plain else plain.replace(",", ".", 1)
+    if plain.rfind(",") > plain.rfind("."):
+        plain = plain.replace(".", "").replace(",", ".") if plain.count(",") == 1 else plain.replace(",", "")
+    else:
+        plain = plain.replace(",", "")
     if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?|\.[0-9]+", plain):
         return None
     seconds = float(plain)

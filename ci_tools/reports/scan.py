@@ -61,6 +61,7 @@ def scan(
     found.digest = hasher.hexdigest() if hashes else ""
     _close(parser, target, found)
     target.finish()
+    found.corrupt.extend(found.lies)
     return found
 
 

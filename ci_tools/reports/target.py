@@ -10,6 +10,7 @@ from ci_tools.reports.elements import (
     Result,
     Scan,
     declared_bad,
+    declared_idle,
     parse_count,
     says_bad,
 )
@@ -26,6 +27,9 @@ _PLAIN = 3
 
 _BATCH = 500
 """Plain cases that are handed over together: one call for each would cost as much as all that is done with it."""
+
+_MOST_SAID = 50
+"""Oddities, and lies, of one file: a thousand more would say nothing else."""
 
 _OUTPUTS = {"system-out", "system-err"}
 _CONTAINERS = {"testsuites", "testsuite"}
@@ -279,11 +283,13 @@ class Target:
         bad, strange = declared_bad(suite.attributes)
         where = f"<{suite.tag}> {suite.name!r}" if suite.name else f"<{suite.tag}>"
         if strange:
-            self.found.corrupt.append(f"{where} declares {strange}, which is no count: what it means nobody knows")
+            self._lie(f"{where} declares {strange}, which is no count: what it means nobody knows")
         if bad > suite.bad:
-            self.found.corrupt.append(f"{where} declares {bad} failures and errors, {suite.bad} are in it")
+            self._lie(f"{where} declares {bad} failures and errors, {suite.bad} are in it")
         elif not suite.bad and says_bad(suite.attributes):
-            self.found.corrupt.append(f"{where} says that it did not pass, and nothing in it says so")
+            self._lie(f"{where} says that it did not pass, and nothing in it says so")
+        elif not (suite.cases or suite.bad) and (declared_tests or 0) > declared_idle(suite.attributes):
+            self._lie(f"{where} declares {declared_tests} tests, not one of them is in it")
         if not self.suites or (len(self.suites) == 1 and self.suites[0].tag == "testsuites"):
             if declared_tests is not None and suite.tag == "testsuite":
                 self.top_tests += declared_tests
@@ -322,6 +328,10 @@ class Target:
         return {name: value[:most] for name, value in attributes.items()}
 
     def _warn(self, text: str) -> None:
-        if text not in self.warned:
+        if len(self.warned) < _MOST_SAID and text not in self.warned:
             self.warned.add(text)
             self.found.warnings.append(text)
+
+    def _lie(self, text: str) -> None:
+        if len(self.found.lies) < _MOST_SAID:
+            self.found.lies.append(text)

@@ -16,6 +16,9 @@ from ci_tools.model.case import Failure, Frame, Outcome, Phase
         ('<testcase name="t" classname="c"><failure/><error/></testcase>', "failed"),
         ('<testcase name="t" classname="c" status="failed"/>', "failed"),
         ('<testcase name="t" classname="c" status="run" result="timeout"/>', "failed"),
+        ('<testcase name="t" classname="c" status="Timed-Out"/>', "failed"),
+        ('<testcase name="t" classname="c" outcome="not passed"/>', "failed"),
+        ('<testcase name="t" classname="c" result="Inconclusive"/>', "skipped"),
         ('<testcase name="t" classname="c" status="notrun"/>', "skipped"),
         ('<testcase name="t" classname="c" status="disabled"/>', "skipped"),
         ('<testcase name="t" classname="c" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/></testcase>', "skipped"),
@@ -67,14 +70,18 @@ def test_a_namespace_means_nothing(tmp_path: Path) -> None:
         ("1.5", 1.5, False),
         ("1,234.5", 1234.5, False),
         ("1,5", 1.5, False),
+        ("1.234,5", 1234.5, False),
+        ("1,234,567", 1234567.0, False),
+        ("1\u202f234,5", 1234.5, False),
+        ("1'234.5", 1234.5, False),
         ("", 0.0, False),
         (".25", 0.25, False),
         ("2e-3", 0.002, False),
     ]
-    + [(text, 0.0, True) for text in ("-5", "NaN", "inf", "1e400", "abc", "PT1.5S", "٣")],
+    + [(text, 0.0, True) for text in ("-5", "NaN", "inf", "1e400", "abc", "PT1.5S", "٣", "1 5", "1.2.3")],
 )
 def test_times_have_one_meaning(tmp_path: Path, text: str, seconds: float, is_strange: bool) -> None:
-    """A lone comma is a decimal mark; what is no time is 0 and said."""
+    """A lone comma is a decimal mark, and so is the last of several kinds; what is no time is 0 and said."""
     report = read(tmp_path, suite(f'<testcase name="t" classname="c" time="{text}"/>'))
     assert (report.cases[0].duration_s, bool(report.warnings)) == (seconds, is_strange)
 
@@ -229,6 +236,37 @@ def test_a_case_in_a_case_is_two(tmp_path: Path) -> None:
     """A stray nesting hides neither test."""
     report = read(tmp_path, suite('<testcase name="a" classname="c"><failure/><testcase name="b" classname="c"/></testcase>'))
     assert outcomes(report) == {"c::a": "failed", "c::b": "passed"}
+
+
+def test_tests_that_are_declared_must_be_there_at_all(tmp_path: Path) -> None:
+    """A suite that declares tests and holds none of them hides them, beside others too; those it did not run may be left out."""
+    full = '<testsuite name="a"><testcase name="a" classname="c"/></testsuite>'
+    hiding = ['tests="5"', 'tests="5" skipped="4"', 'tests="2" disabled="1"']
+    honest = ['tests="0"', "", 'tests="5" skipped="5"', 'tests="3" skipped="1" disabled="2"']
+    wholes = {
+        inner: whole(read(tmp_path, f"<testsuites>{full}<testsuite name='b' {inner}/></testsuites>")) for inner in hiding + honest
+    }
+    assert wholes == {**dict.fromkeys(hiding, False), **dict.fromkeys(honest, True)}
+
+
+def test_what_stands_behind_a_lie_is_read(tmp_path: Path) -> None:
+    """A suite that hides something makes the file corrupt, and every case after it is read all the same, to the last."""
+    liar = '<testsuite name="a" failures="1"><testcase name="a" classname="c"/></testsuite>'
+    many = "".join(f'<testcase name="t{number}" classname="c" time="0.1"/>' for number in range(5000))
+    bad = '<testcase name="z" classname="c"><failure message="no"/></testcase>'
+    report = read(
+        tmp_path, f"<testsuites>{liar * 60}<testsuite name='b'>{many}{bad}<testcase name='last'/></testsuite></testsuites>"
+    )
+    assert (len(report.cases), outcomes(report)["c::z"], outcomes(report)["b::last"]) == (5062, "failed", "passed")
+    assert len(report.corrupt) == 50
+
+
+def test_oddities_are_said_up_to_fifty(tmp_path: Path) -> None:
+    """A hundred unknown elements say no more than fifty of them."""
+    report = read(
+        tmp_path, suite('<testcase name="a" classname="c">' + "".join(f"<z{number}/>" for number in range(100)) + "</testcase>")
+    )
+    assert len(report.warnings) == 50
 
 
 def test_an_unknown_status_is_said(tmp_path: Path) -> None:

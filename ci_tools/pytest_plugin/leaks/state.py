@@ -124,6 +124,8 @@ def differing(was: State, now: State) -> tuple[State, State]:
     for name, value in was.items():
         if value == now[name] or (is_configured and name in (loggers.ROOT_HANDLERS, loggers.ROOT_LEVEL)):
             continue
+        if name == "sys.path" and _is_package_imported(value, now[name]):
+            continue
         if name in (_MODULES, _VARIABLES):
             olds, news = OWN_MODULES.spread(name, value), OWN_MODULES.spread(name, now[name])
             changed = [each for each, old in olds.items() if news[each] is not old]
@@ -135,6 +137,12 @@ def differing(was: State, now: State) -> tuple[State, State]:
         else:
             before[name], after[name] = value, now[name]
     return before, after
+
+
+def _is_package_imported(was: tuple[str, ...], now: tuple[str, ...]) -> bool:
+    """Pytest imports a package's ``__init__.py`` before its first test, and puts the folder in front once more for it."""
+    added = now[: len(now) - len(was)]
+    return bool(added) and now[len(added) :] == was and set(added) <= set(was)
 
 
 def value_of(name: str) -> object:

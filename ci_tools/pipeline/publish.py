@@ -13,6 +13,7 @@ from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.verdict import Verdict
 from ci_tools.pipeline.judge import Judgement
+from ci_tools.pipeline.masking import mask_of
 from ci_tools.pipeline.plan import load_timings
 from ci_tools.pipeline.project import Console, Project
 from ci_tools.reports.junit import write_junit
@@ -22,7 +23,6 @@ from ci_tools.summary.annotations import render_annotations
 from ci_tools.summary.ctrf import render_ctrf
 from ci_tools.summary.html import render_html
 from ci_tools.summary.markdown import render_summary
-from ci_tools.summary.masking import Mask
 from ci_tools.summary.terminal import render_verdict
 
 
@@ -46,7 +46,7 @@ def write_shard(project: Project, folder: Path, report: ShardReport) -> None:
 
 def publish(project: Project, judgement: Judgement, publication: Publication, console: Console) -> None:
     """Write everything and say the verdict. The verdict itself is written first: what follows may be cut short."""
-    mask = Mask(_secrets(project))
+    mask = mask_of(project)
     verdict, report = seal(mask.value(judgement.verdict)), mask.value(judgement.report)
     folder = publication.folder
     write_text(folder / "verdict.json", dumps(verdict))
@@ -111,11 +111,3 @@ def _tell_console(project: Project, verdict: Verdict, report: RunReport, publica
     skipped = sum(count for outcome, count in counts.items() if outcome.is_green and not outcome.is_executed)
     passed = sum(counts.values()) - bad - skipped
     console.say(f"{passed} passed, {bad + len(report.collection_errors)} failed, {skipped} skipped")
-
-
-def _secrets(project: Project) -> tuple[str, ...]:
-    """Values of the environment that are secrets by their names."""
-    shortest = 12  # a short value, like "test", would blank half of every report
-    words = ("PASSWORD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY")
-    named = ((name.upper(), value) for name, value in project.environ.items())
-    return tuple(value for name, value in named if len(value) >= shortest and any(word in name for word in words))

@@ -31,6 +31,7 @@ from ci_tools.pipeline.console import introduce
 from ci_tools.pipeline.evidence import BASELINE, gather
 from ci_tools.pipeline.judge import Facts, Judgement, judge_evidence
 from ci_tools.pipeline.launch import Launch
+from ci_tools.pipeline.masking import copy_masked, mask_journals, mask_of
 from ci_tools.pipeline.plan import Suite, Target, load_plan, make_plans, paths_of_plan, plan_family, plan_name, seed_from
 from ci_tools.pipeline.project import Console, Project, open_project, placed
 from ci_tools.pipeline.publish import Publication, publish, write_shard
@@ -42,6 +43,7 @@ from ci_tools.services.provision import provide
 from ci_tools.sharding.environment import shard_from_environment, status_file
 from ci_tools.sharding.sequences import orders_of_sequence
 from ci_tools.sharding.static import orders_for
+from ci_tools.summary.masking import Mask
 
 _PRIVATE = ".private"
 """Folder of a run for what must not become an artifact: endpoints with their passwords, orders, the servers' files."""
@@ -345,6 +347,8 @@ def _run_shard(
     finally:
         duration_s = time.monotonic() - began
         state.pytest_s += duration_s
+        mask = mask_of(project)
+        mask_journals(folder, mask)
         report = read_shard(
             folder,
             run_id=state.run_id,
@@ -354,21 +358,21 @@ def _run_shard(
             configuration=configuration.name,
             commit=project.commit,
             plan_digest=plan.expected_digest,
-            exits=exits,
-            services=services,
+            exits=mask.value(exits),
+            services=mask.value(services),
             interrupted_by=state.interruption.name,
             started_at=started_at,
             duration_s=duration_s,
         )
         report = replace(report, facts={**report.facts, **state.tested})
         write_shard(project, folder, report)
-        _keep_output(slots_path.parent, folder, project.suffix_of(configuration.name))
+        _keep_output(slots_path.parent, folder, project.suffix_of(configuration.name), mask)
 
 
-def _keep_output(private: Path, folder: Path, suffix: str) -> None:
-    """What workers and servers wrote becomes an artifact; orders and endpoints do not."""
+def _keep_output(private: Path, folder: Path, suffix: str, mask: Mask) -> None:
+    """What workers and servers wrote becomes an artifact; orders, endpoints and secrets do not."""
     for output in private.glob("*.log"):
-        shutil.copyfile(output, folder / f"{output.stem}{suffix}{output.suffix}")
+        copy_masked(output, folder / f"{output.stem}{suffix}{output.suffix}", mask)
 
 
 def _keeps_timings(state: _Run) -> bool:

@@ -1,6 +1,7 @@
 """Secrets taken out of whatever is about to be shown: the values given, and passwords inside URLs."""
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -70,10 +71,12 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def _forms(secret: str) -> Iterable[str]:
-    """The ways a secret may stand in a report: as it is, each of its lines, and as repr and JSON write it."""
+    """The ways a secret may stand in a report: as it is, each of its lines, and as Python's and JSON's writers show it."""
     for line in {secret, *secret.splitlines()}:
         stripped = line.strip()
         if len(stripped) >= SHORTEST_SECRET:
             yield stripped
-            yield stripped.encode("unicode_escape").decode("ascii")
-            yield stripped.replace("\\", "\\\\").replace('"', '\\"')
+            yield repr(stripped)[1:-1]
+            yield ascii(stripped)[1:-1]
+            yield json.dumps(stripped)[1:-1]
+            yield json.dumps(stripped, ensure_ascii=False)[1:-1]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from summary_sample import REPORT, VERDICT
 
@@ -12,6 +14,13 @@ def test_a_given_secret_is_gone_in_every_form() -> None:
     for shown in (value, repr(value), 'line \\"one\\"', "second\\\\line", "xx second\\line xx"):
         assert "one" not in mask.text(shown) or "line" not in mask.text(shown)
         assert "second" not in mask.text(shown)
+
+
+def test_a_secret_with_signs_is_gone_in_every_form() -> None:
+    """Quotes, backslashes and letters beyond ASCII: as Python and JSON show them."""
+    value = "sé\\cr'et\"é"
+    for shown in (value, repr(value), ascii(value), json.dumps(value), json.dumps(value, ensure_ascii=False), f"{[value]}"):
+        assert "cr" not in Mask([value]).text(shown), shown
 
 
 def test_the_longer_secret_goes_first() -> None:

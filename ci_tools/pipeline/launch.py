@@ -14,11 +14,13 @@ from ci_tools.model.journal import Event, SelectionRefused
 from ci_tools.model.report import WorkerExit
 from ci_tools.model.worker import WorkerOrder
 from ci_tools.pipeline.project import Project
+from ci_tools.sharding.static import is_unstable
 from ci_tools.workers.command import WorkerCommand, command, order_name, paths_of
 from ci_tools.workers.supervisor import supervise
 
 _SHOWN = 5
 _AGAIN = "make the plan again from these files"
+_UNSTABLE = "test IDs with a memory address are others in every process: give their parametrize ids="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,8 @@ def _refuse(refusal: SelectionRefused) -> NoReturn:
     """A plan for other tests than those that are here: an error of whoever gave it, not of the tests."""
     details = [f"missing:    {name}" for name in refusal.missing[:_SHOWN]]
     details += [f"unexpected: {name}" for name in refusal.unexpected[:_SHOWN]]
-    raise PlanMismatchError(refusal.message.splitlines()[0], details=details, hint=_AGAIN)
+    hint = _UNSTABLE if any(map(is_unstable, refusal.missing)) else _AGAIN
+    raise PlanMismatchError(refusal.message.splitlines()[0], details=details, hint=hint)
 
 
 def _narrowed(files: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from ci_tools.pipeline.project import Project
 from ci_tools.sharding.sizing import DEFAULT_TARGET_S, size_for
 from ci_tools.sharding.static import partition
 from ci_tools.sharding.timings import Timings, parse_timings
-from ci_tools.workers.command import command, selecting
+from ci_tools.workers.command import added_options, command, selecting
 
 COLLECT_TIMEOUT_S = 600.0
 """Importing a large suite takes minutes, not more; a module that waits for ever at import must not hang the plan."""
@@ -96,7 +96,7 @@ def _plan(suite: Suite, configuration: str, collected: Collected, timings: Timin
         shards,
         commit=suite.project.commit,
         configuration=configuration,
-        filters=(*suite.wanted, *suite.project.config.pytest_args, *suite.pytest_args),
+        filters=(*suite.wanted, *_options(suite.project, suite.pytest_args)),
         processes=processes,
     )
     return replace(plan, notes=(*reasons, *plan.notes))
@@ -176,10 +176,10 @@ def load_plan(path: Path, project: Project, *, paths: Sequence[str] = (), pytest
     if plan.commit and project.commit and plan.commit != project.commit:
         what = f"{path} was made for commit {plan.commit[:12]}, here is {project.commit[:12]}"
         raise PlanMismatchError(what, hint="check out that commit, or make the plan again")
-    planned, here = selecting(plan.filters), selecting((*project.config.pytest_args, *pytest_args))
+    planned, here = selecting(plan.filters), selecting(_options(project, pytest_args))
     if planned != here:
         what = f"{path} was made with {_named(planned)}, here is {_named(here)}"
-        raise PlanMismatchError(what, hint="give the same after --, or make the plan again")
+        raise PlanMismatchError(what, hint="give the same here, or make the plan again")
     if paths and set(paths) != set(paths_of_plan(plan)):
         what = f"{path} was made of {_listed(paths_of_plan(plan)) or 'what is configured'}, here is {_listed(paths)}"
         raise PlanMismatchError(what, hint="leave the paths out, the plan has them; or make the plan again")
@@ -189,6 +189,11 @@ def load_plan(path: Path, project: Project, *, paths: Sequence[str] = (), pytest
 def paths_of_plan(plan: Plan) -> tuple[str, ...]:
     """The files, folders and test IDs that it was made of: what stands before the first option of its filters."""
     return tuple(takewhile(lambda word: not word.startswith("-"), plan.filters))
+
+
+def _options(project: Project, pytest_args: Sequence[str]) -> tuple[str, ...]:
+    """Every option of pytest that is not in its own configuration, wherever it was said."""
+    return (*project.config.pytest_args, *pytest_args, *added_options(project.environ))
 
 
 def load_timings(path: Path) -> Timings:

@@ -42,11 +42,10 @@ def size_for(
     """The smallest number of shards that is predicted to be done in ``target_s``; the fastest one where none is.
 
     Every number is judged by the plan it would have, so what a shard pays for imports, and the longest test, count.
-    UsageError when the target leaves no time after ``overhead_s``.
+    UsageError when the target is no time at all.
     """
-    if not target_s > overhead_s:
-        what = f"the target is {target_s:g} s, and {overhead_s:g} s of it pass before the first test"
-        raise UsageError(what, hint="choose a longer target")
+    if not target_s > 0:
+        raise UsageError(f"the target is {target_s:g} s, expected more than 0", hint="choose a longer target: --target 5m")
     if maximum < 1:
         raise UsageError(f"the largest number of shards is {maximum}, expected at least 1", hint="allow 1 or more")
     tried: dict[int, float] = {}
@@ -64,7 +63,8 @@ def size_for(
     predicted_s(1)
     longest, longest_s = facts["longest_test"], float(facts["longest_test_s"])
     total_s = float(facts["total_s"]) + float(facts["import_s"])
-    count = max(min(math.ceil(total_s / max(processes, 1) / (target_s - overhead_s)), most), 1)
+    left_s = max(target_s - overhead_s, longest_s, 1 / US)  # no shard is done before its longest test
+    count = max(min(math.ceil(total_s / max(processes, 1) / left_s), most), 1)
     while predicted_s(count) > target_s and count < most:
         # Grows by what is missing, so that a handful of plans is enough; never past the point where the longest test rules.
         if tried[count] - overhead_s <= longest_s * (1 + 1 / US):
@@ -103,7 +103,9 @@ def _reasons(
             )
         else:
             reasons.append(f"the longest test, {longest} with {longest_s:.1f} s, would cap you at N = {useful}")
-    if tried[count] > target_s and count == most:
+    if target_s <= overhead_s:
+        reasons.append(f"the target is not reached: {overhead_s:g} s pass before the first test of each job")
+    elif tried[count] > target_s and count == most:
         limit = f"the largest number allowed is {maximum}" if most == maximum else f"there are only {most} tests"
         reasons.append(f"the target is not reached: {limit}")
     return tuple(reasons)

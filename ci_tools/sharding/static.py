@@ -184,6 +184,11 @@ def _predicted_us(weighed: Sequence[tuple[int, str, tuple[str, ...]]], costs: Es
     return imports + max(-(-tests // processes), longest)
 
 
+def is_unstable(test_id: str) -> bool:
+    """Whether it holds a memory address and is another one in each process."""
+    return "0x" in test_id and _ADDRESS.search(test_id) is not None
+
+
 def _notes(shards: Sequence[Shard], costs: Estimates, twice: int) -> tuple[str, ...]:
     notes = []
     empty = [str(shard.ref) for shard in shards if shard.is_empty]
@@ -193,7 +198,7 @@ def _notes(shards: Sequence[Shard], costs: Estimates, twice: int) -> tuple[str, 
         notes.append(f"the suite has {filled} separable piece(s) for {len(shards)} shards: nothing is planned for {which}")
     if twice:
         notes.append(f"{twice} test ID(s) were collected more than once: each is planned once")
-    addresses = sorted(test_id for test_id in costs.test_us if "0x" in test_id and _ADDRESS.search(test_id))
+    addresses = sorted(filter(is_unstable, costs.test_us))
     if addresses:
         notes.append(
             f"{len(addresses)} test ID(s) hold a memory address and change with every process, so no shard can be given them:"

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
 from ci_tools.errors import UsageError
 from ci_tools.model.shard import ShardRef
@@ -105,6 +105,12 @@ def selecting(arguments: Sequence[str]) -> tuple[str, ...]:
         elif option in _SELECTING_ALONE:
             found.append(option)
     return tuple(sorted(found))
+
+
+def added_options(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What ``PYTEST_ADDOPTS`` adds, from its first option on; UsageError when it cannot be split."""
+    words = _split("PYTEST_ADDOPTS", environ.get("PYTEST_ADDOPTS", ""))
+    return tuple(dropwhile(lambda word: not word.startswith("-"), words))
 
 
 def order_name(order: WorkerOrder) -> str:

@@ -25,9 +25,10 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _ci_tools(root: Path, *arguments: str) -> tuple[int, str]:
+def _ci_tools(root: Path, *arguments: str, addopts: str = "") -> tuple[int, str]:
     """Exit code of one verb, and all that it said."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "GITHUB_", "PYTEST_"))}
+    env |= {"PYTEST_ADDOPTS": addopts} if addopts else {}
     argv = [sys.executable, "-m", "ci_tools", *arguments]
     done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False, timeout=150)
     return done.returncode, done.stdout + done.stderr
@@ -44,6 +45,17 @@ def test_other_paths_than_the_plans_are_refused(root: Path) -> None:
     code, said = _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1", "more")
     assert (code, "was made of 'tests', here is 'more'" in said) == (2, True), said
     assert said.count("error:") == 1, said
+
+
+def test_a_filter_of_the_environment_is_a_filter(root: Path) -> None:
+    """A file without a test for the plan's -k is in no shard: one without that -k would be green, with nothing of it run."""
+    (root / "tests/test_b.py").write_text("def test_three():\n    pass\n", encoding="utf-8")
+    code, said = _ci_tools(root, "plan", "--output", "plan.json", "tests/test_a.py", "tests/test_b.py", addopts="-k 'one or two'")
+    assert (code, "2 test(s)" in said) == (0, True), said
+    code, said = _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1")
+    assert (code, "was made with '-k one or two', here is no filter" in said) == (2, True), said
+    code, said = _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1", "-k", "one or two")
+    assert (code, "2/2 passed" in said) == (0, True), said
 
 
 @pytest.mark.parametrize("paths", [(), ("./tests/test_b.py::TestTwo", "tests/test_a.py")])

@@ -466,6 +466,7 @@ def test_parameters_that_change_with_every_process(root: Path) -> None:
     done = ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/2", "--workers", "1")
     assert done.returncode not in {0, 10}
     assert "refuses its plan" in done.stdout + done.stderr
+    assert "with a memory address are others in every process: give their parametrize ids=" in done.stdout + done.stderr
 
 
 WAITING = "import threading\nimport pytest\n\n\ndef wait():\n    threading.Event().wait(0.3)\n\n\n"

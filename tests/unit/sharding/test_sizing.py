@@ -55,10 +55,18 @@ def test_processes_inside_a_shard_count() -> None:
     assert size_for(*EVEN, target_s=130.0, processes=2).count == 3
 
 
+def test_a_target_that_a_job_takes_to_begin() -> None:
+    """No number reaches a target below the overhead: the answer is the fewest that are as fast, and says so."""
+    size = size_for(*suite(long=9.2, **{f"t{n}": 4.6 for n in range(18)}), target_s=10.0)
+    assert (size.count, size.reached) == (10, False)
+    assert "the longest test, long.py::t with 9.2 s, caps you at N = 10: more shards are not faster" in size.reasons
+    assert size.reasons[-1] == "the target is not reached: 30 s pass before the first test of each job"
+
+
 def test_no_time_is_a_usage_error() -> None:
-    """A target below the overhead can't be reached by any number."""
-    with pytest.raises(UsageError, match="pass before the first test"):
-        size_for(*EVEN, target_s=30.0)
+    """A target that is no time, and room for no shard, are mistakes."""
+    with pytest.raises(UsageError, match="the target is 0 s, expected more than 0"):
+        size_for(*EVEN, target_s=0.0)
     with pytest.raises(UsageError, match="largest number"):
         size_for(*EVEN, maximum=0)
 

@@ -90,6 +90,7 @@ class Verdict:
     ``counts`` has every outcome and ``flaky`` (passed only after a failed attempt, not in ``passed``): they add up to
     ``expected`` plus what ran unplanned. ``policy``, ``errors`` and ``baseline_commit`` are what a recomputation
     needs; ``digest`` is over everything else in it. ``shard`` is set when it is about that one shard of the plan only.
+    ``published`` are the files that were written beside it, once all of them were.
     """
 
     decision: Decision
@@ -117,3 +118,4 @@ class Verdict:
     digest: str = ""
     shard: str = ""
     errors: tuple[HouseError, ...] = ()
+    published: tuple[Input, ...] = ()

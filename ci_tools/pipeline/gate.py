@@ -214,7 +214,10 @@ def verify(path: Path, root: Path, environ: Mapping[str, str]) -> tuple[tuple[st
     verification = recompute(path, open_project(root, environ))
     verdict = verification.verdict
     said = f"{verdict.decision}, exit code {verdict.exit_code}"
-    head = f"{path}: {said}, {len(verdict.inputs)} input(s), ci-tools {verdict.tool_version}"
+    beside = len(verdict.published) - len(verification.absent)
+    files = f"{len(verdict.inputs)} input(s), {beside} published file(s)"
+    head = f"{path}: {said}, {files}, ci-tools {verdict.tool_version}"
+    absent = [f"not checked: {name} is not here" for name in verification.absent]
     if verification.is_sound:
-        return (head, "sound: every byte is as it was judged, and judged again it is the same"), True
-    return (head, *(f"NOT SOUND: {problem}" for problem in verification.problems)), False
+        return (head, *absent, "sound: every byte is as it was judged, and judged again it is the same"), True
+    return (head, *absent, *(f"NOT SOUND: {problem}" for problem in verification.problems)), False

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_tools.host import github
@@ -12,6 +12,7 @@ from ci_tools.model.codec import dumped, dumps
 from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.model.shard import ShardRef
 from ci_tools.model.verdict import Verdict
+from ci_tools.pipeline.evidence import input_of
 from ci_tools.pipeline.judge import Judgement
 from ci_tools.pipeline.masking import mask_of
 from ci_tools.pipeline.plan import load_timings
@@ -24,6 +25,8 @@ from ci_tools.summary.ctrf import render_ctrf
 from ci_tools.summary.html import render_html
 from ci_tools.summary.markdown import render_summary
 from ci_tools.summary.terminal import render_verdict
+
+_PUBLISHED = ("report.json", "summary.md", "timings.json", "junit.xml", "ctrf.json", "summary.html")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,10 @@ def write_shard(project: Project, folder: Path, report: ShardReport) -> None:
 
 
 def publish(project: Project, judgement: Judgement, publication: Publication, console: Console) -> None:
-    """Write everything and say the verdict. The verdict itself is written first: what follows may be cut short."""
+    """Write everything and say the verdict. The verdict itself is written first: what follows may be cut short.
+
+    When all is written, the verdict is written once more, with the digests of the files beside it.
+    """
     mask = mask_of(project)
     verdict, report = seal(mask.value(judgement.verdict)), mask.value(judgement.report)
     folder = publication.folder
@@ -56,6 +62,9 @@ def publish(project: Project, judgement: Judgement, publication: Publication, co
     write_junit(report, folder / "junit.xml")
     write_chunks(folder / "ctrf.json", render_ctrf(verdict, report))
     write_chunks(folder / "summary.html", render_html(verdict, report))
+    published = (input_of(folder / name, folder) for name in _PUBLISHED)
+    verdict = seal(replace(verdict, published=tuple(replace(item, role="published") for item in published if item)))
+    write_text(folder / "verdict.json", dumps(verdict))
     _tell_github(project, verdict, report)
     _tell_console(project, verdict, report, publication, console)
 

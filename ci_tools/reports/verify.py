@@ -1,6 +1,7 @@
 """Verifies a verdict offline: its inputs are the same bytes, and judging them again gives the same answer."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,14 @@ Rejudge = Callable[[Verdict, Sequence[Path]], Verdict]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What came out. ``problems`` are lines for people, each naming the file or the field; empty means sound."""
+    """What came out. ``problems`` are lines for people, each naming the file or the field; empty means sound.
+
+    ``absent`` are published files that do not lie beside the verdict: whoever took it alone lied about nothing.
+    """
 
     verdict: Verdict
     problems: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def is_sound(self) -> bool:
@@ -33,7 +38,9 @@ def seal(verdict: Verdict) -> Verdict:
 
 
 def verify(path: Path, *, rejudge: Rejudge | None = None) -> Verification:
-    """Check the verdict in ``path`` against its own digest, its inputs' digests and, with ``rejudge``, its rules.
+    """Check the verdict in ``path`` against its own digest, those of its inputs and of what was published beside it.
+
+    With ``rejudge`` its rules are asked again too.
 
     Inputs are looked for relative to the verdict's folder. DecodeError when ``path`` holds no verdict. A digest proves
     that nothing changed by accident or in one place; whoever rewrites verdict *and* inputs is found by nobody offline.
@@ -45,11 +52,15 @@ def verify(path: Path, *, rejudge: Rejudge | None = None) -> Verification:
         raise DecodeError(f"{path} cannot be read: {error.strerror}", hint="give the path of a verdict.json") from error
     problems = list(_problems_of_text(verdict, data))
     problems.extend(problem for entry in verdict.inputs for problem in _problems_of_input(entry, path.parent))
+    absent = tuple(entry.path for entry in verdict.published if not os.path.lexists(_path_of(entry, path.parent)))
+    for entry in verdict.published:
+        if entry.path not in absent:
+            problems.extend(_problems_of_input(entry, path.parent))
     # Judging other bytes again would only say in many words what is already said.
     if rejudge is not None and not problems:
         again = rejudge(verdict, [_path_of(entry, path.parent) for entry in verdict.inputs])
         problems.extend(_differences(verdict, again))
-    return Verification(verdict=verdict, problems=tuple(problems))
+    return Verification(verdict=verdict, problems=tuple(problems), absent=absent)
 
 
 def _digest_of(verdict: Verdict) -> str:

@@ -339,6 +339,23 @@ def test_a_changed_byte_in_the_verdict_is_noticed(folder: Path) -> None:
     assert verify() == 0
 
 
+def test_a_changed_byte_of_what_was_published_is_noticed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Report, JUnit, CTRF, timings and both summaries: any byte of each. One that is not there is said and no lie."""
+    everything(folder)
+    names = ["report.json", "summary.md", "timings.json", "junit.xml", "ctrf.json", "summary.html"]
+    assert [item.path for item in verdict().published] == names
+    for path in (folder / "out" / name for name in names):
+        data = path.read_bytes()
+        for at in (0, len(data) // 2, len(data) - 1):
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+            assert verify() == 10, (path, at)
+        path.unlink()
+        capsys.readouterr()
+        assert (verify(), f"not checked: {path.name} is not here" in capsys.readouterr().out) == (0, True)
+        path.write_bytes(data)
+    assert verify() == 0
+
+
 def test_a_verdict_is_sound_elsewhere(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,9 +41,9 @@ class BisectRequest:
 def bisect(request: BisectRequest, console: Console) -> bool:
     """Run halves of what ran before the test until the fewest tests are found; whether culprits were found."""
     project = open_project(request.root, request.environ)
-    before, start = _ran_before(request.folder or project.artifacts / "latest", request.test_id)
+    before, start, is_red = _ran_before(request.folder or project.artifacts / "latest", request)
     configuration = project.configuration(request.configuration or start.configuration)
-    console.say(f"{len(before)} test(s) ran before {request.test_id} in its worker")
+    console.say(f"{len(before)} test(s) ran before {request.test_id} in its worker{'' if is_red else ', and it was green'}")
     process.become_subreaper()
     folder = Path(tempfile.mkdtemp(prefix="ci-tools-bisect-"))
     try:
@@ -63,10 +63,18 @@ def bisect(request: BisectRequest, console: Console) -> bool:
     return bool(found.culprits)
 
 
-def _ran_before(folder: Path, test_id: str) -> tuple[tuple[str, ...], WorkerStarted]:
-    """What the worker that ran the test ran before it, and how it began; of several the one in which it was not green."""
+def _ran_before(folder: Path, request: BisectRequest) -> tuple[tuple[str, ...], WorkerStarted, bool]:
+    """What the worker that ran the test ran before it, how it began, and whether the test was not green there.
+
+    Of several workers (of configurations, shards and attempts below ``folder``) one of the configuration that is asked for, and
+    one in which it was not green.
+    """
+    test_id = request.test_id
+    if not folder.exists():
+        what = f"the run {str(folder)!r} is not there"
+        raise UsageError(what, hint="make one with `ci-tools run`, or give --run DIR of one in which the test failed")
     found: list[tuple[bool, tuple[str, ...], WorkerStarted]] = []
-    for journal in sorted(folder.glob(JOURNALS)):
+    for journal in [folder] if folder.is_file() else sorted(folder.rglob(JOURNALS)):
         events = load_events(journal)
         sequence, start = recorded_sequence(events), recorded_start(events)
         if start is not None and test_id in sequence:
@@ -75,8 +83,8 @@ def _ran_before(folder: Path, test_id: str) -> tuple[tuple[str, ...], WorkerStar
             found.append((is_red, sequence[: sequence.index(test_id)], start))
     if not found:
         raise UsageError(f"{test_id!r} did not run in {folder}", hint="give --run DIR of a run in which it failed")
-    _, before, start = max(found, key=lambda item: item[0])
-    return before, start
+    is_red, before, start = max(found, key=lambda item: (item[2].configuration == request.configuration, item[0]))
+    return before, start, is_red
 
 
 @dataclass(slots=True)

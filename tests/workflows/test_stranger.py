@@ -354,9 +354,9 @@ PLANTED = {
     ),
     "a matrix of one: its artifact lost": Defect(shards=1, env={"FAKE_DROP": "*-1-of-1-*"}),
     "a re-run: a name without its attempt": Defect(
-        old="${{ needs.plan.outputs.attempt }}-attempt-${{ github.run_attempt }}",
-        new="${{ needs.plan.outputs.attempt }}-attempt-1",
-        red="Fetch what the shards said",
+        old="-plan-${{ needs.plan.outputs.attempt }}-attempt-${{ github.run_attempt }}",
+        new="-plan-1-attempt-1",
+        red="Keep what the shard said",
         env={"BREAK": "b"},
         is_rerun=True,
     ),

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ci_tools.host.files import write_chunks, write_text
 from ci_tools.model.codec import dumped, dumps
 from ci_tools.model.report import RunReport, ShardReport
 from ci_tools.model.shard import ShardRef
-from ci_tools.model.verdict import Verdict
+from ci_tools.model.verdict import Input, Verdict
 from ci_tools.pipeline.evidence import input_of
 from ci_tools.pipeline.judge import Judgement
 from ci_tools.pipeline.masking import mask_of
@@ -27,13 +28,19 @@ from ci_tools.summary.markdown import render_summary
 from ci_tools.summary.terminal import render_verdict
 
 _PUBLISHED = ("report.json", "summary.md", "timings.json", "junit.xml", "ctrf.json", "summary.html")
+_LEFT = ("journal-*", "junit-*.xml", "*.log")
+"""What workers and servers leave in a run's folder: read by people, judged by nobody once a shard has its report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """Where the artifacts go and what is said beside them. ``pytest_s`` are the seconds of pytest itself, if it ran here."""
+    """Where the artifacts go and what is said beside them. ``pytest_s`` are the seconds of pytest itself, if it ran here.
+
+    ``is_run`` says that the folder is a run's own: then its journals and logs are named in the verdict too.
+    """
 
     folder: Path
+    is_run: bool = False
     keeps_timings: bool = False
     pytest_s: float = 0.0
     started_at: float = 0.0
@@ -62,11 +69,21 @@ def publish(project: Project, judgement: Judgement, publication: Publication, co
     write_junit(report, folder / "junit.xml")
     write_chunks(folder / "ctrf.json", render_ctrf(verdict, report))
     write_chunks(folder / "summary.html", render_html(verdict, report))
-    published = (input_of(folder / name, folder) for name in _PUBLISHED)
-    verdict = seal(replace(verdict, published=tuple(replace(item, role="published") for item in published if item)))
+    verdict = seal(replace(verdict, published=tuple(_published(verdict, publication))))
     write_text(folder / "verdict.json", dumps(verdict))
     _tell_github(project, verdict, report)
     _tell_console(project, verdict, report, publication, console)
+
+
+def _published(verdict: Verdict, publication: Publication) -> Iterator[Input]:
+    """The files beside the verdict that are none of its inputs, with their digests."""
+    folder = publication.folder
+    paths = [folder / name for name in _PUBLISHED]
+    if publication.is_run:
+        paths += sorted(path for pattern in _LEFT for path in folder.rglob(pattern))
+    known = {entry.path for entry in verdict.inputs}
+    items = (input_of(path, folder) for path in paths)
+    yield from (replace(item, role="published") for item in items if item and item.path not in known)
 
 
 def _publish_timings(project: Project, reports: tuple[ShardReport, ...], publication: Publication) -> None:

@@ -180,6 +180,7 @@ def _judge(state: _Run, policy: Policy) -> Judgement:
 def _publication(state: _Run) -> Publication:
     return Publication(
         folder=state.folder,
+        is_run=True,
         keeps_timings=_keeps_timings(state),
         pytest_s=state.pytest_s,
         started_at=state.started_at,

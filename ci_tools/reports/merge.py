@@ -4,7 +4,7 @@ A pure function of the *set* of inputs: their order, repetition and grouping cha
 makes a test pass: a test counts where it was planned, and results of it from elsewhere are strays that prove nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ci_tools.model.case import Attempt, Case, Outcome
@@ -72,7 +72,7 @@ def merge(plans: Sequence[Plan], shards: Sequence[ShardReport], *, run_id: str =
             sorted(f"{place_of(report)}: {reason}" for report in newest_of(kept).values() for reason in report.corrupt)
         ),
         problems=tuple(sorted({*problems, *fields.problems})),
-        warnings=tuple(sorted(f"{place_of(report)}: {text}" for report in newest_of(kept).values() for text in report.warnings)),
+        warnings=tuple(sorted(_warnings(kept))),
         expected_shards=tuple(fields.expected_shards),
         services=tuple(sorted({service for report in kept for service in report.services}, key=dumps)),
         interrupted_by=max((report.interrupted_by for report in newest_of(kept).values()), default=""),
@@ -301,6 +301,18 @@ def _collection_errors(reports: Iterable[ShardReport]) -> tuple[CollectionError,
         (error.configuration, error.path): error for report in newest_of(reports).values() for error in report.collection_errors
     }
     return tuple(found[key] for key in sorted(found))
+
+
+def _warnings(reports: Sequence[ShardReport]) -> Iterator[str]:
+    """What is odd in the newest attempts; and where several shards came, which of them has lost what it said before."""
+    attempts: dict[tuple[str, str], int] = {}
+    for report in reports:
+        attempts[report.configuration, report.shard] = attempts.get((report.configuration, report.shard), 0) + 1
+    for report in newest_of(reports).values():
+        yield from (f"{place_of(report)}: {text}" for text in report.warnings)
+        is_alone = attempts[report.configuration, report.shard] == 1 and len(reports) > 1
+        if report.run_attempt > 1 and is_alone and not is_foreign(report):
+            yield f"{place_of(report)}: no earlier attempt sent a report, so which of its tests are flaky nobody knows"
 
 
 def _plans_digest(plans: Sequence[Plan]) -> str:

@@ -101,6 +101,15 @@ def test_the_newest_attempt_of_each_shard_decides() -> None:
     assert ([attempt.run_attempt for attempt in only.attempts], only.is_flaky) == ([1, 2], True)
 
 
+def test_an_attempt_whose_earlier_ones_are_gone_is_said() -> None:
+    """Without the report of any earlier attempt nobody knows what is flaky; a run of one report has no other to wait for."""
+    one = shard_report("1/2", case(A, shard="1/2"))
+    again = shard_report("2/2", case(B, shard="2/2", run_attempt=2), run_attempt=2)
+    before = shard_report("2/2", case(B, Outcome.FAILED, shard="2/2"))
+    said = "shard 2/2 attempt 2: no earlier attempt sent a report, so which of its tests are flaky nobody knows"
+    assert [merge([], reports).warnings for reports in ([one, again], [one, before, again], [again])] == [(said,), (), ()]
+
+
 def test_a_test_the_newest_attempt_lacks_is_lost() -> None:
     """A pass of an earlier run attempt does not stand for a test that the newest one does not have."""
     first = shard_report("1/1", case(A), case(B))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci_tools.errors import UsageError
+from ci_tools.errors import DecodeError, UsageError
 from ci_tools.host.files import write_text
 from ci_tools.model.case import DEFAULT_CONFIGURATION, Outcome
 from ci_tools.pipeline.project import Project, open_project
@@ -51,14 +51,33 @@ def combine(request: TimingsRequest) -> str:
 def from_junit(request: TimingsRequest) -> str:
     """Timings from the JUnit files, or pytest-split's ``.test_durations``, that a team already has; added to what is kept."""
     project = open_project(request.root, request.environ)
+    files = _given(request.files, "ci-tools timings from-junit junit.xml")
     pairs: list[tuple[str, float]] = []
-    for path in _given(request.files, "ci-tools timings from-junit junit.xml"):
-        if path.suffix == ".xml":
-            pairs += [(case.test_id, case.duration_s) for case in read_junit(path).cases if case.outcome is Outcome.PASSED]
-        else:
-            pairs += parse_durations(path.read_bytes(), where=str(path))
+    problems: list[str] = []
+    for path in files:
+        found, said = _pairs_of(path)
+        pairs += found
+        problems += said
+    learned = from_pairs(pairs, configuration=request.configuration)
+    if not learned.tests:
+        what = (
+            "; ".join(problems) or f"{', '.join(map(str, files))}: no test passed, and only those that did say how long they take"
+        )
+        raise DecodeError(what, hint="give the JUnit files, or the .test_durations, of a run that was mostly green")
     known = _read(project.timings_path) if project.timings_path.is_file() else Timings.empty()
-    return _write(merge(known, from_pairs(pairs, configuration=request.configuration)), request, project)
+    told = _write(merge(known, learned), request, project)
+    count = len(learned.of(request.configuration))
+    return "\n".join([f"{told}, {count} learned from {len(files)} file(s)", *(f"  not read: {problem}" for problem in problems)])
+
+
+def _pairs_of(path: Path) -> tuple[list[tuple[str, float]], tuple[str, ...]]:
+    """(test ID, seconds) of each test that passed at once, whatever the file is called; and what of it could not be read."""
+    text = path.read_bytes()
+    if path.suffix != ".xml" and not text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return list(parse_durations(text, where=str(path))), ()
+    report = read_junit(path, label=str(path))
+    cases = [case for case in report.cases if case.outcome is Outcome.PASSED and len(case.attempts) == 1]
+    return [(case.test_id, case.duration_s) for case in cases], report.corrupt
 
 
 def _given(files: Sequence[Path], example: str) -> Sequence[Path]:
@@ -66,7 +85,8 @@ def _given(files: Sequence[Path], example: str) -> Sequence[Path]:
         raise UsageError("no file is given", hint=example)
     for path in files:
         if not path.is_file():
-            raise UsageError(f"{str(path)!r} is not there", hint="give files that exist")
+            there = "is no file" if path.exists() else "is not there"
+            raise UsageError(f"{str(path)!r} {there}", hint="give files that exist")
     return files
 
 

@@ -11,13 +11,14 @@ def parse_durations(text: str | bytes, *, where: str = ".test_durations") -> tup
     Its oldest form, a list of pairs, is read too. Seconds are set-up, call and tear-down together.
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_int=float)  # one of 400 digits is infinite, no error
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"{where} is not JSON: {error}", hint="make it again: pytest --store-durations") from error
     entries = list(data.items()) if isinstance(data, dict) else data
-    if not isinstance(entries, list) or not all(map(_is_pair, entries)):
-        what = f"{where} is not an object of seconds by test ID"
-        raise DecodeError(what, hint="this is no file of pytest-split; JUnit files are read by `ci-tools timings from-junit`")
+    wrong = [entry for entry in entries if not _is_pair(entry)] if isinstance(entries, list) else [entries]
+    if wrong:
+        what = f"{where} holds {wrong[0]!r:.80}, expected seconds by test ID"
+        raise DecodeError(what, hint="give pytest-split's .test_durations or JUnit files; timings: `ci-tools timings merge`")
     return tuple(sorted((str(test_id), float(seconds)) for test_id, seconds in entries))
 
 

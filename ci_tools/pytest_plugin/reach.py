@@ -14,6 +14,8 @@ _FURTHEST_IN_LIBRARIES = 20
 """A cache behind a decorator that remembers an object that remembers another: nobody's text shows how deep."""
 _OURS = "ci_tools.pytest_plugin"
 _WIDEST = 500
+_REGISTERS = frozenset({"weakref", "multiprocessing.util"})
+"""What they know is to be cleaned up some day, and meant for nobody's use."""
 
 
 def holder_of(target: object, values: Sequence[object]) -> str:
@@ -54,6 +56,8 @@ def keeper_of(target: object, test_path: Path | None, is_meant: Callable[[str], 
                 continue
             seen.add(id(referrer))
             name = modules.get(id(referrer))
+            if name in _REGISTERS:
+                continue
             if name is not None:
                 is_one = is_meant is None or is_meant(getattr(sys.modules.get(name), "__file__", None) or "")
                 if is_one and _counts(name, front, referrer, test_path):

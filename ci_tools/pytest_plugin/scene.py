@@ -1,6 +1,7 @@
 """The scene of a hang: the fixture, all stacks and tasks, the children, and what was printed last."""
 
 import contextlib
+import inspect
 import io
 import os
 import stat
@@ -34,7 +35,7 @@ def render_fixture() -> str:
         if frame.f_code.co_name in {"execute", "finish"} and frame.f_code.co_varnames[:1] == ("self",):
             fixture = frame.f_locals.get("self")
             if isinstance(fixture, pytest.FixtureDef):
-                code = getattr(fixture.func, "__code__", None)
+                code = getattr(inspect.unwrap(fixture.func), "__code__", None)
                 where = f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
                 part = "torn down" if frame.f_code.co_name == "finish" else "set up"
                 return f"--- fixture {fixture.argname!r} (scope {fixture.scope}){where} is being {part}"

@@ -1,5 +1,6 @@
 """Stacks: where every thread and every asyncio task of this process is right now."""
 
+import gc
 import re
 import sys
 import threading
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 LONGEST_STACKS = 200_000
 """Characters of stacks that one event carries."""
 _DEEPEST_CHAIN = 50
+_STEPS = frozenset({"async_generator_asend", "async_generator_athrow"})
 _MACHINERY = re.compile(r"[\\/](_pytest|pluggy|execnet|xdist|pytest_timeout\.py|ci_tools[\\/]pytest_plugin)([\\/\"]|$)")
 
 
@@ -28,6 +30,10 @@ def render_stacks(loops: Iterable["asyncio.AbstractEventLoop"] = ()) -> str:
         parts.append(_render_tasks(loops))
     except Exception as error:  # noqa: BLE001 - as above: the loop's own thread may change what is read here
         parts.append(f"<asyncio tasks could not be read: {error!r}>")
+    try:
+        parts.append(_render_trio())
+    except Exception as error:  # noqa: BLE001 - as above
+        parts.append(f"<trio's tasks could not be read: {error!r}>")
     return "\n".join(part for part in parts if part)[:LONGEST_STACKS]
 
 
@@ -100,6 +106,23 @@ def _render_tasks(loops: Iterable["asyncio.AbstractEventLoop"]) -> str:
     return "\n".join(lines)
 
 
+def _render_trio() -> str:
+    """Trio tells a thread's tasks only to that thread itself: they are looked for among all objects."""
+    lowlevel = sys.modules.get("trio.lowlevel")
+    if lowlevel is None:
+        return ""
+    chains = {
+        task.name: await_chain(task.coro)
+        for task in gc.get_objects()
+        if isinstance(task, lowlevel.Task) and getattr(task.coro, "cr_frame", None) is not None
+    }
+    lines = [f"--- trio: {len(chains)} task(s)"] if chains else []
+    for name, chain in sorted(chains.items()):
+        lines.append(f"  task {name}")
+        lines += [f"    {line}" for line in chain]
+    return "\n".join(lines)
+
+
 def _running_loops() -> Iterator["asyncio.AbstractEventLoop"]:
     """The loops that threads run right now, from their frames: uvloop's, too, and those that nobody has noted."""
     import asyncio  # noqa: PLC0415 - as above
@@ -146,7 +169,10 @@ def _await_frames(awaitable: object) -> Iterator[FrameType]:
                 awaitable = getattr(awaitable, waits_for)
                 break
         else:
-            return
+            if type(awaitable).__name__ not in _STEPS:
+                return
+            # A step of an asynchronous generator does not say of which: it holds nothing else.
+            awaitable = next((one for one in gc.get_referents(awaitable) if hasattr(one, "ag_frame")), None)
 
 
 def _waits_for(task: "asyncio.Task[object]") -> str:

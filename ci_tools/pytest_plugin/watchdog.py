@@ -8,6 +8,7 @@ a second, and where nobody rewinds it, that timer writes the stacks to a file an
 import contextlib
 import faulthandler
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -152,7 +153,7 @@ class Watchdog:
         rewind_at = 0.0
         while not self._is_paused.wait(POLL_S):
             now = time.monotonic()
-            if self._exit_deadline is not None and self.deadline is None and not threading.main_thread().is_alive():
+            if self._exit_deadline is not None and self.deadline is None and _is_leaving():
                 self._exit_deadline.at = self._exit_deadline.next_at = now + self._exit_deadline.timeout_s
                 self.deadline = self._exit_deadline
             deadline = self.deadline
@@ -185,6 +186,17 @@ class Watchdog:
         if self._fires_at:
             faulthandler.cancel_dump_traceback_later()
             self._fires_at = 0.0
+
+
+def _is_leaving() -> bool:
+    """Whether the interpreter is on its way out: the main thread is done, or it joins the threads of executors first."""
+    main = threading.main_thread()
+    if not main.is_alive():
+        return True
+    frame = sys._current_frames().get(main.ident or 0)  # noqa: SLF001 - documented for exactly this
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame is not None and frame.f_globals is vars(threading) and frame.f_code.co_name == "_shutdown"
 
 
 def _switch_time(deadline: Deadline) -> float:

@@ -11,7 +11,7 @@ import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from ci_tools.pytest_plugin.failures import Project, is_test_code
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.state import ABSENT, show
+from ci_tools.pytest_plugin.leaks.texts import codes_of, steps_of
 from ci_tools.pytest_plugin.owners import frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.position import test_id_of
@@ -30,7 +31,6 @@ KIND = "patch"
 _HINT = "patch it with pytest's monkeypatch.setattr, or unittest.mock's patch with `with`: both put it back"
 _OPCODES = frozenset(dis.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
 _WORDS = frozenset({"setattr", "delattr"})
-_AROUND = ("setup_method", "teardown_method", "setUp", "tearDown", "asyncSetUp", "asyncTearDown")
 _DEEPEST = 3
 _CONTAINERS = (dict, list, set)
 
@@ -143,50 +143,19 @@ class AssignmentGuard(Guard):
         key = id(function if item is None else getattr(function, "__func__", function))
         known = self._known.get(key)
         if known is None:
-            plain, kind = _plain(function), getattr(item, "cls", None)
-            found = tuple(self._read(plain, kind, set())) if plain is not None else ()
+            codes = codes_of(function, getattr(item, "cls", None), self._project)
+            found = tuple(one for code, names in codes for one in _assignments(code, names))
             known = self._known[key] = (function, found)  # held: a number may come again
         return known[1]
 
-    def _read(self, function: FunctionType, kind: type | None, seen: set[int], depth: int = 0) -> Iterator[_Assignment]:
-        code = function.__code__
-        if id(code) in seen or not self._project.holds(code.co_filename) or not is_test_code(code.co_filename):
-            return
-        seen.add(id(code))
-        yield from _assignments(code, function.__globals__)
-        if depth == _DEEPEST:
-            return
-        used = [function.__globals__.get(name) for name in _names(code)]
-        if kind is not None:
-            used += [vars(kind).get(name) for name in (*_names(code), *(_AROUND if depth == 0 else ()))]
-        for one in used:
-            if type(one) is FunctionType:
-                yield from self._read(one, kind, seen, depth + 1)
-
-
-def _plain(function: Any) -> FunctionType | None:  # noqa: ANN401 - as above
-    function = getattr(function, "__func__", function)
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function if isinstance(function, FunctionType) else None
-
-
-def _names(code: CodeType) -> Sequence[str]:
-    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
-    return code.co_names if not inner else [*code.co_names, *(name for one in inner for name in _names(one))]
-
 
 def _assignments(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
-    """Those of a code, and of the functions inside it."""
     if not _OPCODES.isdisjoint(code.co_code[::2]) or not _WORDS.isdisjoint(code.co_names):
         yield from _parse(code, names)
-    for one in code.co_consts:
-        if isinstance(one, CodeType):
-            yield from _assignments(one, names)
 
 
 def _parse(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
-    steps = [one for one in dis.get_instructions(code) if one.opname not in {"CACHE", "PUSH_NULL", "EXTENDED_ARG", "NOP"}]
+    steps = steps_of(code)
     imported: dict[str, tuple[str, ...]] = {
         str(after.argval): (str(one.argval),)
         for one, after in itertools.pairwise(steps)

@@ -90,7 +90,7 @@ class DescriptorGuard(Guard):
         gc.callbacks.append(self._hold)
         self._restore.append(lambda: gc.callbacks.remove(self._hold))
         if self._findings.is_on(DESCRIPTOR):
-            for name in ("open", "dup", "pipe", "openpty", "memfd_create", "eventfd"):
+            for name in ("open", "dup", "pipe", "openpty", "memfd_create", "eventfd", "pidfd_open"):
                 if hasattr(os, name):
                     self._install_raw(name)
 
@@ -257,6 +257,8 @@ class DescriptorGuard(Guard):
         return any(self._project.holds(code.co_filename) for code, _ in made.site)
 
     def _report(self, found: Sequence[_Found], loop: "asyncio.AbstractEventLoop | None" = None) -> None:
+        # A file before its descriptor: it is told once, by its name.
+        found = sorted(found, key=lambda one: one[0].kind == DESCRIPTOR)
         ends = {id(made): made.thing.ends() for made, _ in found}
         dialled = {here for here, _ in ends.values() if here}
         for made, owner in found:

@@ -38,7 +38,8 @@ from ci_tools.pytest_plugin.leaks.state import (
     value_of,
     variable_aspect,
 )
-from ci_tools.pytest_plugin.owners import NO_SITE, Site, frames_of_site
+from ci_tools.pytest_plugin.leaks.texts import likely_site
+from ci_tools.pytest_plugin.owners import Site, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership, is_unowned
 from ci_tools.pytest_plugin.position import test_id_of
 
@@ -87,6 +88,8 @@ class EnvironmentGuard(Guard):
         """The test's point, then one for each wider fixture that is being set up."""
         self._wide: dict[int, tuple[str, State, dict[str, Site]]] = {}
         self._ended: list[tuple[str, State, dict[str, Site]]] = []
+        self._functions: list[Any] = []
+        """What has set this test up, beside its own function."""
         self._filters: object = None
         self._sites: dict[str, Site] = {}
         self._restore: list[Callable[[], None]] = []
@@ -124,11 +127,14 @@ class EnvironmentGuard(Guard):
             self._filters = warnings.filters if item.config.pluginmanager.is_blocked("warnings") else None
             self._points = [_Point()]
             self._sites.clear()
+            self._functions.clear()
 
     def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """A wider fixture's changes outlive the test by right."""
         if fixturedef.scope != "function":
             self._points.append(_Point())
+        else:
+            self._functions.append(fixturedef.func)
 
     def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
         """They are part of what the next test finds, and no change of whoever asked for the fixture."""
@@ -137,7 +143,7 @@ class EnvironmentGuard(Guard):
         was, now = self._points.pop().difference()
         was.pop(WARNINGS, None)  # pytest puts them back after each test, whoever has changed them
         if was:
-            sites = {name: self._sites[name] for name in was if name in self._sites}
+            sites = {name: self._sites.get(name) or likely_site(name, [fixturedef.func], None, self._project) for name in was}
             self._wide[id(fixturedef)] = (f"fixture {fixturedef.argname} ({fixturedef.scope})", was, sites)
             for point in self._points:
                 point.accept(now)
@@ -161,7 +167,8 @@ class EnvironmentGuard(Guard):
         self._ended.clear()
         was, now = self._points[0].difference()
         for name, value in was.items():
-            created, stack = frames_of_site(sites.get(name, NO_SITE), self._project)
+            site = sites.get(name) or self._likely_site(name, item)
+            created, stack = frames_of_site(site, self._project)
             leak = Leak(
                 kind=SEED if name == RANDOM else KIND,
                 what=_told(name, show(value), show(now[name])),
@@ -172,6 +179,10 @@ class EnvironmentGuard(Guard):
             )
             self._findings.add(leak, put_back(name, value))
         return error
+
+    def _likely_site(self, aspect: str, item: pytest.Item) -> Site:
+        functions = [one for one in (getattr(item, "function", None), *self._functions) if one is not None]
+        return likely_site(aspect, functions, getattr(item, "cls", None), self._project)
 
     def _note_setting(self, key: str) -> None:
         """The project's own code is about to change it."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ci_tools.model.case import Leak, Phase
+from ci_tools.model.case import Frame, Leak, Phase
 from ci_tools.pytest_plugin.failures import Project, frames_of, message_of, type_name_of
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.owners import Owner
+from ci_tools.pytest_plugin.owners import Owner, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KIND = "exception"
 
 _HINT_OF_TASK = "await the task (asyncio.TaskGroup does it for all of its own), or ask for its exception() in a done callback"
+_HINT_OF_CALLBACK = "catch it in the callback, or give the loop an exception handler with loop.set_exception_handler()"
 _HINT_OF_THREAD = "catch it in the thread and hand it over: concurrent.futures keeps it for result()"
 
 
@@ -94,10 +95,25 @@ class ExceptionGuard(Guard):
                 owner = next((one for one in self._owners() if any(record.ref() is task for record in one.tasks)), None)
                 if owner is not None:
                     self._note_task(owner, task, context.get("exception"))
+                elif not hasattr(task, "get_coro"):
+                    self._note_context(loop, "nobody asked a future for its exception:", context, _HINT_OF_TASK)
+            elif task is None:
+                self._note_context(loop, "a callback of the event loop raised", context, _HINT_OF_CALLBACK)
             original(loop, context)
 
         # where a task says it as it is collected
         self._restore.append(self._ownership.replace(kind, "call_exception_handler", call))
+
+    def _note_context(self, loop: "asyncio.AbstractEventLoop", what: str, context: dict[str, Any], hint: str) -> None:
+        """What the project's own code raised where nobody could catch it, and asyncio would only print."""
+        error, owner = context.get("exception"), self._ownership.maker()
+        if not isinstance(error, Exception) or owner is None or loop.get_exception_handler() is not None:
+            return
+        own, _ = frames_of(error.__traceback__, self._project)
+        if own is None and error.__traceback__ is None:  # put into a future by hand: where it was dropped
+            own, _ = frames_of_site(self._ownership.site(3), self._project)
+        if own is not None:
+            self._note(owner, what, error, hint, own)
 
     def _owners(self) -> list[Owner]:
         return [*self._ownership.over(), *self._ownership.fixtures.values()]
@@ -107,8 +123,8 @@ class ExceptionGuard(Guard):
             name = getattr(task.get_coro(), "__qualname__", "?")
             self._note(owner, f"nobody asked task {task.get_name()!r} of {name} for its exception:", error, _HINT_OF_TASK)
 
-    def _note(self, owner: Owner, what: str, error: BaseException, hint: str) -> None:
+    def _note(self, owner: Owner, what: str, error: BaseException, hint: str, place: Frame | None = None) -> None:
         own, deepest = frames_of(error.__traceback__, self._project)
         text = f"{what} {type_name_of(error)}: {message_of(error)}".rstrip(": ")
         self._ownership.stirred.add(self)
-        self._seen.append((owner, Leak(kind=KIND, what=text, created=own or deepest, owner=owner.label, hint=hint)))
+        self._seen.append((owner, Leak(kind=KIND, what=text, created=place or own or deepest, owner=owner.label, hint=hint)))

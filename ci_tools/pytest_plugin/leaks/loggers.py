@@ -17,7 +17,9 @@ from ci_tools.pytest_plugin.failures import is_test_code
 
 LOGGER = "logger "
 ROOT_HANDLERS, ROOT_LEVEL = "root logger's handlers", "root logger's level"
-_HANDLERS, _LEVEL = "'s handlers", "'s level"
+_HANDLERS, _LEVEL, _FILTERS = "'s handlers", "'s level", "'s filters"
+_SWITCHES = {"propagate": "'s propagation", "disabled": "'s being disabled"}
+"""What is switched by assignment, and how it is called."""
 _LOGGING = os.path.dirname(logging.__file__)  # noqa: PTH120 - compared with the file names of code, which are text
 _CONFIG = os.path.join(_LOGGING, "config.py")  # noqa: PTH118 - as above
 _DEEPEST = 40
@@ -48,8 +50,15 @@ class LoggerPatches:
 
     def install(self) -> None:
         """Note changes from now on."""
-        for name, part in (("addHandler", _HANDLERS), ("removeHandler", _HANDLERS), ("setLevel", _LEVEL)):
+        for name, part in (
+            ("addHandler", _HANDLERS),
+            ("removeHandler", _HANDLERS),
+            ("setLevel", _LEVEL),
+            ("addFilter", _FILTERS),
+            ("removeFilter", _FILTERS),
+        ):
             self._replace(name, part)
+        self._see_switches()
         self._see_new()
 
     def remove(self) -> None:
@@ -70,24 +79,50 @@ class LoggerPatches:
                 frame = frame.f_back
             if frame is not None and frame.f_code.co_name != "<module>" and holds(frame.f_code.co_filename):
                 # A program's own code that furnishes a bare logger does it once for all: a logger opened lazily.
-                is_bare = not (logger.handlers if part is _HANDLERS else logger.level)
+                is_bare = not (logger.level if part is _LEVEL else _list_of(logger, part))
                 aspect = f"{LOGGER}{logger.name}{part}"
                 if is_test_code(frame.f_code.co_filename):
-                    is_undone = name == "removeHandler" and arguments and _born.get(arguments[0]) == _running_test()
+                    is_undone = (
+                        part is _HANDLERS
+                        and name.startswith("remove")
+                        and arguments
+                        and _born.get(arguments[0]) == _running_test()
+                    )
                     if not is_undone and not _is_named_after_test(logger):
                         _by_tests.add(aspect)
                         note(aspect)
                 elif is_configured:
                     _configured_names.add(logger.name)
-                elif not is_bare and (part is _HANDLERS or logger.name not in _configured_names):
+                elif not is_bare and part is not _FILTERS and (part is _HANDLERS or logger.name not in _configured_names):
                     note(aspect)
             return original(logger, *arguments, **options)
 
+        is_own = name in vars(logging.Logger)
         setattr(logging.Logger, name, noting)
-        self._restore.append(lambda: setattr(logging.Logger, name, original))
+        self._restore.append(
+            (lambda: setattr(logging.Logger, name, original)) if is_own else (lambda: delattr(logging.Logger, name))
+        )
         # The root logger is compared by itself, and pytest changes it twelve times a test.
         setattr(logging.RootLogger, name, original)
         self._restore.append(lambda: delattr(logging.RootLogger, name))
+
+    def _see_switches(self) -> None:
+        """Of a test's own text alone: a program silences what it likes."""
+        note = self._note
+        get_frame = sys._getframe  # noqa: SLF001 - as above
+        assign: Any = object.__setattr__
+
+        def noting(logger: logging.Logger, name: str, value: object) -> None:
+            if name in _SWITCHES and name in vars(logger):  # not while the logger is being made
+                code = get_frame(1).f_code
+                if code.co_name != "<module>" and is_test_code(code.co_filename) and not _is_named_after_test(logger):
+                    note(f"{LOGGER}{logger.name}{_SWITCHES[name]}")
+            assign(logger, name, value)
+
+        logging.Logger.__setattr__ = noting  # type: ignore[method-assign,assignment] # only tests assign to a logger's attributes
+        self._restore.append(lambda: delattr(logging.Logger, "__setattr__"))
+        logging.RootLogger.__setattr__ = assign  # type: ignore[method-assign] # as above: pytest's own level
+        self._restore.append(lambda: delattr(logging.RootLogger, "__setattr__"))
 
     def _see_new(self) -> None:
         original: Any = logging.Handler.__init__
@@ -136,21 +171,35 @@ def read(aspect: str) -> object:
     logger, part = _parse(aspect)
     if part == _LEVEL:
         return logger.level
+    if part in _SWITCHES.values():
+        return getattr(logger, _switch_of(part))
+    if part == _FILTERS:
+        return tuple(logger.filters)
     return tuple(logger.handlers) if aspect in _by_tests else _Furnished(logger.handlers)
 
 
 def restore(aspect: str, value: Any) -> None:  # noqa: ANN401 - what was read
     """Put it back."""
     logger, part = _parse(aspect)
-    if part == _HANDLERS:
-        logger.handlers[:] = value
-    else:
+    if part == _LEVEL:
         logger.setLevel(value)
+    elif part in _SWITCHES.values():
+        setattr(logger, _switch_of(part), value)
+    else:
+        _list_of(logger, part)[:] = value
 
 
 def _parse(aspect: str) -> tuple[logging.Logger, str]:
-    part = _HANDLERS if aspect.endswith(_HANDLERS) else _LEVEL
+    part = next(one for one in (_HANDLERS, _LEVEL, _FILTERS, *_SWITCHES.values()) if aspect.endswith(one))
     return logging.getLogger(aspect.removeprefix(LOGGER).removesuffix(part)), part
+
+
+def _list_of(logger: logging.Logger, part: str) -> list[Any]:
+    return logger.handlers if part == _HANDLERS else logger.filters
+
+
+def _switch_of(part: str) -> str:
+    return next(name for name, known in _SWITCHES.items() if known == part)
 
 
 class _Furnished(tuple[logging.Handler, ...]):

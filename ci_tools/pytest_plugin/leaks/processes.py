@@ -37,6 +37,8 @@ CONTAIN_S = 1.0
 _POLL_S = 0.005
 
 _HINT_OF_DETACHED = "end it by the number that it writes down, or start it so that it stays a child (no daemonising, no `&`)"
+_SHELL = "system"
+_STARTERS = ("posix_spawn", "posix_spawnp", "forkpty", _SHELL)
 _HINT = "wait for it, or end it and wait for it: subprocess.Popen is a context manager"
 
 
@@ -90,6 +92,9 @@ class ProcessGuard(Guard):
 
         if hasattr(os, "fork"):
             self._install_fork()
+        for name in _STARTERS:
+            if hasattr(os, name):
+                self._install_starter(name)
         os.environ[MARK_VARIABLE] = str(os.getpid())
         self._restore.append(lambda: os.environ.pop(MARK_VARIABLE, None))
 
@@ -173,8 +178,11 @@ class ProcessGuard(Guard):
             number = original()
             if number:
                 note_grandchild(number)
+            caller = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
+            while caller.f_back is not None and caller.f_globals is vars(os):  # os.spawnl() and its like
+                caller = caller.f_back
             # multiprocessing and others fork too, and answer for what they started themselves
-            if number and holds(sys._getframe(1).f_code.co_filename):  # noqa: SLF001 - documented, and the only way to a frame
+            if number and holds(caller.f_code.co_filename):
                 owner, site = ownership.making()
                 if owner is not None:
                     owner.keep(Made(KIND, _Fork(number), site))
@@ -182,6 +190,25 @@ class ProcessGuard(Guard):
 
         os.fork = fork
         self._restore.append(lambda: setattr(os, "fork", original))
+
+    def _install_starter(self, name: str) -> None:
+        original = getattr(os, name)
+        ownership = self._ownership
+
+        def start(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            result = original(*arguments, **options)
+            caller = sys._getframe(1).f_code.co_filename  # noqa: SLF001 - documented, and the only way to a frame
+            number = result[0] if isinstance(result, tuple) else result
+            if caller != subprocess.__file__ and (number or name == _SHELL):  # 0 in the forked child; a Popen is noted itself
+                owner, site = ownership.making()
+                if owner is not None:
+                    # Of a shell that has ended only what it left in the background is left: younger than this process.
+                    child = _Fork(os.getpid(), "os.system") if name == _SHELL else _Fork(number, f"os.{name}")
+                    owner.keep(Made(KIND, child, site))
+            return result
+
+        setattr(os, name, start)
+        self._restore.append(lambda: setattr(os, name, original))
 
     def _note(self, child: Any) -> None:  # noqa: ANN401 - subprocess' or multiprocessing's
         owner, site = self._ownership.making(depth=4)
@@ -228,8 +255,19 @@ def _state(child: Any) -> _State:  # noqa: ANN401 - subprocess' or multiprocessi
     try:
         ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return _State.GONE
+        return _State.RUNNING if _is_anothers(child) else _State.GONE
     return _State.RUNNING if ended is None else _State.ZOMBIE
+
+
+def _is_anothers(child: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether it runs as the child of multiprocessing's server of forks, which alone can wait for it."""
+    if not hasattr(child, "sentinel"):
+        return False
+    try:
+        os.kill(child.pid, 0)
+    except OSError:
+        return False
+    return bool(child.is_alive())
 
 
 def _end(child: Any) -> str:  # noqa: ANN401 - as above
@@ -248,6 +286,10 @@ def _end(child: Any) -> str:  # noqa: ANN401 - as above
             child.join(0)
         else:
             child.poll()
+    for pipe in (getattr(child, name, None) for name in ("stdin", "stdout", "stderr")):
+        if pipe is not None and hasattr(pipe, "close"):  # they are of no more use, and were told with their child
+            with contextlib.suppress(OSError):
+                pipe.close()
     return ""
 
 

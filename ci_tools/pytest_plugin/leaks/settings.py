@@ -50,11 +50,26 @@ def _restore_faults(module: Any, value: bool) -> None:  # noqa: ANN401 - as abov
         module.disable()
 
 
+def _wakeup_descriptor(module: ModuleType) -> object:
+    """Asking for it takes it away for a moment."""
+    change = _ORIGINALS[module, "set_wakeup_fd"]
+    descriptor = change(-1)
+    if descriptor != -1:
+        with contextlib.suppress(OSError):  # closed meanwhile, and nobody's any more
+            change(descriptor)
+    return descriptor
+
+
+def _limits_of(module: ModuleType) -> list[str]:
+    return sorted(name for name in vars(module) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE")  # an alias
+
+
 def _not_ours(tracer: object) -> object:
     """A tracer; None for the one by which this plugin sees early returns: nobody has to put that back."""
     return None if getattr(tracer, "__module__", "") == _OUR_TRACER else tracer
 
 
+_TIMERS = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
 _OUR_TRACER = "ci_tools.pytest_plugin.returns"
 
 SETTINGS = (
@@ -167,8 +182,50 @@ SETTINGS = (
         name="alarm",
         module="signal",
         functions=("alarm", "setitimer"),
-        read=lambda module: "set" if module.getitimer(module.ITIMER_REAL)[0] else "none",
-        restore=lambda module, value: value == "none" and module.setitimer(module.ITIMER_REAL, 0),
+        read=lambda module: frozenset(name for name in _TIMERS if module.getitimer(getattr(module, name))[0]),
+        restore=lambda module, value: [module.setitimer(getattr(module, name), 0) for name in _TIMERS if name not in value],
+    ),
+    Setting(
+        name="descriptor that signals wake up",
+        module="signal",
+        functions=("set_wakeup_fd",),
+        read=_wakeup_descriptor,
+        restore=_call("set_wakeup_fd"),
+    ),
+    Setting(
+        name="limits of resources",
+        module="resource",
+        functions=("setrlimit",),
+        read=lambda module: tuple((name, module.getrlimit(getattr(module, name))) for name in _limits_of(module)),
+        restore=lambda module, value: [module.setrlimit(getattr(module, name), limit) for name, limit in value],
+    ),
+    Setting(
+        name="tracing of memory",
+        module="tracemalloc",
+        functions=("start", "stop"),
+        read=lambda module: module.is_tracing(),
+        restore=lambda module, value: module.start() if value else module.stop(),
+    ),
+    Setting(
+        name="profile function of threads",
+        module="threading",
+        functions=("setprofile",),
+        read=lambda module: module.getprofile(),
+        restore=_call("setprofile"),
+    ),
+    Setting(
+        name="trace function of threads",
+        module="threading",
+        functions=("settrace",),
+        read=lambda module: module.gettrace(),
+        restore=_call("settrace"),
+    ),
+    Setting(
+        name="factory of log records",
+        module="logging",
+        functions=("setLogRecordFactory",),
+        read=lambda module: module.getLogRecordFactory(),
+        restore=_call("setLogRecordFactory"),
     ),
     Setting(
         name="blocked signals",

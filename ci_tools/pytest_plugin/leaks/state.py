@@ -1,6 +1,7 @@
 """State of the process, aspect by aspect: what it is now, how it is shown, how it is put back."""
 
 import contextvars
+import itertools
 import locale
 import logging
 import os
@@ -53,7 +54,7 @@ class _OwnModules:
         if len(sys.modules) != self._count and self.project is not None:
             self._count = len(sys.modules)
             self._find(self.project)
-        return tuple(map(sys.modules.get, self._modules.values()))
+        return tuple(map(sys.modules.get, self._modules.values(), itertools.repeat(ABSENT)))
 
     def variables(self) -> tuple[object, ...]:
         """What each variable holds in this context."""
@@ -68,15 +69,18 @@ class _OwnModules:
         """What one of the aspects is right now."""
         module, variable = self._modules.get(name), self._variables.get(name)
         if module is not None:
-            return sys.modules.get(module)
+            return sys.modules.get(module, ABSENT)
         return variable.get(ABSENT) if variable is not None else None
 
     def set_variable(self, name: str, value: object) -> None:
-        """Put a variable back; TypeError where it had no value, which only a token can restore."""
+        """Put a variable back; TypeError where it had no value and no default: only a token can restore that."""
+        variable = self._variables[name]
+        if value is ABSENT:
+            value = contextvars.Context().run(_default_of, variable)
         if value is ABSENT:
             what = "a context variable cannot be emptied without the token that set() gave"
             raise TypeError(what)
-        self._variables[name].set(value)
+        variable.set(value)
 
     def _find(self, project: Project) -> None:
         for module_name, module in tuple(sys.modules.items()):
@@ -93,6 +97,14 @@ class _OwnModules:
                         self._modules.setdefault(f"module {value.__name__}", value.__name__)
                     if isinstance(value, contextvars.ContextVar):
                         self._variables.setdefault(f"context variable {module_name}.{name}", value)
+
+
+def _default_of(variable: "contextvars.ContextVar[object]") -> object:
+    """In a context of its own: what the variable says when nobody has set it."""
+    try:
+        return variable.get()
+    except LookupError:
+        return ABSENT
 
 
 OWN_MODULES = _OwnModules()
@@ -131,7 +143,7 @@ def differing(was: State, now: State) -> tuple[State, State]:
             changed = [each for each, old in olds.items() if news[each] is not old]
             before.update((each, olds[each]) for each in changed)
             after.update((each, news[each]) for each in changed)
-            invented = [each for each in news if each not in olds and each in OWN_MODULES.invented and news[each] is not None]
+            invented = [each for each in news if each not in olds and each in OWN_MODULES.invented and news[each] is not ABSENT]
             before.update((each, ABSENT) for each in invented)
             after.update((each, news[each]) for each in invented)
         else:
@@ -139,7 +151,7 @@ def differing(was: State, now: State) -> tuple[State, State]:
     return before, after
 
 
-def _is_package_imported(was: tuple[str, ...], now: tuple[str, ...]) -> bool:
+def _is_package_imported(was: Any, now: Any) -> bool:  # noqa: ANN401 - two values of sys.path
     """Pytest imports a package's ``__init__.py`` before its first test, and puts the folder in front once more for it."""
     added = now[: len(now) - len(was)]
     return bool(added) and now[len(added) :] == was and set(added) <= set(was)
@@ -239,6 +251,8 @@ def _restore_variable(name: str, value: Any) -> None:  # noqa: ANN401 - text, or
 def _is_invented(name: str, module: object) -> bool:
     if "." in name or name.startswith("_") or name in _MADE_BY_LIBRARIES:
         return False
+    if module is None:  # the way to say that a library is not installed
+        return True
     if not isinstance(module, ModuleType):
         return type(module).__module__ == "unittest.mock"
     return all(getattr(module, part, None) is None for part in ("__spec__", "__file__", "__loader__"))

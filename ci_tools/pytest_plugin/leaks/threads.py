@@ -1,5 +1,6 @@
 """Threads that outlive the test or fixture that started them: named with where they were started."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ci_tools.model.case import Leak, Phase
+from ci_tools.model.case import Frame, Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
@@ -17,9 +18,12 @@ from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.reach import holder_of
 
 KIND = "thread"
+_WAITERS = ("_do_waitpid", "_do_shutdown")
+"""What asyncio's own threads do: wait for a child or for an executor, and that is what is left."""
 SETTLE_S = 0.1
 """A thread that was told to end gets this long to be gone, once per test and only where one is alive."""
 
+_POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 _HINT = "tell it to end and join it, leave its executor with `with`, or stop it in the fixture's tear-down"
 
 
@@ -70,10 +74,15 @@ class ThreadGuard(Guard):
         deadline = time.monotonic() + SETTLE_S
         for made in alive:
             made.thing.join(max(0.0, deadline - time.monotonic()))
+        pools: set[Frame | None] = set()
         for made in _alive(owner):
             if self._is_kept(made.thing):
                 continue
             created, stack = frames_of_site(made.site, self._project)
+            if _home_of(made.thing) in _POOLS:
+                if created in pools:  # one pool, however many threads it has
+                    continue
+                pools.add(created)
             leak = Leak(
                 kind=KIND,
                 what=f"thread {made.thing.name!r} ({_doing(made.thing)}) is still running",
@@ -82,20 +91,19 @@ class ThreadGuard(Guard):
                 owner=owner.label,
                 hint=_HINT,
             )
-            note = "" if made.thing.daemon else "it is no daemon: the process cannot end before it does"
-            self._findings.add(leak, note)
+            self._findings.add(leak, _contain(made.thing))
 
     def _is_kept(self, thread: threading.Thread) -> bool:
         """Whether something that lives longer than the test keeps it on purpose: a fixture, a loop, a module's pool."""
         if holder_of(thread, self._ownership.living_values()):
             return True
         target = getattr(thread, "_target", None)
-        home = sys.modules.get(getattr(target, "__module__", "") or type(thread).__module__)
-        name = getattr(home, "__name__", "")
-        if name == "concurrent.futures.thread":
+        name = _home_of(thread)
+        home = sys.modules.get(name)
+        if name in _POOLS:
             return self._is_kept_worker(thread)
-        if name.startswith("asyncio."):  # waits for a child of asyncio's: the child is what is left
-            return True
+        if name.startswith("asyncio."):
+            return getattr(target, "__name__", "") in _WAITERS
         if home is None or home is threading or not thread.daemon or self._project.holds(getattr(home, "__file__", "") or ""):
             return False
         # A library's own background thread: one for the process, known to a module or a class of the library.
@@ -111,7 +119,39 @@ class ThreadGuard(Guard):
             for module in tuple(sys.modules.values())
             for value in tuple(getattr(module, "__dict__", {}).values())
             if type(value).__name__ == "ThreadPoolExecutor"
-        )
+        ) or _is_of_a_modules_pool(thread)
+
+
+def _home_of(thread: threading.Thread) -> str:
+    """The module of what it runs."""
+    return getattr(getattr(thread, "_target", None), "__module__", "") or type(thread).__module__
+
+
+def _is_of_a_modules_pool(thread: threading.Thread) -> bool:
+    """The same for multiprocessing's pools of threads, which its own register of finalizers would lead to."""
+    return any(
+        type(value).__name__ == "ThreadPool" and any(one is thread for one in _threads_of_pool(value))
+        for module in tuple(sys.modules.values())
+        for value in tuple(getattr(module, "__dict__", {}).values())
+    )
+
+
+def _threads_of_pool(pool: Any) -> Sequence[object]:  # noqa: ANN401 - multiprocessing's
+    workers = [getattr(pool, name, None) for name in ("_worker_handler", "_task_handler", "_result_handler")]
+    return [*getattr(pool, "_pool", ()), *workers]
+
+
+def _contain(thread: threading.Thread) -> str:
+    """A thread that runs an event loop is asked to stop it; any other cannot be ended, and it is said what that means."""
+    loop: Any = getattr(getattr(thread, "_target", None), "__self__", None)
+    if hasattr(loop, "call_soon_threadsafe"):
+        with contextlib.suppress(RuntimeError):  # closed meanwhile
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(SETTLE_S)
+        if not thread.is_alive():
+            loop.close()
+            return ""
+    return "" if thread.daemon else "it is no daemon: the process cannot end before it does"
 
 
 def _globals_of(package: str) -> list[object]:

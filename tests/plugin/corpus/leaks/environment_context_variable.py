@@ -2,7 +2,6 @@
 
 kind: environment
 outcome: error
-place: unknown
 says: context variable test_environment_context_variable.USER was 'nobody'
 """
 

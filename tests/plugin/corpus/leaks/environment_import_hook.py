@@ -2,7 +2,6 @@
 
 kind: environment
 outcome: error
-place: unknown
 says: sys.meta_path
 """
 

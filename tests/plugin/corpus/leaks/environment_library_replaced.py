@@ -2,7 +2,6 @@
 
 kind: environment
 outcome: error
-place: unknown
 says: module iniconfig was <module
 """
 

@@ -1,7 +1,6 @@
 """A handler is put on the root logger and stays.
 
 kind: environment
-place: unknown
 outcome: error
 says: root logger
 """

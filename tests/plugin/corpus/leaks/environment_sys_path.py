@@ -1,7 +1,6 @@
 """A folder is put on sys.path and stays.
 
 kind: environment
-place: unknown
 outcome: error
 says: /nowhere/at/all
 """

@@ -13,6 +13,9 @@ FIELDS = {field.name.replace("_", "-"): field.name for field in dataclasses.fiel
 """Key of the table → field of the policy; a key that ends in ``-s`` (seconds) may be written without it."""
 
 
+_SHARES = {"min_pass_rate", "max_skipped_rate", "max_executed_drop", "max_regression_chance"}
+
+
 def parse_profiles(table: Mapping[str, object], problems: list[str]) -> Mapping[str, Policy]:
     """The policy of every profile. What a profile asks by name wins over what ``[tool.ci-tools.gate]`` says for all.
 
@@ -57,7 +60,19 @@ def _values(table: Mapping[str, object], prefix: str, problems: list[str]) -> di
             values[name] = from_json(hints[name], _underscored(value), where=f"{prefix}.{key}")
         except DecodeError as error:
             problems.append(error.what)
+            continue
+        if problem := _out_of_range(name, values[name]):
+            problems.append(f"{prefix}.{key} is {value!r}, expected {problem}")
     return values
+
+
+def _out_of_range(name: str, value: object) -> str:
+    """What a number should have been; empty for one that can be kept, and for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return ""
+    if name in _SHARES:
+        return "" if 0 <= value <= 1 else "a share from 0 to 1 (0.95 for 95 %)"
+    return "" if value >= 0 else "0 or more"
 
 
 def _underscored(value: object) -> object:

@@ -200,6 +200,7 @@ def _notes(facts: Facts) -> Iterator[str]:
         yield "completeness not proven: no plan says what should have run"
     yield from (f"{name} was given more than once and counted once" for name in report.repeated_inputs)
     yield from report.warnings
+    yield from (f"quarantined test {test_id} passes again: lift its entry" for test_id in facts.forgiveness.to_lift)
     if facts.baseline is None or facts.delta is None:
         yield "no baseline: nothing can be called new or fixed"
     else:

@@ -99,6 +99,25 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("min-pass-rate", 95, "a share from 0 to 1 (0.95 for 95 %)"),
+        ("max-skipped-rate", -0.1, "a share from 0 to 1 (0.95 for 95 %)"),
+        ("max-failures", -1, "0 or more"),
+        ("quarantine-cap", -3, "0 or more"),
+        ("max-duration", -1.0, "0 or more"),
+    ],
+)
+def test_a_limit_that_nothing_can_keep_is_refused(key: str, value: float, expected: str) -> None:
+    """A percentage for a share, and what is less than nothing, would fail every run."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"gate": {"release": {key: value}}}, source="test")
+    assert caught.value.details == (f"gate.release.{key} is {value!r}, expected {expected}",)
+    for kept in (0, 1, 0.5) if "rate" in key else (0, 5):
+        parse_config({"gate": {key: kept}}, source="test")
+
+
 def test_a_key_for_all_profiles_does_not_soften_the_release() -> None:
     """What the release profile asks by name wins over ``[tool.ci-tools.gate]``."""
     config = parse_config({"gate": {"max-flaky": 5, "min-executed": 3}}, source="test")

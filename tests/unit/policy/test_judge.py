@@ -184,6 +184,12 @@ def test_quarantine_forgives_the_known_failure_only() -> None:
     assert decision(Outcome.LOST, known_signature) is Decision.INCOMPLETE
 
 
+def test_a_quarantined_test_that_passes_again_is_noted() -> None:
+    """Whoever reads the summary of a green run learns which entry is to go."""
+    notes = verdict(run(case(A), case(B)), Policy(quarantine=(entry(),))).notes
+    assert f"quarantined test {A} passes again: lift its entry" in notes
+
+
 def test_a_quarantined_failure_is_in_the_headline() -> None:
     """What is forgiven is said."""
     report = run(case(A, Outcome.FAILED), case(B))

@@ -4,11 +4,11 @@ STYLE = """
 :root { color-scheme: light dark; --bad: #b3261e; --good: #1a7f37; --warn: #9a6700; --line: #8884; --soft: #8881; }
 @media (prefers-color-scheme: dark) { :root { --bad: #ff8a80; --good: #56d364; --warn: #e3b341; } }
 * { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1.5rem; max-width: 75rem; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1.5rem; max-width: 75rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; border-left: .4rem solid var(--bad); padding-left: .8rem; }
 h1.passed { border-color: var(--good); } h1.incomplete { border-color: var(--warn); }
 h2 { font-size: 1.15rem; margin-top: 2rem; }
-code, pre { font: 13px/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
+code, pre { font: 13px/1.45 ui-monospace, monospace; }
 pre { background: var(--soft); padding: .8rem; overflow-x: auto; white-space: pre-wrap; border-radius: .3rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
@@ -16,6 +16,8 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .facts { opacity: .8; } .bad { color: var(--bad); font-weight: 600; } .good { color: var(--good); } .warn { color: var(--warn); }
 .cause { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem 1rem; margin: 1rem 0; }
 details { margin: .4rem 0; } summary { cursor: pointer; }
+.rows { content-visibility: auto; contain-intrinsic-size: auto 8000px; } .rows table { table-layout: fixed; }
+.rows th:nth-child(2) { width: 9rem; } .rows th:nth-child(3) { width: 6rem; }
 """
 
 TEMPLATE = """\
@@ -92,8 +94,8 @@ TEMPLATE = """\
 {% endfor %}</table>{% endif %}
 
 <h2>Tests ({{ tests }})</h2>
-<table><tr><th>test</th><th>outcome</th><th class="n">time</th></tr>
-{% for case, name, why in cases %}<tr><td><code>{{ name | visible }}</code>
+{% for rows in tables %}<div class="rows"><table><tr><th>test</th><th>outcome</th><th class="n">time</th></tr>
+{% for case, name, why in rows %}<tr><td><code>{{ name | visible }}</code>
 {%- if why %}<br>{{ why | visible }}{% endif %}
 {%- for attempt in case.attempts if attempt.failures or attempt.stacks or attempt.leaks %}
 <details><summary>attempt {{ attempt.number }}, shard {{ attempt.shard | visible }}:
@@ -106,8 +108,8 @@ TEMPLATE = """\
 <td class="{{ 'good' if case.outcome.is_green and not case.is_flaky else ('warn' if case.is_flaky else 'bad') }}">
 {{- case.outcome.value | replace('_', ' ') }}{% if case.is_flaky %} (flaky){% endif %}</td>
 <td class="n">{{ case.duration_s | duration }}</td></tr>
-{% endfor %}</table>
-
+{% endfor %}</table></div>
+{% endfor %}
 <h2>Run</h2>
 <ul>{% for name, value in run if value %}<li>{{ name }}: <code>{{ value | visible }}</code></li>{% endfor %}
 {% for note in verdict.notes %}<li>{{ note | visible }}</li>{% endfor %}</ul>

@@ -135,6 +135,17 @@ def test_the_page_holds_every_test() -> None:
     assert text.rindex("test_hangs") < text.rindex("test_asks_nothing")
 
 
+def test_a_large_page_is_many_tables() -> None:
+    """No browser has to lay out a hundred thousand rows at once: each table has 250 at most, and all are there, in order."""
+    cases = tuple(Case(test_id=f"t.py::test_{number:04}", attempts=(attempt(Outcome.PASSED),)) for number in range(601))
+    text = html_text(VERDICT, replace(REPORT, cases=cases))
+    tables = text.split('<div class="rows">')[1:]
+    names = [re.findall(r"<td><code>t\.py::(test_\d+)</code>", table) for table in tables]
+    assert [len(found) for found in names] == [250, 250, 101]
+    assert [name for found in names for name in found] == [f"test_{number:04}" for number in range(601)]
+    assert ".rows { content-visibility: auto;" in text
+
+
 def test_ctrf_fits_its_schema() -> None:
     """The document fits what the published schema allows and its counts add up."""
     document = json.loads(ctrf_text(VERDICT, REPORT))

@@ -17,7 +17,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .cause { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem 1rem; margin: 1rem 0; }
 details { margin: .4rem 0; } summary { cursor: pointer; }
 .rows { content-visibility: auto; contain-intrinsic-size: auto 8000px; } .rows table { table-layout: fixed; }
-.rows th:nth-child(2) { width: 9rem; } .rows th:nth-child(3) { width: 6rem; }
+.rows th:nth-child(2) { width: 9rem; } .rows th:nth-child(3) { width: 7.5rem; }
 """
 
 TEMPLATE = """\

@@ -22,6 +22,9 @@ _SETTLE_S = 0.5
 """A session that ends tells its server what it did a moment later; waited for only before a test is accused."""
 _PAUSE_S = 0.02
 _TRAFFIC = frozenset({"http", "websocket"})
+_ALL_KNOWN = frozenset({*UNITS, "database"})
+"""A database is whichever the configuration has."""
+_NAMELESS = f'the mark `service` names no service; write @pytest.mark.service("redis"), of {", ".join(UNITS)}'
 _KINDS = {kind.value: kind for kind in ServiceKind}
 
 
@@ -52,11 +55,14 @@ class Evidence(Guard):
         self._latest = 0
         self._counts: dict[str, dict[Phase, Mapping[str, int]]] = {}
         self._own_servers = 0
+        self._told: set[str] = set()
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Remember where the counters stand."""
         if phase is Phase.SETUP:
             self._declared = services_of(item)
+            if not _ALL_KNOWN.issuperset(self._declared):
+                self._say_unknown(item)
             if self._recording.begun != self._latest + 1:  # another test has run since, whose use nobody has read
                 self._running.clear()
             self._latest = self._recording.begun
@@ -70,7 +76,7 @@ class Evidence(Guard):
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """Measure; a call that passed must have been noticed by every service that the test declares."""
         if not self._declared:
-            return error
+            return error or (NoEvidenceError(_NAMELESS, pytrace=False) if phase is Phase.SETUP else None)
         self._measure(phase)
         if phase is Phase.CALL:
             missing = [name for name in self._counts if not self._is_touched(name)] if error is None else []
@@ -87,6 +93,14 @@ class Evidence(Guard):
                 told = (f"{one} {counts[UNITS[name]]}" for one, counts in phases.items())
                 self._note(item, f"{name}_{UNITS[name]}_by_phase", ", ".join(told))
         return error
+
+    def _say_unknown(self, item: pytest.Item) -> None:
+        """A misspelt service would let every test pass; one that is merely not ours to measure is said once."""
+        unknown = [name for name in self._declared if name not in _ALL_KNOWN and name not in self._told]
+        if unknown:
+            self._told.update(unknown)
+            names = ", ".join(map(repr, unknown))
+            item.warn(NoEvidenceWarning(f"declared service {names} is not measured: known are {', '.join(UNITS)}"))
 
     def count_anew(self, name: str) -> None:
         """Another guard of ours has asked this service: the next test's count begins with a new reading."""
@@ -167,7 +181,7 @@ class Evidence(Guard):
         return name not in self._counts or name in self._blind or self._totals(name).get(UNITS[name], 0) > 0
 
     def _accuse(self, item: pytest.Item, missing: Sequence[str]) -> BaseException | None:
-        message = "\n".join(_accusation(item, name) for name in missing)
+        message = "\n".join(_accusation(item, name, self._totals(name)) for name in missing)
         if self._mode is GuardMode.ERROR:
             return NoEvidenceError(message, pytrace=False)
         try:
@@ -183,7 +197,10 @@ class Evidence(Guard):
             self._recording.execution.properties[name] = value
 
 
-def _accusation(item: pytest.Item, name: str) -> str:
-    stand_in = stand_in_of(item, name)
+def _accusation(item: pytest.Item, name: str, totals: Mapping[str, int]) -> str:
+    connections = totals.get("connections", 0)
+    stand_in = "" if connections else stand_in_of(item, name)
     why = f"{stand_in} stood in for it" if stand_in else "it was never asked anything by this test"
+    if connections:
+        why = f"{connections} connection(s) asked nothing that it carried out: was the password given?"
     return f"declared {name}, 0 {UNITS[name]}: the test passed, and {why}"

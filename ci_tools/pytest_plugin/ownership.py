@@ -303,8 +303,8 @@ class Ownership(Guard):
             self._prune_loops_at = max(PRUNE_FROM, 2 * len(self._loops))
         self._loops.append(weakref.ref(loop))
 
-    def site(self, depth: int) -> Site:
-        """The nearest frames of the project, from so many frames up."""
+    def site(self, depth: int, *, past_pytest: bool = False) -> Site:
+        """The nearest frames of the project, from so many frames up; of pytest's own the first may be passed by."""
         frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - documented, and the only way to a frame
         kinds = self._kinds
         kept: list[tuple[CodeType, int]] = []
@@ -319,7 +319,7 @@ class Ownership(Guard):
                 own += 1
                 if own == _KEPT_FRAMES:
                     break
-            elif kind is _PYTEST:
+            elif kind is _PYTEST and (kept or not past_pytest):
                 break
             elif not kept:
                 kept.append((code, frame.f_lasti))

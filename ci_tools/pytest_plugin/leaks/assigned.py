@@ -11,6 +11,7 @@ import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -137,7 +138,7 @@ class AssignmentGuard(Guard):
         name = f"{seen.target.__name__}.{assignment.attribute}"
         what = f"{name} was {show(seen.value)} and is now {show(seen.now)}: patched by hand and not put back"
         leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner, hint=_HINT)
-        self._findings.add(leak, _put_back(seen))
+        self._findings.add(leak, partial(_put_back, seen))
 
     def _of(self, function: Any, item: pytest.Item | None = None) -> tuple[_Assignment, ...]:  # noqa: ANN401 - anything that can be called
         key = id(function if item is None else getattr(function, "__func__", function))

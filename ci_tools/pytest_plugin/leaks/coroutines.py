@@ -5,6 +5,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +174,7 @@ class CoroutineGuard(Guard):
                 what = f"{name} has not fired yet"
             else:
                 what = f"async generator {thing.__qualname__} was neither finished nor closed"
-            self._findings.add(self._leak(made.kind, what, made.site, owner), _end(thing, loop))
+            self._findings.add(self._leak(made.kind, what, made.site, owner), partial(_end, thing, loop))
 
     def _leak(self, kind: str, what: str, site: Site, owner: Owner) -> Leak:
         created, stack = frames_of_site(site, self._project)

@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -279,7 +280,7 @@ class DescriptorGuard(Guard):
                 owner=owner.label,
                 hint=made.thing.hint,
             )
-            self._findings.add(leak, _close(made, loop))
+            self._findings.add(leak, partial(_close, made, loop))
 
 
 class LoopGuard(Guard):

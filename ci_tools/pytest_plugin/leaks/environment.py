@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -177,7 +178,7 @@ class EnvironmentGuard(Guard):
                 owner=owners.get(name) or test_id_of(item),
                 hint=_HINT,
             )
-            self._findings.add(leak, put_back(name, value))
+            self._findings.add(leak, partial(put_back, name, value))
         return error
 
     def _likely_site(self, aspect: str, item: pytest.Item) -> Site:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from ci_tools.model.case import Leak, Phase
-from ci_tools.model.guard import GuardMode, GuardPolicy
+from ci_tools.model.guard import LEAK_KINDS, GuardMode, GuardPolicy
 from ci_tools.model.journal import LeakFound
 from ci_tools.pytest_plugin.failures import note_place
 from ci_tools.pytest_plugin.guard import Guard
@@ -51,6 +51,7 @@ class Findings(Guard):
         self._errors: list[tuple[Leak, str]] = []
         self._warnings: list[str] = []
         self._allowances: list[_Allowance] = []
+        self._misuse: BaseException | None = None
 
     def is_on(self, kind: str) -> bool:
         """Whether this kind is looked for at all."""
@@ -62,11 +63,15 @@ class Findings(Guard):
         execution = self._recording.execution
         return execution is not None and execution.is_timed_out
 
-    def add(self, leak: Leak, note: str = "") -> None:
-        """Keep a leak for the end of the phase; ``note`` is what containing it showed."""
+    def add(self, leak: Leak, contained: str | Callable[[], str] = "") -> None:
+        """Keep a leak for the end of the phase; ``contained`` ends it, or is what ending it showed.
+
+        What is allowed to be left is left as it is: the next test may live with it.
+        """
         mode = self._modes.get(leak.kind, GuardMode.OFF)
-        if mode is GuardMode.OFF or self._is_allowed(leak):
+        if mode is GuardMode.OFF or self.is_allowed(leak):
             return
+        note = contained if isinstance(contained, str) else contained()
         execution = self._recording.execution
         self._recording.write(LeakFound(at=time.time(), test_id=execution.test_id if execution else "", leak=leak))
         if mode is GuardMode.ERROR:
@@ -77,11 +82,19 @@ class Findings(Guard):
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Read what the test is allowed to leave."""
         if phase is Phase.SETUP:
-            is_allowed = has_mark(item, "allow_leak")
-            self._allowances = [_allowance(mark) for mark in item.iter_markers("allow_leak")] if is_allowed else []
+            self._allowances = self._read(item) if has_mark(item, "allow_leak") else []
+
+    def _read(self, item: pytest.Item) -> list[_Allowance]:
+        try:
+            return [_allowance(mark) for mark in item.iter_markers("allow_leak")]
+        except pytest.UsageError as error:  # said when the set-up is over: other plugins count on theirs
+            self._misuse = LeakError(str(error), pytrace=False)
+            return []
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """Fail or warn for what this phase left; a failure that is there already keeps its place and gets a note."""
+        if self._misuse is not None:
+            error, self._misuse = error or self._misuse, None
         if self._allowances and phase is Phase.TEARDOWN and error is None:
             self._warnings += [
                 f"allow_leak({allowance.kind!r}, match={allowance.match!r}) matched nothing: remove the mark ({allowance.reason})"
@@ -117,7 +130,8 @@ class Findings(Guard):
                 )
                 self._say(f"{what}; remove it")
 
-    def _is_allowed(self, leak: Leak) -> bool:
+    def is_allowed(self, leak: Leak) -> bool:
+        """Whether the test or the configuration allows it."""
         for allowance in (*self._allowances, *self._general):
             if allowance.kind == leak.kind and re.search(allowance.match, render_leak(leak)):
                 allowance.is_used = True
@@ -129,7 +143,16 @@ def _allowance(mark: pytest.Mark) -> _Allowance:
     if len(mark.args) != 1 or set(mark.kwargs) - {"match", "reason"} or not mark.kwargs.get("reason"):
         what = f"allow_leak{mark.args!r} {mark.kwargs!r} is not understood"
         raise pytest.UsageError(f'{what}; write allow_leak("thread", match="pattern", reason="why it may stay")')
-    return _Allowance(kind=str(mark.args[0]), match=str(mark.kwargs.get("match", "")), reason=str(mark.kwargs["reason"]))
+    kind, match = str(mark.args[0]), str(mark.kwargs.get("match", ""))
+    if kind not in LEAK_KINDS:
+        what = f"allow_leak is given {kind!r}, which is no kind of leak"
+        raise pytest.UsageError(f"{what}; write one of {', '.join(LEAK_KINDS)}")
+    try:
+        re.compile(match)
+    except re.error as error:
+        what = f"allow_leak is given match={match!r}, which is no regular expression: {error}"
+        raise pytest.UsageError(f"{what}; escape what is meant literally, as re.escape() does") from error
+    return _Allowance(kind=kind, match=match, reason=str(mark.kwargs["reason"]))
 
 
 def render_leak(leak: Leak, note: str = "") -> str:

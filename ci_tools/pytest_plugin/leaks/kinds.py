@@ -30,6 +30,7 @@ def leak_guards(ownership: Ownership, findings: Findings, project: Project) -> t
     """
     given = (ownership, findings, project)
     state = environment.EnvironmentGuard(*given)
+    patched = patches.PatchGuard(*given)
     files = temporary.TemporaryGuard(*given)
     opened = DescriptorGuard(*given)
     children = processes.ProcessGuard(*given)
@@ -38,7 +39,7 @@ def leak_guards(ownership: Ownership, findings: Findings, project: Project) -> t
     unseen = exceptions.ExceptionGuard(*given)
     all_guards: tuple[tuple[tuple[str, ...], Guard, Callable[[], None] | None], ...] = (
         ((environment.KIND, environment.SEED), state, state.install),
-        ((patches.KIND,), patches.PatchGuard(*given), None),
+        ((patches.KIND,), patched, patched.install),
         ((assigned.KIND,), assigned.AssignmentGuard(*given), None),
         (temporary.KINDS, files, files.install),
         (OPENED_KINDS, opened, opened.install),

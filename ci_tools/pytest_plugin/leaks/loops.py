@@ -4,6 +4,7 @@ import re
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ class LoopLeakGuard(Guard):
         created, stack = frames_of_site(made.site, self._project)
         what = f"event loop {type(loop).__name__} is not closed"
         leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=label, hint=_HINT)
-        self._findings.add(leak, _close(loop))
+        self._findings.add(leak, partial(_close, loop))
 
     def _explain(self, item: pytest.Item, error: RuntimeError) -> None:
         own, deepest = frames_of(error.__traceback__, self._project)

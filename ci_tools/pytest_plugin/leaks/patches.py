@@ -1,7 +1,9 @@
-"""Patches of unittest.mock that were started and never stopped."""
+"""Patches of unittest.mock that were started or entered and never left, and of pytest's MonkeyPatch never undone."""
 
+import contextlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,16 +12,17 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.owners import Made, frames_of_site
+from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
+from ci_tools.pytest_plugin.reach import holder_of
 
 KIND = "patch"
 
-_HINT = "use the patch with `with` or as a decorator, or addCleanup(patcher.stop)"
+_HINT = "use the patch with `with` or as a decorator, or addCleanup(patcher.stop); of MonkeyPatch the fixture, or its context()"
 
 
 class PatchGuard(Guard):
-    """Notes every start of a patch, and looks whether it still stands when its owner's life is over."""
+    """Notes every patch that begins, and looks whether it still stands when its owner's life is over."""
 
     ends_in = (Phase.TEARDOWN,)
     asks_what_is_left = True
@@ -29,71 +32,98 @@ class PatchGuard(Guard):
         self._findings = findings
         self._project = project
         self._restore: list[Callable[[], None]] = []
+        self._knows_mock = False
+        self._standing: dict[int, tuple[Owner, Made]] = {}
+
+    def install(self) -> None:
+        """Note what a MonkeyPatch changes: pytest's fixture undoes its own, one made by hand has nobody who does."""
+        for name in ("setattr", "delattr", "setitem", "delitem"):
+            self._install_begin(pytest.MonkeyPatch, name)
+        self._install_end(pytest.MonkeyPatch, "undo")
 
     def note_modules(self) -> None:
-        """Note starts as soon as somebody has loaded unittest.mock."""
-        if not self._restore and "unittest.mock" in sys.modules:
-            self._install()
+        """Note patches as soon as somebody has loaded unittest.mock."""
+        if not self._knows_mock and "unittest.mock" in sys.modules:
+            self._knows_mock = True
+            from unittest import mock  # noqa: PLC0415 - loaded already
+
+            # the types of what patch() and patch.dict() give have no other names; start() enters, stop() leaves
+            for kind in (mock._patch, mock._patch_dict):  # noqa: SLF001 - as said
+                self._install_begin(kind, "__enter__")
+                self._install_end(kind, "__exit__")
 
     def remove(self) -> None:
-        """Put unittest.mock back as it was."""
+        """Put unittest.mock and MonkeyPatch back as they were."""
+        self._knows_mock = False
         while self._restore:
             self._restore.pop()()
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down no patch of the test may stand, nor of the fixtures that ended with it."""
-        if phase is Phase.TEARDOWN and self._restore:
-            standing = [
-                (made, owner)
-                for owner in self._ownership.over()
-                for made in owner.made
-                if made.kind == KIND and _stands(made.thing)
-            ]
-            for made, owner in reversed(standing):
+        if phase is Phase.TEARDOWN and self._standing:
+            over = self._ownership.over()
+            for owner, made in reversed([one for one in self._standing.values() if one[0] in over]):
+                if holder_of(made.thing, self._ownership.living_values()):
+                    continue
+                self._forget(made.thing)
                 created, stack = frames_of_site(made.site, self._project)
-                what = f"patch of {_shown(made.thing)} is still in place"
+                what = _shown(made.thing)
                 leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT)
-                self._findings.add(leak, _stop(made.thing))
+                self._findings.add(leak, partial(_stop, made.thing))
         return error
 
-    def _install(self) -> None:
-        from unittest import mock  # noqa: PLC0415 - loaded already
+    def _install_begin(self, kind: Any, name: str) -> None:  # noqa: ANN401 - unittest.mock's own, or MonkeyPatch
+        original = getattr(kind, name)
+        ownership, standing = self._ownership, self._standing
 
-        # the types of what patch() and patch.dict() give have no other names
-        for kind in (mock._patch, mock._patch_dict):  # noqa: SLF001 - as said
-            self._install_start(kind)
-
-    def _install_start(self, kind: Any) -> None:  # noqa: ANN401 - unittest.mock's own
-        original = kind.start
-        ownership = self._ownership
-
-        def start(patcher: Any) -> Any:  # noqa: ANN401 - unittest.mock's own
-            result = original(patcher)
-            owner, site = ownership.making()
-            if owner is not None:
-                owner.keep(Made(KIND, patcher, site))
+        def begin(patcher: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            result = original(patcher, *arguments, **options)
+            if id(patcher) not in standing:
+                owner = ownership.maker()
+                if owner is not None:
+                    made = Made(KIND, patcher, ownership.site(2, past_pytest=True))
+                    standing[id(patcher)] = (owner, made)
+                    owner.keep(made)
             return result
 
-        kind.start = start
-        self._restore.append(lambda: setattr(kind, "start", original))
+        setattr(kind, name, begin)
+        self._restore.append(lambda: setattr(kind, name, original))
 
+    def _install_end(self, kind: Any, name: str) -> None:  # noqa: ANN401 - as above
+        original, forget = getattr(kind, name), self._forget
 
-def _stands(patcher: object) -> bool:
-    from unittest import mock  # noqa: PLC0415 - loaded already
+        def end(patcher: Any, *arguments: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            forget(patcher)
+            return original(patcher, *arguments)
 
-    return any(one is patcher for one in mock._patch._active_patches)  # type: ignore[attr-defined] # noqa: SLF001 - what patch.stopall() reads
+        setattr(kind, name, end)
+        self._restore.append(lambda: setattr(kind, name, original))
+
+    def _forget(self, patcher: object) -> None:
+        known = self._standing.pop(id(patcher), None)
+        if known is not None:
+            owner, made = known
+            with contextlib.suppress(ValueError):  # dropped with the oldest of very many
+                owner.made.remove(made)
 
 
 def _shown(patcher: Any) -> str:  # noqa: ANN401 - unittest.mock's own
+    if isinstance(patcher, pytest.MonkeyPatch):
+        return "a MonkeyPatch made by hand is not undone"
     if not hasattr(patcher, "attribute"):
-        return f"a {type(patcher.in_dict).__name__} with {', '.join(map(repr, patcher.values)) or 'nothing'}"
+        names = ", ".join(map(repr, patcher.values)) or "nothing"
+        return f"patch of a {type(patcher.in_dict).__name__} with {names} is still in place"
     target = getattr(patcher, "target", None)
-    return f"{patcher.attribute!r} on {getattr(target, '__name__', None) or type(target).__name__}"
+    name = getattr(target, "__name__", None) or type(target).__name__
+    return f"patch of {patcher.attribute!r} on {name} is still in place"
 
 
-def _stop(patcher: object) -> str:
+def _stop(patcher: Any) -> str:  # noqa: ANN401 - as above
     try:
-        patcher.stop()  # type: ignore[attr-defined] # unittest.mock's
+        if isinstance(patcher, pytest.MonkeyPatch):
+            patcher.undo()
+        elif patcher.stop() is None:  # entered by hand, and not started: then it does nothing
+            patcher.__exit__(None, None, None)
     except Exception as error:  # noqa: BLE001 - the target may refuse to be put back
         return f"it could not be stopped: {error}"
     return ""

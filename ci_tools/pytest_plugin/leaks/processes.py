@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 import pytest
@@ -136,7 +137,7 @@ class ProcessGuard(Guard):
             how = f"is still running, detached from child {pid_of(made)} that started it"
             what = f"process {process.pid} ({command_of(process)}) {how}"
             leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT_OF_DETACHED)
-            self._findings.add(leak, end_detached(process))
+            self._findings.add(leak, partial(end_detached, process))
 
     def _living(self) -> list[Made]:
         """The children of fixtures that live on: what they start is theirs."""
@@ -225,7 +226,7 @@ class ProcessGuard(Guard):
             state = _state(made.thing)
             if state is _State.GONE or holder_of(made.thing, values) or keeper_of(made.thing, None, self._project.is_library):
                 continue  # a fixture's, or a library's own helper: one for the process, known to its modules
-            self._findings.add(self._leak(made, state, owner), _end(made.thing))
+            self._findings.add(self._leak(made, state, owner), partial(_end, made.thing))
 
     def _leak(self, made: Made, state: _State, owner: Owner) -> Leak:
         created, stack = frames_of_site(made.site, self._project)

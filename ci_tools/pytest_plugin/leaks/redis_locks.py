@@ -11,6 +11,7 @@ import sys
 import weakref
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -134,7 +135,7 @@ class LockGuard(Guard):
             name = made.thing.name
             what = f"the lock {name if isinstance(name, str) else bytes(name).decode(errors='replace')!s} in redis is still held"
             leak = Leak(kind=LOCK, what=what, created=created, created_stack=stack, owner=owner.label, hint=HINTS[LOCK])
-            self._findings.add(leak, _release(lock))
+            self._findings.add(leak, partial(_release, lock))
 
     @contextlib.contextmanager
     def _asked(self, lock: Any) -> Generator[Any]:  # noqa: ANN401 - redis-py's

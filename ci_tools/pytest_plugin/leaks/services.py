@@ -7,6 +7,7 @@ wider fixture was set up or torn down is not judged: what changed may be the fix
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -153,9 +154,8 @@ class ServiceGuard(Guard):
         if keys:
             more = f" and {len(keys) - _MOST_KEYS_NAMED} more" if len(keys) > _MOST_KEYS_NAMED else ""
             names = ", ".join(trace.what.rpartition(": ")[2] for trace in keys[:_MOST_KEYS_NAMED])
-            note = self._take(keys)
             what = f"{len(keys)} key(s) without expiry left in redis: {names}{more}"
-            self._findings.add(Leak(kind=KEY, what=what, owner=test_id_of(item), hint=HINTS[KEY]), note)
+            self._findings.add(Leak(kind=KEY, what=what, owner=test_id_of(item), hint=HINTS[KEY]), partial(self._take, keys))
         for trace in traces:
             if trace.kind == KEY or not is_of_this_process(trace):
                 continue
@@ -171,7 +171,7 @@ class ServiceGuard(Guard):
                 kind=trace.kind, what=trace.what, created=created, created_stack=stack, owner=owner, hint=HINTS[trace.kind]
             )
             if self._findings.is_on(trace.kind):
-                self._findings.add(leak, self._take([trace], kept))
+                self._findings.add(leak, partial(self._take, [trace], kept))
 
     @unowned()
     def _take(self, traces: list[Trace], kept: object = None) -> str:

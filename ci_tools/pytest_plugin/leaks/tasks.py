@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,7 +63,9 @@ class TaskGuard(Guard):
         if not found:
             return
         leaks = [self._leak(_describe(task), record, owner) for task, record, owner in found]
-        stubborn = _contain([task for task, _, _ in found])
+        stubborn = _contain(
+            [task for (task, _, _), leak in zip(found, leaks, strict=True) if not self._findings.is_allowed(leak)]
+        )
         for (task, _, owner), leak in zip(found, leaks, strict=True):
             owner.tasks = [record for record in owner.tasks if record.ref() is not task]
             self._findings.add(leak, stubborn.get(task, ""))
@@ -72,8 +75,7 @@ class TaskGuard(Guard):
             for record in tuple(owner.destroyed()):
                 name = getattr(record.coro, "__qualname__", repr(record.coro))
                 what = f"asyncio task of {name} was destroyed before it was done: its loop was closed with the task in its queue"
-                self._findings.add(self._leak(what, record, owner))
-                record.coro.close()
+                self._findings.add(self._leak(what, record, owner), partial(_close, record.coro))
 
     def _pending(self, owners: Iterable[Owner], loop: "asyncio.AbstractEventLoop | None") -> list[_Found]:
         found = [
@@ -107,6 +109,11 @@ def _describe(task: "asyncio.Task[Any]") -> str:
     chain = await_chain(coro)
     now = chain[-1] if chain else ""
     return f"asyncio task {task.get_name()!r} of {getattr(coro, '__qualname__', repr(coro))} is still pending {now}".rstrip()
+
+
+def _close(coro: Any) -> str:  # noqa: ANN401 - any coroutine
+    coro.close()
+    return ""
 
 
 def _let_settle(tasks: Sequence["asyncio.Task[Any]"]) -> None:

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class TemporaryGuard(Guard):
         what = f"{'folder' if Path(made.thing).is_dir() else 'file'} {self._project.relative(made.thing)} is still there"
         leak = Leak(kind=kind, what=what, created=created, created_stack=stack, owner=owner, hint=_HINTS[kind])
         # What lies in the working tree may be somebody's work: it is named and left.
-        self._findings.add(leak, _remove(made.thing) if kind == TEMPORARY else "")
+        self._findings.add(leak, partial(_remove, made.thing) if kind == TEMPORARY else "")
 
     def _replace(self, name: str) -> None:
         original = getattr(tempfile, name)

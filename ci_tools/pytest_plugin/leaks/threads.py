@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ class ThreadGuard(Guard):
                 owner=owner.label,
                 hint=_HINT,
             )
-            self._findings.add(leak, _contain(made.thing))
+            self._findings.add(leak, partial(_contain, made.thing))
 
     def _is_kept(self, thread: threading.Thread) -> bool:
         """Whether something that lives longer than the test keeps it on purpose: a fixture, a loop, a module's pool."""

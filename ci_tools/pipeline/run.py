@@ -118,7 +118,7 @@ def run(request: RunRequest, console: Console) -> Verdict:
     policy = project.policy(request.profile)
     configurations = [project.configuration(name) for name in request.configurations] or list(project.config.configurations)
     count = _count(request)
-    tested = tested_facts(request.tested)
+    tested = tested_facts(request.tested, project)
     process.become_subreaper()
     with interruptible() as interruption:
         run_id = new_run_id(request.environ)

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import subprocess
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,18 +10,49 @@ from pathlib import Path
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from ci_tools.errors import UsageError
-from ci_tools.policy.release import TESTED
+from ci_tools.pipeline.evidence import BASELINE
+from ci_tools.pipeline.project import Project
+from ci_tools.policy.release import TESTED, UNCOMMITTED
+from ci_tools.policy.wording import listed, plural
 
 _REWRITTEN = ("RECORD", "RECORD.jws", "RECORD.p7s")
 """Files of ``*.dist-info`` that an installer writes anew."""
 
+_GIT_TIMEOUT_S = 30.0
 
-def tested_facts(wheels: Sequence[Path]) -> Mapping[str, str]:
+
+def tested_facts(wheels: Sequence[Path], project: Project) -> Mapping[str, str]:
     """``tested:<file name>`` → sha256 of each wheel; UsageError for one whose files are not those installed here.
 
-    So the fact is no promise: a run against another build, or against an editable checkout, cannot vouch for a wheel.
+    So the fact is no promise: a run against another build, or against an editable checkout, cannot vouch for a wheel. Files
+    of the repository that are not as its commit has them are named too: tests that nobody committed vouch for nothing.
     """
-    return {f"{TESTED}{path.name}": _proved(path) for path in wheels}
+    changed = _changed_files(project) if wheels else []
+    uncommitted = {UNCOMMITTED: f"{plural(len(changed), 'file')}: {listed(changed, 3)}"} if changed else {}
+    return {**{f"{TESTED}{path.name}": _proved(path) for path in wheels}, **uncommitted}
+
+
+def _changed_files(project: Project) -> list[str]:
+    """Tracked files that differ from the commit; none where there is no git, and then no commit vouches for anything.
+
+    What earlier runs leave for later ones, from a cache perhaps, is no change.
+    """
+    kept = (f":(exclude){name}" for name in (BASELINE, project.config.timings) if name)
+    git = ["git", "-C", str(project.root), "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no"]
+    command = [*git, "--", ":/", *kept]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return sorted(entry[3:] for entry in done.stdout.split("\0") if entry) if done.returncode == 0 else []
 
 
 def sha256_of(path: Path) -> str:

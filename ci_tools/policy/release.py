@@ -17,6 +17,9 @@ RELEASE_PROFILE = "release"
 TESTED = "tested:"
 """Start of the facts of a shard report that say which bytes were tested: ``tested:<file name>`` → sha256."""
 
+UNCOMMITTED = "uncommitted"
+"""Fact of a shard report: which files of the repository were not as its commit has them."""
+
 CLOCK_SKEW_S = 300.0
 """How far the clock of the machine that judged may be ahead of ours, in seconds; further is no clock, but a forgery."""
 
@@ -110,6 +113,14 @@ def _of_verdict(item: Examined, demands: Demands) -> Iterator[Refusal]:
             expected=demands.commit,
             remedy="run the suite on the commit that is released, or check that commit out",
         )
+    for shard in item.shards:
+        if changed := shard.facts.get(UNCOMMITTED, ""):
+            yield Refusal(
+                check="commit",
+                actual=f"{_named(item, shard)} ran with changes that are in no commit, in {changed}",
+                expected=demands.commit,
+                remedy="commit them or put them away, and run the suite again",
+            )
     yield from _of_age(item, demands)
     yield from _of_completeness(item)
 

@@ -169,6 +169,20 @@ def test_another_commit_is_refused(checkout: Checkout) -> None:
     assert checkout.check(commit=tested)[0] == 0
 
 
+def test_tests_that_nobody_committed_are_refused(checkout: Checkout) -> None:
+    """A run in a tree with changed files vouches for no commit; a baseline, and what git does not know, are no changes."""
+    (checkout.root / "ci-baseline.json").write_text("{}")
+    git("add", "ci-baseline.json", cwd=checkout.root)
+    path = checkout.root / "tests" / "test_tiny.py"
+    path.write_text(path.read_text() + "\n# changed\n")
+    (checkout.root / "notes.txt").write_text("untracked")
+    (checkout.root / "ci-baseline.json").unlink()
+    assert checkout.tools("run", "--profile", "release", "--tested", checkout.wheel).returncode == 0
+    code, checks, told = checkout.check()
+    assert (code, checks) == (10, ["commit"])
+    assert "ran with changes that are in no commit, in 1 file: tests/test_tiny.py" in told
+
+
 def test_a_stale_verdict_is_refused(checkout: Checkout) -> None:
     """Older than --max-age is too old."""
     assert checkout.check(**{"max-age": "0s"})[:2] == (10, ["age"])

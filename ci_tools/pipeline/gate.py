@@ -22,7 +22,7 @@ from ci_tools.pipeline.publish import Publication, publish
 from ci_tools.policy.baseline import make_baseline
 from ci_tools.reports.junit import write_junit
 from ci_tools.reports.merge import merge as merge_reports
-from ci_tools.reports.stream import merge_junit
+from ci_tools.reports.stream import MERGED, merge_junit
 from ci_tools.reports.verify import Verification
 from ci_tools.reports.verify import verify as verify_verdict
 
@@ -118,6 +118,7 @@ def merge(request: GateRequest) -> str:
     output = request.output or project.artifacts / "merged"
     files = () if request.plans else junit_files(request.inputs, base=output)
     if files:
+        files = _without_output(files, output / "junit.xml", request.inputs)
         merged = merge_junit(files, output / "junit.xml")
         counts = f"{merged.tests} test(s), {merged.failures} failure(s), {merged.errors} error(s), {merged.skipped} skipped"
         lines = [f"{output / 'junit.xml'}: {counts} from {merged.files} file(s)"]
@@ -129,7 +130,22 @@ def merge(request: GateRequest) -> str:
     report = merge_reports(evidence.plans, evidence.reports)
     write_chunks(output / "report.json", dumped(report))
     write_junit(report, output / "junit.xml")
-    return _told(report, output)
+    odd = (*(error.what for error in evidence.errors), *report.corrupt, *report.problems)
+    return "\n".join([_told(report, output), *(f"  {line}" for what in odd for line in what.splitlines())])
+
+
+def _without_output(files: tuple[Path, ...], target: Path, inputs: Sequence[Path]) -> tuple[Path, ...]:
+    """The files without what an earlier merge left in their folder; UsageError where this one would overwrite another of them."""
+    own = [path for path in files if path.resolve() == target.resolve()]
+    if not own:
+        return files
+    with target.open("rb") as stream:
+        is_merged = MERGED in stream.read(1 << 10)
+    others = tuple(path for path in files if path not in own)
+    if not is_merged or not others or target.resolve() in {path.resolve() for path in inputs}:
+        what = f"{str(target)!r} is an input and would be overwritten"
+        raise UsageError(what, hint="name another folder with --output")
+    return others
 
 
 def update_baseline(request: GateRequest) -> str:

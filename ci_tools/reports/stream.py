@@ -45,6 +45,10 @@ _PLAIN_TIMES = re.compile(r"(?:[0-9]{1,9}\.[0-9]{1,9}\n)*[0-9]{1,9}\.[0-9]{1,9}"
 """Figures as most producers write them, one a line."""
 
 
+MERGED = b'<testsuites name="ci-tools" '
+"""How the root of a file that was merged begins."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
     """What was merged: files, cases, and the files that could not be read whole or were given twice."""
@@ -159,7 +163,7 @@ class _Writer:
     _fills: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._put('<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="ci-tools" ')
+        self._put(f'<?xml version="1.0" encoding="utf-8"?>\n{MERGED.decode()}')
         self._root_at = self._room()
         self._put(">\n")
 

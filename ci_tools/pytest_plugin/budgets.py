@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pytest
+
 from ci_tools.model.case import Phase
 
 
@@ -30,6 +32,33 @@ def phase_budget(phases: Mapping[str, float], phase: Phase) -> Budget | None:
     """A phase's own time, from now on."""
     timeout_s = phases.get(phase.value, 0.0)
     return Budget.from_now(timeout_s, f"the test's {phase}") if timeout_s > 0 else None
+
+
+def problem_of(mark: pytest.Mark) -> str:
+    """What is wrong with a ``timeout`` mark, and what to write; empty when nothing is. The words are pytest-timeout's."""
+    names = ("timeout", "method", "func_only")
+    given = {**dict(zip(names, mark.args, strict=False)), **mark.kwargs}
+    if not given or len(mark.args) > len(names) - 1 or len(given) < len(mark.args) + len(mark.kwargs) or set(given) - set(names):
+        what = "is not understood: it takes the seconds, a method and func_only"
+    elif given.get("timeout") is not None and not is_number(given["timeout"]):
+        what = f"has {given['timeout']!r} for its seconds, which is no number"
+    elif given.get("method") not in {None, "signal", "thread"}:
+        what = f"has {given['method']!r} for its method, which is neither 'signal' nor 'thread'"
+    elif type(given.get("func_only", False)) not in {bool, type(None)}:
+        what = f"has {given['func_only']!r} for func_only, which is neither True nor False"
+    else:
+        return ""
+    words = ", ".join([*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())])
+    return f"the mark timeout({words}) {what}; write @pytest.mark.timeout(5), or timeout(5, func_only=True)"
+
+
+def is_number(value: object) -> bool:
+    """Whether pytest-timeout can take it for seconds."""
+    try:
+        float(value)  # type: ignore[arg-type] # whatever the mark was given
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class FileClock:

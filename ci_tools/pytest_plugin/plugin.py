@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Claim this process's services and put them into the environment: a conftest.py may read it when it is imported."""
+    _check_timeouts(early_config)
     order = ordered()
     if order is not None:
         from ci_tools.pytest_plugin.calm import Calm  # noqa: PLC0415 - of ordered workers only
@@ -52,6 +53,19 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         os.environ.update(claimed.slot.environment)
         if claimed.was_used:
             empty(claimed)
+
+
+def _check_timeouts(config: pytest.Config) -> None:
+    """Before pytest-timeout takes them: there a word that is no number is an internal error."""
+    words = {"PYTEST_TIMEOUT": os.environ.get("PYTEST_TIMEOUT")}
+    if config.pluginmanager.hasplugin("timeout"):
+        words["pytest's `timeout`"] = config.getini("timeout")
+    for where, word in words.items():
+        try:
+            float(word or 0)
+        except ValueError:
+            what = f"{where} is {word!r}, expected a number of seconds"
+            raise pytest.UsageError(f"{what}; write 60, or 0 for no timeout") from None
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,7 +16,7 @@ import pytest
 from ci_tools.model.case import Failure, Outcome, Phase
 from ci_tools.model.guard import GuardPolicy
 from ci_tools.model.journal import CollectionFailed, PhaseFinished, TimedOut
-from ci_tools.pytest_plugin.budgets import Budget, FileClock, earliest, phase_budget
+from ci_tools.pytest_plugin.budgets import Budget, FileClock, earliest, phase_budget, problem_of
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.guard import EACH_PHASE, Guard
 from ci_tools.pytest_plugin.interruption import Interruption
@@ -74,6 +74,7 @@ class Timeouts(Guard):
         self._settings: Settings | None = None
         self._settings_item: pytest.Item | None = None
         self._is_off = False
+        self._misused: dict[str, str] = {}
         self._has_user_words: bool | None = None
         self._interruption = Interruption(position, ownership, self._stage, self._error, self.pytest_enter_pdb)
 
@@ -124,6 +125,16 @@ class Timeouts(Guard):
             self._watchdog.rest()
             self._position.leave()
             self._position.collecting = ""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """A mark that says nothing ends pytest-timeout, and with it all other tests: here it is its own test's failure."""
+        for item in items:
+            mark = item.get_closest_marker("timeout") if has_mark(item, "timeout") else None
+            problem = problem_of(mark) if mark is not None else ""
+            if problem:
+                self._misused[item.nodeid] = problem
+                item.add_marker(pytest.mark.timeout(self._policy.timeout_s), append=False)
 
     # pytest-timeout's hooks
 
@@ -178,6 +189,8 @@ class Timeouts(Guard):
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """A phase in which time ran out fails for that, whatever it raised; tear-down gets a budget of its own."""
+        if self._misused and phase is Phase.SETUP and error is None and item.nodeid in self._misused:
+            error = pytest.fail.Exception(self._misused[item.nodeid], pytrace=False)
         deadline = self._watchdog.deadline
         if phase is Phase.TEARDOWN:
             if self._policy.file_s > 0:

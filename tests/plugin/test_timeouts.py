@@ -98,3 +98,69 @@ def test_nothing_is_guarded_while_somebody_debugs(tmp_path: Path) -> None:
     )
     run = run_suite(tmp_path, "-q", "--pdb")
     assert (run.returncode, set(run.outcomes.values()), run.leaks) == (0, {Outcome.PASSED}, []), run.output
+
+
+MISUSED = """
+import pytest
+
+
+@pytest.mark.timeout("abc")
+def test_word():
+    pass
+
+
+@pytest.mark.timeout()
+def test_nothing():
+    pass
+
+
+@pytest.mark.timeout(5, method="nonsense")
+class TestMethod:
+    def test_it(self):
+        pass
+
+
+@pytest.mark.timeout(0)
+def test_zero():
+    pass
+
+
+@pytest.mark.timeout(timeout="5", func_only=True)
+def test_text():
+    pass
+
+
+def test_another():
+    pass
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_mark_that_says_nothing_is_its_own_tests_failure(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """pytest-timeout ends the session for it, with all other results; here only its test is red, and says what to write."""
+    write_suite(tmp_path, {"test_it.py": MISUSED})
+    run = run_suite(tmp_path, "-q", *arguments)
+    assert run.outcomes == {
+        "test_it.py::test_word": Outcome.ERROR,
+        "test_it.py::test_nothing": Outcome.ERROR,
+        "test_it.py::TestMethod::test_it": Outcome.ERROR,
+        "test_it.py::test_zero": Outcome.PASSED,
+        "test_it.py::test_text": Outcome.PASSED,
+        "test_it.py::test_another": Outcome.PASSED,
+    }, run.output
+    for said in (
+        "the mark timeout('abc') has 'abc' for its seconds, which is no number; write @pytest.mark.timeout(5)",
+        "the mark timeout() is not understood",
+        "has 'nonsense' for its method, which is neither 'signal' nor 'thread'",
+    ):
+        assert said in run.output, run.output
+
+
+@pytest.mark.parametrize("where", ["ini", "variable"])
+def test_seconds_that_are_no_number_end_the_run_before_it_begins(tmp_path: Path, where: str) -> None:
+    """The value, what was expected and what to write, with pytest's code for wrong usage."""
+    write_suite(tmp_path, {"test_it.py": "def test_it():\n    pass\n"})
+    environ = {"PYTEST_TIMEOUT": "abc"} if where == "variable" else {}
+    run = run_suite(tmp_path, "-q", *(["-o", "timeout=abc"] if where == "ini" else []), environ=environ)
+    named = "PYTEST_TIMEOUT" if where == "variable" else "pytest's `timeout`"
+    assert (run.returncode, f"{named} is 'abc', expected a number of seconds; write 60" in run.output) == (4, True), run.output

@@ -16,6 +16,8 @@ MAX_SHARDS = 256
 DEFAULT_TARGET_S = 300.0
 OVERHEAD_S = 30.0
 """What a job takes before its first test: checkout, Python, dependencies from a cache, services."""
+_AS_LONG = 1.02
+"""A shard that takes at most this many times the longest test is that test, with the import of its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +68,18 @@ def size_for(
     left_s = max(target_s - overhead_s, longest_s, 1 / US)  # no shard is done before its longest test
     count = max(min(math.ceil(total_s / max(processes, 1) / left_s), most), 1)
     while predicted_s(count) > target_s and count < most:
-        # Grows by what is missing, so that a handful of plans is enough; never past the point where the longest test rules.
-        if tried[count] - overhead_s <= longest_s * (1 + 1 / US):
+        # A handful of plans is enough: the smallest number is looked for below. Never past where the longest test rules.
+        if tried[count] - overhead_s <= longest_s * _AS_LONG:
             break
-        count = min(max(count + 1, math.ceil(count * 1.1)), most)
-    while count > 1 and predicted_s(count - 1) <= max(target_s, predicted_s(count)):
-        count -= 1
+        count = min(max(count + 1, math.ceil(count * 1.5)), most)
+    enough_s = max(target_s, tried[count])
+    too_few = max((fewer for fewer in tried if fewer < count and tried[fewer] > enough_s), default=0)
+    while count - too_few > 1:
+        between = (too_few + count) // 2
+        if predicted_s(between) <= enough_s:
+            count = between
+        else:
+            too_few = between
     reached = predicted_s(count) <= target_s
     return Size(
         count=count,
@@ -97,7 +105,7 @@ def _reasons(
     reasons = [f"{count} shard(s): {work}, predicted {tried[count]:.1f} s for a target of {target_s:g} s"]
     if longest_s > 0:
         useful = max(min(math.ceil(total_s / longest_s), most), 1)
-        if tried[count] > target_s and tried[count] - overhead_s <= longest_s * 1.02:
+        if tried[count] > target_s and tried[count] - overhead_s <= longest_s * _AS_LONG:
             reasons.append(
                 f"the longest test, {longest} with {longest_s:.1f} s, caps you at N = {count}: more shards are not faster"
             )

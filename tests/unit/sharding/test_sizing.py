@@ -43,6 +43,15 @@ def test_the_longest_test_caps() -> None:
     assert "the longest test, long.py::t with 92.0 s, caps you at N = 3: more shards are not faster" in size.reasons
 
 
+def test_few_plans_are_made() -> None:
+    """However long the longest test is, and its file's import, a dozen plans answer: a large suite takes a second for each."""
+    collected, timings = suite(long=600.0, **{f"t{n}": 10.0 + n % 7 for n in range(300)})
+    imports = {"default": {path: TestTiming(samples=(Sample(at=0, call_s=0.5),)) for path in collected.paths}}
+    sizes = [size_for(collected, replace(timings, imports=imports), target_s=target_s) for target_s in (5.0, 45.0, 300.0, 640.0)]
+    assert [(size.count, size.reached) for size in sizes] == [(8, False), (8, False), (8, False), (8, True)]
+    assert max(len(size.tried) for size in sizes) <= 12
+
+
 def test_the_largest_number_is_respected() -> None:
     """With at most four shards the target is missed, and that is said."""
     size = size_for(*EVEN, target_s=60.0, maximum=4)

@@ -66,6 +66,21 @@ def test_the_plans_own_paths_are_taken(root: Path, paths: tuple[str, ...]) -> No
     assert (code, "3/3 passed" in said) == (0, True), said
 
 
+def test_a_plan_of_another_commit_is_refused(root: Path) -> None:
+    """The plan holds its commit; a shard that stands on another one names both and runs nothing."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
+    for words in (("init", "--quiet"), ("commit", "--quiet", "--allow-empty", "-m", "one")):
+        subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, timeout=30)
+    _plan(root, "tests")
+    assert _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1")[0] == 0
+    words = ("commit", "--quiet", "--allow-empty", "-m", "two")
+    subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, timeout=30)
+    code, said = _ci_tools(root, "run", "--plan", "plan.json", "--shard", "1/1")
+    assert (code, "plan.json was made for commit " in said, ", here is " in said, "0 tests" in said) == (2, True, True, True), (
+        said
+    )
+
+
 def test_a_file_renamed_since_the_plan_is_named(root: Path) -> None:
     """The shard says which of its files are gone; pytest would only say that its arguments are wrong."""
     _plan(root, "tests")

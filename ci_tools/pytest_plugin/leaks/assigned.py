@@ -32,6 +32,8 @@ KIND = "patch"
 _HINT = "patch it with pytest's monkeypatch.setattr, or unittest.mock's patch with `with`: both put it back"
 _OPCODES = frozenset(dis.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
 _WORDS = frozenset({"setattr", "delattr"})
+_GROWING = frozenset({"argv", "callbacks", "path_hooks", "types_map", "dispatch_table"})
+"""Lists and tables of the interpreter that are changed in place: of sys, gc, mimetypes and copyreg."""
 _DEEPEST = 3
 _CONTAINERS = (dict, list, set)
 
@@ -77,7 +79,9 @@ class _Seen:
 
     @property
     def is_changed(self) -> bool:
-        return self.now is not self.value and not _is_equal(self.now, self.copied)
+        if self.now is self.value:  # changed in place is no change but of what the text was read for
+            return self.assignment.attribute in _GROWING and not _is_equal(self.now, self.copied)
+        return not _is_equal(self.now, self.copied)
 
 
 class AssignmentGuard(Guard):
@@ -136,7 +140,10 @@ class AssignmentGuard(Guard):
         assignment = seen.assignment
         created, stack = frames_of_site(((assignment.code, assignment.offset),), self._project)
         name = f"{seen.target.__name__}.{assignment.attribute}"
-        what = f"{name} was {show(seen.value)} and is now {show(seen.now)}: patched by hand and not put back"
+        if seen.now is seen.value:
+            what = f"{name} was changed in place and not put back: new in it {show(_new_in(seen.now, seen.copied))}"
+        else:
+            what = f"{name} was {show(seen.value)} and is now {show(seen.now)}: patched by hand and not put back"
         leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner, hint=_HINT)
         self._findings.add(leak, partial(_put_back, seen))
 
@@ -151,7 +158,11 @@ class AssignmentGuard(Guard):
 
 
 def _assignments(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
-    if not _OPCODES.isdisjoint(code.co_code[::2]) or not _WORDS.isdisjoint(code.co_names):
+    if (
+        not _OPCODES.isdisjoint(code.co_code[::2])
+        or not _WORDS.isdisjoint(code.co_names)
+        or not _GROWING.isdisjoint(code.co_names)
+    ):
         yield from _parse(code, names)
 
 
@@ -170,6 +181,9 @@ def _parse(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
             end = next((at for at in range(index + 1, len(steps)) if steps[at].opname == "LOAD_CONST"), None)
             way = _way(steps[index + 1 : end], imported) if end is not None else None
             attribute = steps[end].argval if end is not None else None
+        elif step.opname == "LOAD_ATTR" and step.argval in _GROWING:
+            way = _way(steps[:index], imported)
+            attribute = step.argval
         else:
             continue
         if way is not None and isinstance(attribute, str):
@@ -215,9 +229,23 @@ def _is_equal(now: object, before: object) -> bool:
     return False
 
 
+def _new_in(now: Any, before: Any) -> list[object]:  # noqa: ANN401 - a list or a table
+    return [one for one in now if one not in before]
+
+
+def _refill(value: Any, before: Any) -> None:  # noqa: ANN401 - a list or a table
+    if isinstance(value, list):
+        value[:] = before
+    else:
+        value.clear()
+        value.update(before)
+
+
 def _put_back(seen: _Seen) -> str:
     try:
-        if seen.value is ABSENT:
+        if seen.now is seen.value:
+            _refill(seen.value, seen.copied)
+        elif seen.value is ABSENT:
             delattr(seen.target, seen.assignment.attribute)
         else:
             setattr(seen.target, seen.assignment.attribute, seen.value)

@@ -34,6 +34,10 @@ def test_uneven_pieces_need_more_shards_than_their_sum_says() -> None:
     size = size_for(*suite(**{f"t{n}": 40.0 for n in range(9)}), target_s=90.0)
     assert (size.count, size.reached, size.predicted_s) == (9, True, 70.0)
     assert {6, 9} <= size.tried.keys()
+    small = {f"s{n}": 1.0 for n in range(30)}
+    size = size_for(*suite(**{f"t{n}": 40.0 for n in range(11)}, **small), target_s=90.0)
+    assert (size.count, size.reached) == (11, True)
+    assert 12 in size.tried
 
 
 def test_the_longest_test_caps() -> None:

@@ -210,6 +210,8 @@ class _Reader:
         final = [result for result in raw.results if result.kind in {"failure", "error"}]
         interim = [result for result in raw.results if result.kind not in {"failure", "error", "skipped"}]
         skip = next((result for result in raw.results if result.kind == "skipped"), None)
+        if not interim and _says_flaky(raw):
+            interim = [Result("flakyFailure", message="run again: its failed attempts are not in the file")]
         outcome, reason = _outcome(raw, final, interim, skip)
         failures = tuple(_failure(result) for result in final)
         if not failures and not outcome.is_green:
@@ -236,6 +238,11 @@ class _Reader:
             properties={name: value for name, value in raw.properties.items() if name != "test_id"} if raw.properties else _NONE,
         )
         return (*earlier, last)
+
+
+def _says_flaky(raw: RawCase) -> bool:
+    said = raw.attributes.get("flaky") or raw.properties.get("flaky") or ""
+    return said.strip().lower() in {"true", "yes", "1"}
 
 
 def _pytest_id(classname: str, name: str, file: str) -> str:

@@ -21,6 +21,8 @@ OnPlain = Callable[[RawSuite, Sequence[Mapping[str, str]]], None]
 FINAL = {"failure", "error", "skipped"}
 INTERIM = {"rerunFailure", "rerunError", "flakyFailure", "flakyError"}
 _RESULTS = FINAL | INTERIM
+_AGAIN = {"rerun", "retry", "flaky"}
+"""Children that say no more than that an attempt came before."""
 
 _PLAIN = 3
 """Attributes of a plain case: name, classname, time. One with others (a status, a file) is looked at closely."""
@@ -204,6 +206,8 @@ class Target:
         case = self.case
         assert case is not None  # noqa: S101 - the caller looked
         depth = self.depth
+        if depth == self.case_depth + 1 and tag.lower() in _AGAIN:
+            tag = "flakyFailure"
         if tag in _RESULTS or (depth == self.case_depth + 1 and _FAILURE_LIKE.search(tag)):
             if tag not in _RESULTS:
                 self._warn(f"holds <{tag}>, read as a failure")

@@ -145,6 +145,24 @@ def test_a_surefire_flake_is_flaky(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "inner", "is_flaky"),
+    [
+        ("", "<rerun message='no'/>", True),
+        ("", "<Retry/>", True),
+        ("flaky='true'", "", True),
+        ("", "<properties><property name='flaky' value='True'/></properties>", True),
+        ("flaky='false'", "", False),
+        ("flaky='true'", "<failure/>", False),
+        ("", "<system-out><rerun/></system-out>", False),
+    ],
+)
+def test_whoever_says_flaky_is_believed(tmp_path: Path, attributes: str, inner: str, is_flaky: bool) -> None:
+    """An attempt that is only hinted at was a failed one: a pass after it is no plain pass; a failure stays a failure."""
+    (case_,) = read(tmp_path, suite(f"<testcase name='t' classname='c' {attributes}>{inner}</testcase>")).cases
+    assert (case_.is_flaky, case_.outcome is Outcome.FAILED) == (is_flaky, "failure" in inner)
+
+
 def test_the_node_id_is_found_again(tmp_path: Path) -> None:
     """Pytest's dotted address becomes the node ID, exactly where the file is given."""
     text = (

@@ -135,5 +135,7 @@ def _tell_console(project: Project, verdict: Verdict, report: RunReport, publica
     counts = report.counts
     bad = sum(count for outcome, count in counts.items() if not outcome.is_green)
     skipped = sum(count for outcome, count in counts.items() if outcome.is_green and not outcome.is_executed)
-    passed = sum(counts.values()) - bad - skipped
-    console.say(f"{passed} passed, {bad + len(report.collection_errors)} failed, {skipped} skipped")
+    flaky = len(report.flaky)
+    passed = sum(counts.values()) - bad - skipped - flaky
+    again = f", {flaky} flaky" if flaky else ""
+    console.say(f"{passed} passed, {bad + len(report.collection_errors)} failed, {skipped} skipped{again}")

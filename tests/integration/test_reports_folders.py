@@ -229,12 +229,16 @@ def test_a_plan_that_was_changed_never_passes(folder: Path) -> None:
     assert gate("s1", "s2") == 11
 
 
-def test_a_job_that_was_run_again_passes(folder: Path) -> None:
-    """Of a job that failed with exit 1 and passed when GitHub ran it again the tests are flaky and the run is green."""
+def test_a_job_that_was_run_again_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a job that failed with exit 1 and passed when GitHub ran it again the tests are flaky and the run is green.
+
+    The last line counts them apart, too.
+    """
     (folder / "s1" / "shard-1-of-2.json").write_text(dumps(report_of(1, Outcome.FAILED)))
     (folder / "again").mkdir()
     (folder / "again" / "shard-1-of-2.json").write_text(dumps(report_of(1, attempt=2)))
     assert (gate("s1", "s2", "again"), verdict().counts["flaky"], verify()) == (0, 2, 0)
+    assert "2 passed, 0 failed, 0 skipped, 2 flaky\n" in capsys.readouterr().out
     assert main(["gate", "s1", "s2", "again", "--plan", "plan.json", "--profile", "release", "--output", "out"]) == 10
 
 

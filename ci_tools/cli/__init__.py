@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from ci_tools import __version__
 from ci_tools.cli import machine, suite, verdicts
@@ -80,7 +81,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _speak_utf8() -> None:
-    """Test IDs hold any character; a console that cannot show one gets its escape instead of a crash."""
+    """Test IDs hold any character; a console that cannot show one gets its escape instead of a crash.
+
+    Where there is no console at all (``>&-``), what is said goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the life of the process
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -1,5 +1,6 @@
 """The stage ``publish``: files for people and machines, the step summary, annotations, and the last lines on the terminal."""
 
+import os
 import shutil
 import sys
 import time
@@ -72,7 +73,13 @@ def publish(project: Project, judgement: Judgement, publication: Publication, co
     verdict = seal(replace(verdict, published=tuple(_published(verdict, publication))))
     write_text(folder / "verdict.json", dumps(verdict))
     _tell_github(project, verdict, report)
-    _tell_console(project, verdict, report, publication, console)
+    try:
+        if github.is_github(project.environ):
+            github.write_annotations(sys.stdout, render_annotations(verdict, report, path_prefix=_path_prefix(project)))
+        _tell_console(project, verdict, report, publication, console)
+    except OSError:
+        # Whoever read our output has gone, or the disk behind it is full. The verdict stands in its file and in the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _published(verdict: Verdict, publication: Publication) -> Iterator[Input]:
@@ -106,7 +113,6 @@ def _tell_github(project: Project, verdict: Verdict, report: RunReport) -> None:
     room = github.summary_room(project.environ)
     if room:
         github.append_summary(project.environ, render_summary(verdict, report, budget_bytes=room))
-    github.write_annotations(sys.stdout, render_annotations(verdict, report, path_prefix=_path_prefix(project)))
     github.set_outputs(
         project.environ,
         {"verdict": str(verdict.decision), "exit-code": str(verdict.exit_code), "headline": verdict.headline},

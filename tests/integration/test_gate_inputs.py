@@ -2,6 +2,9 @@
 
 import json
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,3 +181,19 @@ def test_a_run_with_a_broken_baseline_has_its_verdict() -> None:
     assert main(["run", "--workers", "1"]) == 2
     verdict = json.loads(Path("ci-artifacts/latest/verdict.json").read_text())
     assert (verdict["decision"], verdict["counts"]["passed"]) == ("error", 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes and fills its output")
+@pytest.mark.parametrize("output", [">&-", ">&- 2>&-", "> /dev/full", "| true"])
+def test_nobody_listening_changes_no_verdict(tmp_path: Path, output: str) -> None:
+    """Without a console, with a full disk behind it, or when its reader has gone, the exit code is the verdict's."""
+    if "/dev/full" in output and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / "bad.xml").write_text(JUNIT.replace("/></testsuite>", "><failure/></testcase></testsuite>"))
+    command = f"{shlex.quote(sys.executable)} -m ci_tools gate bad.xml --output out"
+    script = f"{{ {command}; echo $? > code; }} {output}" if "|" in output else f"{command} {output}; echo $? > code"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    assert ((tmp_path / "code").read_text(), json.loads((tmp_path / "out" / "verdict.json").read_text())["exit_code"]) == (
+        "10\n",
+        10,
+    )

@@ -24,12 +24,16 @@ class Outcome(StrEnum):
     @property
     def is_green(self) -> bool:
         """Whether a run may pass with it: passed, skipped or xfailed."""
-        return self in {Outcome.PASSED, Outcome.SKIPPED, Outcome.XFAILED}
+        return self._value_ in _GREEN  # by its value: an enum's own hash is computed anew each time
 
     @property
     def is_executed(self) -> bool:
         """Whether the test's own code ran to an end of its own: not skipped, not lost."""
-        return self not in {Outcome.SKIPPED, Outcome.LOST}
+        return self._value_ not in _NOT_EXECUTED
+
+
+_GREEN = frozenset({Outcome.PASSED.value, Outcome.SKIPPED.value, Outcome.XFAILED.value})
+_NOT_EXECUTED = frozenset({Outcome.SKIPPED.value, Outcome.LOST.value})
 
 
 class Phase(StrEnum):

@@ -38,7 +38,7 @@ _EMPTY = re.compile(r"\[[*, ]*\]|\{[*,: ]*\}|(?<![\w.])(?:set|dict|list|tuple)\(
 
 _CALL = re.compile(
     r"(?<![\w.])(?!(?:len|list|set|sorted|dict|str|int|float|tuple|isinstance|all|any|sum|repr|bool|type|abs|min|max|expect|not|in"
-    r"|is|and|or|range|round|next|iter|response|resp|res|r|result|self|client)\b)(?:\w+\.)*\w+\("
+    r"|is|and|or|range|round|next|iter|date|datetime|timedelta|Decimal|UUID|response|resp|res|r|result|self|client)\b)(?:\w+\.)*\w+\("
 )
 
 
@@ -53,9 +53,15 @@ def without_message(origin: Root, root: str) -> Root:
     if asserted is None or not origin.type_name.endswith("AssertionError"):
         return origin
     words, _, shown = origin.message.partition("\nassert ")
+    if not asserted.is_worded and (said := _SAID_BY_PROGRAM.search(words)):
+        return replace(origin, message=said[0])
     if asserted.is_worded and (mask(words)[1] or subject_of(asserted.condition, _given(origin)) is None):
         return origin
     return replace(origin, message=f"assert {shown}")
+
+
+_SAID_BY_PROGRAM = re.compile(r"^(?:Error|error|ERROR): \S.*\w.*", re.MULTILINE)
+"""What a command line says last, where all of its output is the assertion's message."""
 
 
 def _source_of(origin: Root, root: str) -> str:
@@ -141,7 +147,7 @@ _OF_TESTS = re.compile(r"(?:\A|/)(?:tests?|testing)/|(?:\A|/)conftest\.py\Z")
 def _asked_inside(ours: Sequence[Place]) -> Subject | None:
     """What a test gave to a helper that compares (``expect_close(total(cart), 3)``): its call, not the helper's."""
     helper = ours[-1].function
-    line = next((place.source for place in reversed(ours) if is_test(place)), "")
+    line = next((place.source for place in reversed(ours) if is_test(place)), "") or ours[-2:][0].source
     _, called, given = plain_source(line).partition(f"{helper}(")
     return subject_of(f"({given}", {}) if called and given.endswith(")") else None
 
@@ -151,7 +157,7 @@ def _given(origin: Root) -> dict[str, str]:
     return dict(_TAKEN_FROM.findall(_lines_before(origin)))
 
 
-_TAKEN_FROM = re.compile(r"^\s+(\w+) = (\S.*\S)$", re.MULTILINE)
+_TAKEN_FROM = re.compile(r"^\s+(\w+)(?:, \*\w+)? = (\S.*\S)$", re.MULTILINE)
 
 
 def _lines_before(origin: Root) -> str:
@@ -177,9 +183,14 @@ def expectation_of(origin: Root, root: str) -> tuple[str, ...]:
     """What was called that should have raised, and the words it should have raised, as far as the line says it."""
     source = _source_of(origin, root)
     about = subject_of(source, {})
+    handed = _HANDED.search(source)
+    called = handed[1] if handed else about.called if about and "raises" not in about.called else ""
     words = _MATCHED.search(source)
-    return tuple(filter(None, (about.called if about and "raises" not in about.called else "", words[1] if words else "")))
+    return tuple(filter(None, (called, words[1] if words else "")))
 
+
+_HANDED = re.compile(r"\b(?:raises|assertRaises)\([\w.]+, *([A-Za-z_][\w.]*) *[,)]")
+"""``raises(ValueError, shop.order, 0)``."""
 
 _MATCHED = re.compile(r"match=r?['\"]([^'\"]+)['\"]")
 

@@ -145,6 +145,9 @@ def _without_server(
         signature = replace(signature, place=hung_at(links, root, test))
     elif said.masked.startswith("DID NOT "):
         signature = replace(signature, place=" ".join(expectation_of(origin, root)))
+    elif unraised := _NOT_RAISED.fullmatch(said.masked):
+        place = " ".join(expectation_of(origin, root)) or unraised[2]
+        signature = replace(signature, type_name="Failed", masked=f"DID NOT RAISE {unraised[1]}", hard=(), place=place)
     elif said.is_bare:
         signature = _compared(signature, said, origin, comparison_of(origin, root, test))
     elif origin.type_name.endswith("AssertionError") and (status := _compared_status(signature)):
@@ -208,10 +211,15 @@ def _of_nameless(
 
 def _compared(signature: Signature, said: Wording, origin: Root, line: Comparison) -> Signature:
     hard = (*signature.hard, *said.compared) if line.are_values_firm else signature.hard
-    details = tuple(token for token in signature.details if f"<module {token} from" not in origin.message)
+    details = tuple(token for token in signature.details if not _is_shown_only(token, origin.message))
     if line.keys:
         details = tuple(sorted({*details, *(f"'{key}'" for key in line.keys)}))
     return replace(signature, place=line.place, test=line.test, hard=hard, details=details)
+
+
+def _is_shown_only(token: str, message: str) -> bool:
+    """Whether a quoted token is a part of how an object shows itself: a module's name, a field's value."""
+    return f"<module {token} from" in message or f"={token}" in message
 
 
 def _is_answer(said: Wording, links: Sequence[Root], root: str) -> bool:
@@ -265,6 +273,8 @@ _OF_CONNECTIONS = frozenset({UNRESOLVED, UNENCRYPTED})
 """What kept a client from its server, in words that name neither."""
 
 _STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
+_NOT_RAISED = re.compile(r"(\w+) not raised by (\w+)")
+"""unittest's way of saying it."""
 _STATUS_COMPARED = re.compile(r"\b([1-5]\d\d) == [1-5]\d\d\b")
 _ABOUT_THE_SERVER = frozenset({"401", "407", "429", "502", "503", "504", "511"})
 """Whatever was asked for: it is the server that cannot answer, or does not answer this client."""

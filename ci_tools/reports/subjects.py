@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -40,7 +41,9 @@ _DEEPEST = 12
 _OF_VALUES = frozenset(name for kind in (str, bytes, dict, list, set, tuple, int, float) for name in dir(kind))
 """Methods of plain values: what they are called on is what matters."""
 
-_WRAPPERS = frozenset(dir(builtins)) | {"approx", "loads", "dumps", "expect"}
+_WRAPPERS = (
+    frozenset(dir(builtins)) | {"approx", "loads", "dumps", "expect"} | {"date", "datetime", "timedelta", "Decimal", "UUID"}
+)
 """Functions that only change the form of what they are given."""
 
 _NOBODYS = frozenset(
@@ -51,12 +54,22 @@ _NOBODYS = frozenset(
 
 @lru_cache(maxsize=4096)
 def _parsed(source: str) -> ast.AST | None:
-    for text in (source, f"{source} pass", f"async def f():\n {source}"):
+    for text in (source, f"{source} pass", f"async def f():\n {source}", f"{source}{_closing(source)}"):
         try:
             return ast.parse(text).body[0]
         except (SyntaxError, ValueError, IndexError, RecursionError):
             continue
     return None
+
+
+def _closing(source: str) -> str:
+    """What closes the brackets that the first line of a longer statement ends in: ``assert first == {``."""
+    opened = _OPEN_AT_END.search(source)
+    return "".join(_CLOSES[bracket] for bracket in reversed(opened[0])) if opened else ""
+
+
+_OPEN_AT_END = re.compile(r"[\[({]+\Z")
+_CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
 def _subject(node: ast.AST, given: Mapping[str, str], depth: int) -> Subject | None:  # noqa: C901, PLR0911 - a case for each form

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from ci_tools.reports.grievance import Group
+from ci_tools.reports.roots import links_of
 
 NEAR = 0.90
 """How alike two masked messages of one type must be to count as one (1 is equal)."""
@@ -36,7 +37,7 @@ FEWEST_WORDS = 4
 def merge_near(groups: Sequence[Group]) -> list[Group]:
     """Join signatures of one type, one set of hard tokens and one place whose messages differ only in data."""
     buckets: dict[tuple[object, ...], list[Group]] = {}
-    for group in _merge_families(groups):
+    for group in _merge_missing(_merge_families(groups)):
         signature = group.signature
         name = signature.type_name.rpartition(".")[2]
         key = (name, signature.hard, signature.details, signature.server, signature.test and signature.place)
@@ -94,6 +95,27 @@ def _merge_families(groups: Sequence[Group]) -> Sequence[Group]:
             first.members.extend(other.members)
             first.aliases |= other.aliases
             joined.add(id(other))
+    return [group for group in groups if id(group) not in joined] if joined else groups
+
+
+def _merge_missing(groups: Sequence[Group]) -> Sequence[Group]:
+    """Join files of one kind that one folder has not, each name met hardly twice: the folder is not filled."""
+    folders: dict[tuple[str, ...], list[Group]] = {}
+    for group in groups:
+        signature = group.signature
+        names = [token for token in signature.hard if token[0] == "'"]
+        if signature.type_name == "FileNotFoundError" and len(names) == 1 and not signature.details and "." in names[0]:
+            message = links_of(group.members[0].failure)[0].message
+            if folder := re.search(rf"([^/\\'\"]+)[/\\]{re.escape(names[0][1:-1])}(?![\w.])", message):
+                folders.setdefault((folder[1], names[0].rpartition(".")[2], signature.place, signature.context), []).append(group)
+    joined: set[int] = set()
+    for first, *others in folders.values():
+        failures = sum(len(group.members) for group in (first, *others))
+        if len(others) + 1 >= FEWEST_KIN and failures <= MOST_REPEATED * (len(others) + 1):
+            for other in others:
+                first.members.extend(other.members)
+                first.aliases |= other.aliases
+                joined.add(id(other))
     return [group for group in groups if id(group) not in joined] if joined else groups
 
 

@@ -22,8 +22,8 @@ _SETTLE_S = 0.5
 """A session that ends tells its server what it did a moment later; waited for only before a test is accused."""
 _PAUSE_S = 0.02
 _TRAFFIC = frozenset({"http", "websocket"})
-_ALL_KNOWN = frozenset({*UNITS, "database"})
-"""A database is whichever the configuration has."""
+_ALL_KNOWN = frozenset({*UNITS, "database", "process"})
+"""A database is whichever the configuration has; a process of the test's own is declared for its reader, and not measured."""
 _NAMELESS = f'the mark `service` names no service; write @pytest.mark.service("redis"), of {", ".join(UNITS)}'
 _KINDS = {kind.value: kind for kind in ServiceKind}
 
@@ -56,13 +56,14 @@ class Evidence(Guard):
         self._counts: dict[str, dict[Phase, Mapping[str, int]]] = {}
         self._own_servers = 0
         self._told: set[str] = set()
+        self._error: BaseException | None = None
+        """What the running test's mark got wrong, where the suite's filters turn warnings into errors."""
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Remember where the counters stand."""
         if phase is Phase.SETUP:
             self._declared = services_of(item)
-            if not _ALL_KNOWN.issuperset(self._declared):
-                self._say_unknown(item)
+            self._error = None if _ALL_KNOWN.issuperset(self._declared) else self._say_unknown(item)
             if self._recording.begun != self._latest + 1:  # another test has run since, whose use nobody has read
                 self._running.clear()
             self._latest = self._recording.begun
@@ -77,6 +78,8 @@ class Evidence(Guard):
         """Measure; a call that passed must have been noticed by every service that the test declares."""
         if not self._declared:
             return error or (NoEvidenceError(_NAMELESS, pytrace=False) if phase is Phase.SETUP else None)
+        if phase is Phase.SETUP:
+            error = error or self._error
         self._measure(phase)
         if phase is Phase.CALL:
             missing = [name for name in self._counts if not self._is_touched(name)] if error is None else []
@@ -94,13 +97,14 @@ class Evidence(Guard):
                 self._note(item, f"{name}_{UNITS[name]}_by_phase", ", ".join(told))
         return error
 
-    def _say_unknown(self, item: pytest.Item) -> None:
+    def _say_unknown(self, item: pytest.Item) -> BaseException | None:
         """A misspelt service would let every test pass; one that is merely not ours to measure is said once."""
         unknown = [name for name in self._declared if name not in _ALL_KNOWN and name not in self._told]
-        if unknown:
-            self._told.update(unknown)
-            names = ", ".join(map(repr, unknown))
-            item.warn(NoEvidenceWarning(f"declared service {names} is not measured: known are {', '.join(UNITS)}"))
+        if not unknown:
+            return None
+        self._told.update(unknown)
+        names = ", ".join(map(repr, unknown))
+        return _warn(item, f"declared service {names} is not measured: known are {', '.join(UNITS)}")
 
     def count_anew(self, name: str) -> None:
         """Another guard of ours has asked this service: the next test's count begins with a new reading."""
@@ -184,17 +188,21 @@ class Evidence(Guard):
         message = "\n".join(_accusation(item, name, self._totals(name)) for name in missing)
         if self._mode is GuardMode.ERROR:
             return NoEvidenceError(message, pytrace=False)
-        try:
-            item.warn(NoEvidenceWarning(message))
-        except NoEvidenceWarning as raised:  # the suite's filters turn warnings into errors
-            return raised
-        return None
+        return _warn(item, message)
 
     def _note(self, item: pytest.Item, name: str, value: str) -> None:
         item.user_properties[:] = [one for one in item.user_properties if one[0] != name]  # a rerun's is the one that counts
         item.user_properties.append((name, value))
         if self._recording.execution is not None:
             self._recording.execution.properties[name] = value
+
+
+def _warn(item: pytest.Item, message: str) -> BaseException | None:
+    try:
+        item.warn(NoEvidenceWarning(message))
+    except NoEvidenceWarning as raised:  # the suite's filters turn warnings into errors
+        return raised
+    return None
 
 
 def _accusation(item: pytest.Item, name: str, totals: Mapping[str, int]) -> str:

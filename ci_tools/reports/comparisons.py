@@ -114,10 +114,13 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     source = plain_source(asserted.condition if asserted else source)
     if ours and not is_test(ours[-1]):
         return _in_shared_code(ours, source, function)
-    if about := subject_of(source, _given(origin)) if source else None:
+    about = subject_of(source, _given(origin)) if source else None
+    if about and not (about.called.rpartition(".")[2][:1].isupper() and _REQUEST.search(source)):
         return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
     if ours and (path := asked_for(origin, root)):
         return Comparison(place=f"answer of {path}", test=function, keys=words_of(source), are_values_firm=False)
+    if about:
+        return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
     if not source and (called := _CALLED.search(origin.message)):
         return Comparison(place=called[1], test=function, are_values_firm=False)
     return _line(source, ours, function)

@@ -4,12 +4,11 @@ Pure: failures with their signatures in, groups of them out.
 """
 
 import builtins
-import itertools
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ci_tools.reports.grievance import Grievance, Group
+from ci_tools.reports.kin import merge_kin
 from ci_tools.reports.places import raising_fixture
 from ci_tools.reports.servers import servers_of_files, with_servers
 from ci_tools.reports.signatures import GARBLED, Signature
@@ -21,7 +20,7 @@ def groups_of(grievances: Sequence[Grievance], root: str = "") -> list[Group]:
     groups = merge_near(_group(with_servers(grievances, root)))
     if any(group.members[0].contact.fault == GARBLED for group in groups):
         groups = _merge_garbled(groups, servers_of_files(grievances, root))
-    return _merge_calls(_merge_parametrized(_merge_fixtures(_split_contexts(_split_places(_split_types(groups))))))
+    return merge_kin(_merge_parametrized(_merge_fixtures(_split_contexts(_split_places(_split_types(groups))))))
 
 
 def _group(grievances: Iterable[Grievance]) -> list[Group]:
@@ -103,55 +102,6 @@ def _merge_parametrized(groups: Iterable[Group]) -> list[Group]:
             twin.aliases |= group.aliases
             twin.signature = min(twin.signature, group.signature, key=lambda one: one.id)
     return merged
-
-
-def _merge_calls(groups: Sequence[Group]) -> list[Group]:
-    """Join what a call got wrong under one key to the only function beside it that has this name and got it wrong too."""
-    functions: dict[tuple[str, str], list[Group]] = {}
-    for group in groups:
-        signature = group.signature
-        if (called := _called_by(signature)) and not signature.details:
-            module, _, function = called.rpartition(".")
-            for word in {function, *function.split("_")}:
-                functions.setdefault((module, word), []).append(group)
-    joined: set[int] = set()
-    for group in groups:
-        if len(group.signature.details) != 1 or not (called := _called_by(group.signature)):
-            continue
-        found = functions.get((called.rpartition(".")[0], group.signature.details[0].strip("'")), ())
-        named = [one for one in found if one.signature.place.endswith(f".{group.signature.details[0].strip(chr(39))}")] or found
-        if len(named) == 1:
-            named[0].members.extend(group.members)
-            named[0].aliases |= group.aliases
-            joined.add(id(group))
-    return _merge_keys([group for group in groups if id(group) not in joined])
-
-
-def _merge_keys(groups: Sequence[Group]) -> list[Group]:
-    """Join what one call got wrong where each line looks at more of the same keys than the one before."""
-    by_call: dict[tuple[str, str], list[Group]] = {}
-    for group in groups:
-        if called := _called_by(group.signature):
-            by_call.setdefault((group.signature.type_name, called), []).append(group)
-    joined: set[int] = set()
-    for kin in by_call.values():
-        kin.sort(key=lambda group: (-len(group.signature.details), group.signature.id))
-        if all(set(less.signature.details) <= set(more.signature.details) for more, less in itertools.pairwise(kin)):
-            first, *others = kin
-            for other in others:
-                first.members.extend(other.members)
-                first.aliases |= other.aliases
-                joined.add(id(other))
-    return [group for group in groups if id(group) not in joined]
-
-
-def _called_by(signature: Signature) -> str:
-    """``module.function`` that a test's line called to compare what comes out; empty for other failures."""
-    is_call = signature.test and _FUNCTION.fullmatch(signature.place)
-    return signature.place if is_call else ""
-
-
-_FUNCTION = re.compile(r"[A-Za-z_]\w*\.[a-z_]\w*")
 
 
 def _merge_garbled(groups: Sequence[Group], servers_of: Mapping[str, set[str]]) -> list[Group]:

@@ -111,6 +111,18 @@ def raised_place(origin: Root, root: str) -> str:
     return "" if is_test(ours) or not ours.function else f"{short(ours.path)}:{ours.function}"
 
 
+def circle_of(origin: Root, root: str) -> str:
+    """The modules that import each other: those of the traceback from the one that is not whole yet."""
+    files = [short(place.path) for place in places_of(origin, root) if not _TEST_FILE.search(place.path)]
+    half = _HALF_MADE.search(origin.message)
+    start = f"{half[1].replace('.', '/')}.py" if half else ""
+    first = next((index for index, path in enumerate(files) if start.endswith(path) or path.endswith(start)), 0)
+    return " ".join(sorted({*files[first:]}))
+
+
+_HALF_MADE = re.compile(r"partially initialized module '([\w.]+)'")
+
+
 def hung_at(links: Sequence[Root], root: str, test: str) -> str:
     """Where a test that took too long stood: also in its own code."""
     for link in links:

@@ -4,7 +4,9 @@ A journal gives a chain; a JUnit file gives text: pytest's long, short, native a
 the runners of other languages print. Each link has its type, its whole message and its places, as far as they are known.
 """
 
+import ast
 import re
+import textwrap
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -144,9 +146,47 @@ def links_of(failure: Failure) -> tuple[Root, ...]:
         joints = ["During" in joint for joint in _JOINT.findall(failure.text)]
         while len(links) > 1 and joints and joints.pop(0) and _is_only_first_try(*links[:2]):
             links = links[1:]
-    while len(links) > 1 and links[0].type_name.endswith("CancelledError"):  # how a time-out works, not why there was one
+    if told := _told_inside(links[0].message):
+        links = [*told, *links[1:]]
+    return tuple(_without_cancelled(links))
+
+
+def _without_cancelled(links: list[Root]) -> list[Root]:
+    """Without the cancellation at the root: how a time-out works, not why there was one."""
+    while len(links) > 1 and links[0].type_name.endswith("CancelledError"):
         links = [replace(links[1], text=links[1].text or links[0].text, frame=links[1].frame or links[0].frame), *links[2:]]
-    return tuple(links)
+    return links
+
+
+def _told_inside(message: str) -> list[Root]:
+    """The exceptions of another process whose traceback is this one's message: a program's output, a worker's last words."""
+    if found := _RESULT.search(message):
+        return [Root(type_name=canonical(found[1]), message=_unquoted(found[2]))] if found[1] != "SystemExit" else []
+    at = message.find(_TRACEBACK)
+    if at < 0:
+        return []
+    first, _, rest = message[at:].partition("\nassert ")[0].partition("\n")
+    sections = _BORDER.split(f"{first}\n{textwrap.dedent(_closed(rest))}")
+    links = [_of_native(section) for section in sections if _TRACEBACK in section]
+    return [link for link in links if link is not None]
+
+
+def _closed(text: str) -> str:
+    """Lines of a traceback without the blanks and quotes that stand around it."""
+    return "\n".join(line if line.strip() else "" for line in text.rstrip('\n"').splitlines())
+
+
+_RESULT = re.compile(r"^ *\+ *where -?\d+ = <Result (\w+)\((.*)\)>\.exit_code", re.MULTILINE)
+"""How click's and typer's runner shows what a command raised."""
+
+
+def _unquoted(text: str) -> str:
+    """The message of an exception out of how it shows itself: ``'no such book'``."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
 
 
 def _is_only_first_try(first: Root, second: Root) -> bool:
@@ -378,5 +418,6 @@ def _stack(text: str) -> list[Place]:
 
 
 def _plain(function: str) -> str:
-    """The function's own name, without its class or the function around it."""
-    return function.rpartition(".")[2]
+    """The function's own name, without its class or the function around it; comprehensions have none."""
+    name = function.rpartition(".")[2]
+    return "" if name.startswith("<") and name != "<module>" else name

@@ -15,7 +15,9 @@ from functools import lru_cache
 from ci_tools.model.case import Failure
 from ci_tools.reports.clients import CUT_SHORT, DISCONNECTED, SILENT, STATUS, UNENCRYPTED, UNRESOLVED
 from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, expectation_of, first_name, without_message
+from ci_tools.reports.language import CIRCLE
 from ci_tools.reports.places import (
+    circle_of,
     client_of,
     fixture_place,
     hung_at,
@@ -141,7 +143,9 @@ def _without_server(
     origin = links[0]
     if said.is_generic and signature.type_name != _TIMED_OUT:
         return _of_nameless(signature, links, said, servers, root)
-    if signature.type_name == _TIMED_OUT:
+    if said.masked == CIRCLE:
+        signature = replace(signature, place=circle_of(origin, root))
+    elif signature.type_name == _TIMED_OUT:
         signature = replace(signature, place=hung_at(links, root, test))
     elif said.masked.startswith("DID NOT "):
         signature = replace(signature, place=" ".join(expectation_of(origin, root)))

@@ -34,6 +34,26 @@ def words_of(source: str) -> tuple[str, ...]:
     return tuple(sorted(text for text in texts if 0 < len(text) <= _LONGEST_WORD and not any(map(str.isdigit, text))))
 
 
+def looked_at(source: str) -> frozenset[str]:
+    """The attributes and keys of local variables that a line looks at; empty where it calls something or is no Python."""
+    node = _parsed(source) if source else None
+    if node is None or any(isinstance(one, ast.Call) and not _is_of_builtin(one) for one in ast.walk(node)):
+        return frozenset()
+    compared = node.value.left if isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare) else node
+    found: set[str] = set()
+    while isinstance(compared, ast.Attribute | ast.Subscript):
+        if isinstance(compared, ast.Attribute):
+            found.add(compared.attr)
+        elif isinstance(compared.slice, ast.Constant) and isinstance(compared.slice.value, str):
+            found.add(compared.slice.value)
+        compared = compared.value
+    return frozenset(found) if isinstance(compared, ast.Name) else frozenset()
+
+
+def _is_of_builtin(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id in _WRAPPERS
+
+
 _LONGEST_WORD = 40
 _DEEPEST = 12
 """Variables and calls that are followed: a variable may have been taken from itself."""

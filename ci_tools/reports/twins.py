@@ -37,7 +37,7 @@ FEWEST_WORDS = 4
 def merge_near(groups: Sequence[Group]) -> list[Group]:
     """Join signatures of one type, one set of hard tokens and one place whose messages differ only in data."""
     buckets: dict[tuple[object, ...], list[Group]] = {}
-    for group in _merge_missing(_merge_families(groups)):
+    for group in _merge_programs(_merge_missing(_merge_families(groups))):
         signature = group.signature
         name = signature.type_name.rpartition(".")[2]
         key = (name, signature.hard, signature.details, signature.server, signature.test and signature.place)
@@ -112,6 +112,26 @@ def _merge_missing(groups: Sequence[Group]) -> Sequence[Group]:
     for first, *others in folders.values():
         failures = sum(len(group.members) for group in (first, *others))
         if len(others) + 1 >= FEWEST_KIN and failures <= MOST_REPEATED * (len(others) + 1):
+            for other in others:
+                first.members.extend(other.members)
+                first.aliases |= other.aliases
+                joined.add(id(other))
+    return [group for group in groups if id(group) not in joined] if joined else groups
+
+
+def _merge_programs(groups: Sequence[Group]) -> Sequence[Group]:
+    """Join what one program ended with where what stands behind its name is data (met hardly twice), or is left out."""
+    programs: dict[tuple[str, ...], list[Group]] = {}
+    for group in groups:
+        signature = group.signature
+        if len(signature.hard) == 2 and signature.masked == " ".join((signature.hard[0].strip("'"), signature.hard[1])):  # noqa: PLR2004 - program, end
+            programs.setdefault((signature.hard[0].strip("'").partition(" ")[0], signature.hard[1]), []).append(group)
+    joined: set[int] = set()
+    for kin in programs.values():
+        bare = [group for group in kin if " " not in group.signature.hard[0]]
+        failures = sum(len(group.members) for group in kin)
+        if (bare and len(kin) == 2) or (len(kin) >= FEWEST_KIN and failures <= MOST_REPEATED * len(kin)):  # noqa: PLR2004 - with and without
+            first, *others = sorted(kin, key=lambda group: (-len(group.members), group.signature.id))
             for other in others:
                 first.members.extend(other.members)
                 first.aliases |= other.aliases

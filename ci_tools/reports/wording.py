@@ -8,10 +8,13 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, takewhile
+from itertools import islice
 
 from ci_tools.reports.clients import SILENT, STATUS, unified
-from ci_tools.reports.masks import finish, has_any, kind_of_file, mask, may_be_hard, name_of_file, names_in, soft
+from ci_tools.reports.differences import differing_keys
+from ci_tools.reports.language import is_of_language, said_of_call, said_of_import, said_of_values
+from ci_tools.reports.masks import finish, has_any, kind_of_file, mask, may_be_hard, names_in, soft
+from ci_tools.reports.programs import said_of_program
 from ci_tools.reports.roots import canonical
 
 LONGEST_MESSAGE = 500
@@ -95,64 +98,21 @@ _REQUESTED = re.compile(
 )
 _NO_ANSWER = re.compile(r"\b(?:401|407|429|502|503|504|511)\b|efused")
 _TIMEOUT_TYPE = re.compile(r"(?:Timeout\w*|TimedOut\w*|timeout)\Z")
-# Messages of the language itself: what went wrong is a line of code, and quoted is what it was given.
-_OF_LANGUAGE = tuple(
-    (re.compile(pattern, re.DOTALL), said)
-    for pattern, said in (
-        (r"invalid literal for int\(\) with base \d+: .*", "invalid literal for int()"),
-        (r"could not convert string to (\w+): .*", r"could not convert string to \1"),
-        (r"Invalid isoformat string: .*", "Invalid isoformat string"),
-        (r"time data .* does not match format.*", "time data does not match format"),
-        (r"(?:'[^']*'|[\w.-]+) (is not a valid \w+)", r"\1"),
-        (r"(?:'[^']*'|[\w.-]+) (is not in (?:list|deque))", r"\1"),
-        (r"unconverted data remains: .*", "unconverted data remains"),
-        (r"('[\w-]+' codec can't (?:de|en)code) .*", r"\1"),
-        (r"badly formed hexadecimal UUID string", "badly formed UUID"),
-        (r"(not enough|too many) values to unpack.*", r"\1 values to unpack"),
-        (r"(unsupported operand type\(s\) for .*)", r"\1"),
-        (r"('.{1,3}' not supported between instances of .*)", r"\1"),
-        (r"('[\w.]+' object (?:is not|does not support) .*|'NoneType' object has no attribute '\w+'.*)", r"\1"),
-        (r"(can only concatenate .*|must be (?:str|real number|integer)\b.*|object of type '\w+' has no len\(\))", r"\1"),
-        (r"(argument of type '\w+' is not .*|a bytes-like object is required.*|expected string or bytes-like object.*)", r"\1"),
-        (r"(sequence item <?\w*>?: expected str instance.*|can't compare .*|can't subtract .*|cannot unpack .*)", r"\1"),
-        (r"(.+) \(\d+ sub-exceptions?\)", r"\1"),
-        (r"(?:.* )?(?:division|modulo)(?: or modulo)? by zero", "division by zero"),
-        (r"(list index out of range|pop from .*|math domain error)", r"\1"),
-        (r"(Cannot read propert.*|.{1,80} is not a function|.{1,80} is (?:undefined|not defined|null)|Cannot invoke .*)", r"\1"),
-        (r"\[<class 'decimal\.(\w+)'>\]", r"\1"),
-        (r"((?:max|min)\(\) .*empty.*|dictionary changed size.*|generator raised.*)", r"\1"),
-        (r"(maximum recursion depth exceeded).*", r"\1"),
-    )
-)
-_LANGUAGE_START = re.compile(
-    r"(?:invalid lit|could not conv|Invalid iso|time data|unconverted|badly|not enough|too many|unsupp|can|must|a bytes|arg"
-    r"|expected str|object of|sequence|list|pop|math|\[<|max|min|dict|maxi|gen)"
-)
-_LANGUAGE_SIGNS = (
-    *("' codec", "' object", "' not", "' is not", "division", "is not a valid", "is not in", "is not a func", "is not def"),
-    *("Cannot", " is und", " is null", " sub-exc"),
-)
 _NAMELESS = re.compile(
     r"\W*(?:Errno|errno|WinError|winerror|Error)\b"
     r"|['\"`](?:localhost|NoneType|int|str|float|bool|list|dict|tuple|set|bytes|object|function|method|type|utf-8|ascii|latin-1"
     r"|datetime\.\w+|[<>+*/%|&=-]+)['\"`]\Z"
 )
 _EMPTY_WORDS = re.compile(r"<[a-z]+>|\b(?:assert|not|is|in|and|or|None|True|False)\b")
-_COMMAND = re.compile(
-    r"Command (.*) (returned non-zero exit status -?\d+|died with (?:<Signals\.\w+: \d+>|\w+ signal \d+)|timed out after)",
-    re.DOTALL,
-)
-_TOLD_OF_END = re.compile(
-    r"`([^`\n]{1,300})` (?:has )?(?:exited|ended|failed|finished|returned|stopped|died)(?: with| code| status| exit)* "
-    r"\(?(\d{1,3})\b(?!\.\d| \w+ failed)"
-)
-"""The project's own words for it: `` `tool arguments` ended with 3 ``."""
 _MOCKED = re.compile(
     r"Expected '(\w+)' to (?:be|have been) (?:called|awaited)(?: once)?\.(?: (?:Called|Awaited) (\d+) times\.)?"
     r"|expected (?:call|await) not found\.\nExpected: (\w+)\([^\n]*\n *Actual: (not called)?"
 )
-_INTERPRETER = re.compile(
-    r"python[\d.]*|(?:ba|z|da)?sh|node|env|sudo|npx|uv|uvx|run|exec|perl|ruby|java|timeout|nice|[^\w]*|<\w+>"
+_OTHER_WORDS = re.compile(
+    r"^Regex pattern did not match\.\n *(?:Expected regex|Regex): .*\n *(?:Actual message|Input): ['\"](.+)['\"]$"
+    r"|^['\"].*['\"] does not match ['\"](.+)['\"]$"
+    r"|^ *\+ *where ['\"](.+)['\"] = str\(\w+\(.*\)\)$",
+    re.MULTILINE,
 )
 _PYDANTIC = re.compile(r"\A\d+ validation errors? for ([\w.\[\], ]+)")
 _PYDANTIC_FIELD = re.compile(r"^(\S[^\n]*)\n  [^\n]*?\[type=(\w+)", re.MULTILINE)
@@ -197,7 +157,7 @@ def _of_sentence(type_name: str, masked: str) -> Wording | None:
         or _TIMEOUT_TYPE.search(type_name)
         or any(map(str.isdigit, type_name))
         or has_any(masked, ("Command", "[type=", "efused", "REFUSED"))
-        or _is_of_language(masked)
+        or is_of_language(masked)
     ):
         return None
     masked, names = finish(masked)
@@ -211,7 +171,7 @@ def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
         type_name, message = unified(canonical(inner[2] or inner[1]), message[inner.end() :])
     if "\n" in message or " with args " in message:
         message = _BEHIND.split(message, maxsplit=1)[0]
-    for special in (_of_model, _of_schema, _of_command, _of_mock, _of_system, _of_language):
+    for special in (_of_model, _of_schema, _of_program, _of_mock, _of_raised, _of_system, _of_code):
         if found := special(type_name, message):
             return found, servers_in(message) if found.is_refused or type_name == SILENT else ()
     servers = servers_in(message)
@@ -224,7 +184,8 @@ def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
     if _is_assertion(type_name) and _COMPARES.match(head):
         # What is compared is data; a status is none.
         firm = tuple(token for token in hard if token[0] not in "'\"`")
-        details = names_in(f"assert \n{more}") if more else ()
+        keys = differing_keys(message)
+        details = names_in(f"assert \n{more}") if more and keys is None else tuple(sorted(f"'{key}'" for key in keys or ()))
         if any(_STATUSES.search(token) for token in firm):
             return Wording(type_name=type_name, masked=masked, hard=firm), servers
         if any(_STATUSES.search(token) for token in details):
@@ -338,25 +299,6 @@ def _of_system(type_name: str, message: str) -> Wording | None:
     return Wording(type_name=type_name, masked=f"{number} {words}", hard=(number, *names), is_generic=not files)
 
 
-def _of_command(type_name: str, message: str) -> Wording | None:
-    """A program that ended badly: its name, its sub-command and how it ended; its other arguments are data."""
-    if found := _COMMAND.match(message) if message.startswith("Command ") else None:
-        end = " ".join(found[2].split())
-        ended = "timed out" if end.startswith("timed out") else re.sub(r"<Signals\.(\w+): \d+>", r"\1", end).rstrip(".")
-        return _ended(type_name, found[1], ended)
-    if told := _TOLD_OF_END.match(message):
-        return _ended("subprocess.CalledProcessError", told[1], f"returned non-zero exit status {told[2]}")
-    return None
-
-
-def _ended(type_name: str, command: str, ended: str) -> Wording | None:
-    words = [word for word in re.split(r"[\s'\",\[\]]+", command) if word and not word.startswith("-")]
-    plain = [name_of_file(word) or _numbered(word) or mask(word)[0] for word in words]
-    named = [word for word in plain if not _INTERPRETER.fullmatch(word)][:2]
-    program = " ".join(word for index, word in enumerate(named) if index == 0 or word.isalpha())
-    return Wording(type_name=type_name, masked=f"{program} {ended}", hard=(f"'{program}'", ended))
-
-
 def _of_mock(type_name: str, message: str) -> Wording | None:
     """unittest.mock, of a call that was to be made: which, and whether it was made at all."""
     found = _MOCKED.match(message) if message.startswith(("Expected '", "expected call not", "expected await not")) else None
@@ -367,32 +309,29 @@ def _of_mock(type_name: str, message: str) -> Wording | None:
     return Wording(type_name=type_name, masked=f"'{name}' {was}", hard=(f"'{name}'",), details=(was,))
 
 
-def _numbered(path: str) -> str:
-    """The name of a program of which there are many, without what tells them apart: ``job-17`` is ``job``."""
-    name = re.split(r"[\\/]", path)[-1]
-    kept = takewhile(_WORD.fullmatch, re.split(r"[-_.]", name))
-    return "" if name.startswith("tmp") else "-".join(kept)
+def _of_program(type_name: str, message: str) -> Wording | None:
+    said = said_of_program(type_name, message)
+    return Wording(type_name=said[0], masked=said[1], hard=said[2]) if said else None
 
 
-_WORD = re.compile(r"[A-Za-z]{2,}")
-
-
-def _of_language(type_name: str, message: str) -> Wording | None:
-    """What the language itself says of a line of code: the values in it are data, the place tells causes apart."""
-    if "." in type_name and not type_name.startswith(("decimal.", "json.", "xml.", "builtins.")):
+def _of_raised(type_name: str, message: str) -> Wording | None:
+    """The words of an exception that a test expected to be others: they are what the project said."""
+    if not _is_assertion(type_name):
         return None
-    head = message.partition("\n")[0]
-    if not _is_of_language(head):
-        return None
-    for pattern, said in _OF_LANGUAGE:
-        if found := pattern.fullmatch(head):
-            masked, hard = mask(found.expand(said))
-            return Wording(type_name=type_name, masked=masked, hard=hard, is_generic=True)
+    if found := _OTHER_WORDS.search(message[:LONGEST_REST]):
+        said, _ = mask(next(filter(None, found.groups()), ""))
+        return Wording(type_name="AssertionError", masked=f"raised with the words {said}", hard=(f"'{said}'",)) if said else None
     return None
 
 
-def _is_of_language(head: str) -> bool:
-    return _LANGUAGE_START.match(head) is not None or has_any(head, _LANGUAGE_SIGNS)
+def _of_code(type_name: str, message: str) -> Wording | None:
+    """What the language itself says of a line of code: names are names, of values only what could not be done with them."""
+    if said := said_of_import(type_name, message):
+        return Wording(type_name="ImportError", masked=said[0], hard=said[1])
+    if called := said_of_call(type_name, message):
+        return Wording(type_name=type_name, masked=called[0], hard=(called[1],), details=called[2])
+    said = said_of_values(type_name, message)
+    return Wording(type_name=type_name, masked=said[0], hard=said[1], is_generic=True) if said else None
 
 
 def _says_enough(masked: str, hard: tuple[str, ...], type_name: str) -> bool:

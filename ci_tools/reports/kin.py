@@ -1,0 +1,201 @@
+"""Failures that look at one wrong thing from several sides: a function, its plural, the key that it fills. Pure."""
+
+import itertools
+import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ci_tools.reports.clients import STATUS
+from ci_tools.reports.grievance import Group
+from ci_tools.reports.language import CALLED_OTHERWISE
+from ci_tools.reports.signatures import Signature
+from ci_tools.reports.subjects import looked_at
+
+
+def merge_kin(groups: Sequence[Group]) -> list[Group]:
+    """Join what several sides show of one fault."""
+    return _merge_views(_merge_pages(_merge_keys(_merge_lines(_merge_arguments(groups)))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What a comparison looked at: a function, class or page by the words of its name, and keys of what came out.
+
+    ``module`` is empty where none is known, ``words`` where a local variable is all that the line names.
+    """
+
+    module: str
+    name: str
+    words: frozenset[str]
+    keys: frozenset[str]
+
+    @property
+    def is_function(self) -> bool:
+        return bool(self.words) and not self.name[:1].isupper()
+
+
+_PAGE = "/"
+_NAMED = re.compile(r"(?:([A-Za-z_]\w*)\.)?([A-Za-z_]\w*)")
+
+
+def _view_of(signature: Signature) -> _View | None:
+    """None for what is no comparison of a test."""
+    if not signature.test:
+        return None
+    keys = frozenset(token.strip("'\"`") for token in signature.details)
+    if named := _NAMED.fullmatch(signature.place):
+        return _View(module=named[1] or "", name=named[2], words=_words(named[2]), keys=keys)
+    if signature.place.startswith("answer of /"):
+        page = signature.place.removeprefix("answer of /")
+        return _View(module=_PAGE, name=page, words=_words(page), keys=keys)
+    return _View(module="", name="", words=frozenset(), keys=keys | looked_at(signature.place.partition(".py:")[2]))
+
+
+_PARTS = re.compile(r"[^\W_]+")
+_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(_singular(part.lower()) for part in _PARTS.findall(_HUMPS.sub("_", name)))
+
+
+def _singular(word: str) -> str:
+    if len(word) > _SHORTEST and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-1] if len(word) > _SHORTEST and word.endswith("s") and not word.endswith("ss") else word
+
+
+_SHORTEST = 3
+
+
+def _merge_views(groups: Sequence[Group]) -> list[Group]:
+    """Join what looks at a function through another of its name's words, through a page, or through the key that it fills.
+
+    Only to the one function beside it that this can be: two that fit are no answer.
+    """
+    views = [(view, group) for group in groups if (view := _view_of(group.signature))]
+    bases = [(view, group) for view, group in views if view.is_function]
+    target: dict[int, Group] = {}
+    for view, group in sorted(views, key=lambda pair: (-len(pair[0].words), pair[1].signature.id)):
+        fitting = [
+            (base, other) for base, other in bases if other is not group and id(other) not in target and _shows(view, base)
+        ]
+        most = max((len(base.words) for base, _ in fitting), default=0)
+        nearest = [other for base, other in fitting if len(base.words) == most]
+        if len(nearest) == 1:
+            target[id(group)] = nearest[0]
+    for _, group in views:
+        if id(group) in target:
+            base = target[id(group)]
+            while id(base) in target:
+                base = target[id(base)]
+            _join(base, group)
+    return [group for group in groups if id(group) not in target]
+
+
+def _shows(view: _View, base: _View) -> bool:
+    """Whether what is wrong in ``base`` is seen in ``view``."""
+    is_near = view.module in {base.module, _PAGE, ""}
+    if not is_near:
+        return False
+    if len(view.keys) == 1 and not base.keys and (key := _words(next(iter(view.keys)))) <= base.words:
+        return key == base.words or (bool(view.module) and not key <= view.words)
+    if not view.words or not (base.keys <= view.keys):
+        return False
+    return base.words < view.words or (base.words == view.words and base.name != view.name)
+
+
+def _merge_pages(groups: Sequence[Group]) -> list[Group]:
+    """Join what came instead of a page's answer (``{"detail": …}``) to the one status that this page was answered with."""
+    statuses: dict[str, list[Group]] = {}
+    for group in groups:
+        if group.signature.type_name == STATUS and group.signature.place.startswith("/"):
+            statuses.setdefault(group.signature.place, []).append(group)
+    kept: list[Group] = []
+    for group in groups:
+        found = statuses.get(group.signature.place.removeprefix("answer of "), []) if _is_complaint(group.signature) else []
+        if len(found) == 1:
+            _join(found[0], group)
+        else:
+            kept.append(group)
+    return kept
+
+
+def _is_complaint(signature: Signature) -> bool:
+    return signature.place.startswith("answer of /") and not _COMPLAINTS.isdisjoint(signature.details)
+
+
+_COMPLAINTS = frozenset({"'detail'", "'error'", "'errors'", "'message'", "'title'"})
+"""Keys of what a web framework answers where something is wrong."""
+
+
+def _merge_keys(groups: Sequence[Group]) -> list[Group]:
+    """Join what one call got wrong where each line looks at more of the same keys than the one before."""
+
+    def call(group: Group) -> Hashable:
+        signature = group.signature
+        return (signature.type_name, signature.place) if signature.test and _CALL.fullmatch(signature.place) else None
+
+    return _merge_by(groups, call, _go_on)
+
+
+def _go_on(kin: Sequence[Group]) -> bool:
+    """Whether each names all that the one before it names."""
+    ordered = sorted(kin, key=lambda group: len(group.signature.details))
+    return all(set(less.signature.details) <= set(more.signature.details) for less, more in itertools.pairwise(ordered))
+
+
+_CALL = re.compile(r"[A-Za-z_]\w*\.[a-z_]\w*")
+
+
+def _merge_lines(groups: Sequence[Group]) -> list[Group]:
+    """Join lines that look at the same keys of local variables of the same names, in whichever file."""
+
+    def line(group: Group) -> Hashable:
+        signature = group.signature
+        _, _, source = signature.place.partition(".py:")
+        if not signature.test or not source or not (keys := looked_at(source)):
+            return None
+        return signature.type_name, keys, _LITERAL.sub("*", source), signature.hard, signature.details
+
+    return _merge_by(groups, line, lambda _: True)
+
+
+_LITERAL = re.compile(r"(?<!\w)(?:[bruf]{0,2}(?:'[^'\n]*'|\"[^\"\n]*\")|-?\d[\d_.]*)(?!\w)|(?<=== )[\[{(].*")
+
+
+def _merge_arguments(groups: Sequence[Group]) -> list[Group]:
+    """Join what calls one function otherwise than it is written, where each says more of the same arguments."""
+
+    def function(group: Group) -> Hashable:
+        signature = group.signature
+        return signature.hard if signature.masked.endswith(CALLED_OTHERWISE) else None
+
+    return _merge_by(groups, function, _go_on)
+
+
+def _merge_by(
+    groups: Iterable[Group], key: Callable[[Group], Hashable], is_one: Callable[[Sequence[Group]], bool]
+) -> list[Group]:
+    """Join the groups of one key where they are one; those without a key stay as they are."""
+    kept: list[Group] = []
+    found: dict[Hashable, list[Group]] = {}
+    for group in groups:
+        if (value := key(group)) is None:
+            kept.append(group)
+        else:
+            found.setdefault(value, []).append(group)
+    for kin in found.values():
+        if len(kin) == 1 or not is_one(kin):
+            kept.extend(kin)
+            continue
+        first, *others = sorted(kin, key=lambda group: (-len(group.members), group.signature.id))
+        for other in others:
+            _join(first, other)
+        kept.append(first)
+    return kept
+
+
+def _join(base: Group, other: Group) -> None:
+    base.members.extend(other.members)
+    base.aliases |= other.aliases

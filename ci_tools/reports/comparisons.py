@@ -110,6 +110,8 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     function = test.partition("[")[0]
     ours = places_of(origin, root)
     source = (ours[-1].source if ours else "") or origin.marked
+    if source.endswith("("):
+        source = origin.statement or source
     asserted = _asserted(source)
     source = plain_source(asserted.condition if asserted else source)
     if ours and not is_test(ours[-1]):

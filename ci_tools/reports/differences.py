@@ -11,16 +11,18 @@ _PAIRS = (
     re.compile(r"\A(?:assert )?(?P<left>[{\[(].+) (?:==|!=) (?P<right>[{\[(].+)$", re.MULTILINE),
 )
 _MORE = re.compile(r"^ *(?:Left|Right) contains \d+ more items?:\n *(\{.+\})$", re.MULTILINE)
+_ATTRIBUTES = re.compile(r"^ *Differing attributes:\n *(\[.*\])$", re.MULTILINE)
+_NAME = re.compile(r"'([^'\n]+)'")
 LONGEST = 4000
 """Characters of a message in which they are looked for."""
 
 
 def differing_keys(message: str) -> frozenset[str] | None:
     """The keys, on every level, whose values are not the same; None where the message shows no two values with keys."""
-    if "{" not in message:
+    if "{" not in message and "attributes:" not in message:
         return None
     message = message[:LONGEST]
-    found: set[str] = set()
+    found = {name for attributes in _ATTRIBUTES.findall(message) for name in _NAME.findall(attributes)}
     for pattern in _PAIRS:
         for pair in pattern.finditer(message):
             left, right = _value(pair["left"]), _value(pair["right"])

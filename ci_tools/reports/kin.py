@@ -35,7 +35,7 @@ class _View:
 
 
 _PAGE = "/"
-_NAMED = re.compile(r"(?:([A-Za-z_]\w*)\.)?([A-Za-z_]\w*)")
+_NAMED = re.compile(r"(?:((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)\.)?([A-Za-z_]\w*)")
 
 
 def _view_of(signature: Signature) -> _View | None:
@@ -102,7 +102,20 @@ def _shows(view: _View, base: _View) -> bool:
         return key == base.words or (bool(view.module) and not key <= view.words)
     if not view.words or not (base.keys <= view.keys):
         return False
-    return base.words < view.words or (base.words == view.words and base.name != view.name)
+    return _are_in(base.words, view.words) and base.name != view.name
+
+
+def _are_in(words: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether each word is one of the others, or begins one or is begun by one (``ordinal``, ``ordinalize``)."""
+    return len(words) <= len(others) and all(word in others or any(_is_begun(word, other) for other in others) for word in words)
+
+
+def _is_begun(word: str, other: str) -> bool:
+    shorter, longer = sorted((word, other), key=len)
+    return len(shorter) >= _SHORTEST_STEM and longer.startswith(shorter)
+
+
+_SHORTEST_STEM = 5
 
 
 def _merge_pages(groups: Sequence[Group]) -> list[Group]:
@@ -130,11 +143,18 @@ _COMPLAINTS = frozenset({"'detail'", "'error'", "'errors'", "'message'", "'title
 
 
 def _merge_keys(groups: Sequence[Group]) -> list[Group]:
-    """Join what one call got wrong where each line looks at more of the same keys than the one before."""
+    """Join what one call got wrong where each line looks at more of the same keys than the one before.
+
+    A module may stand before its name in one test and not in the next; what comes out may be wrong, or no use at all.
+    """
+    called = {group.signature.place for group in groups if group.signature.test and _CALL.fullmatch(group.signature.place)}
+    whole = {place: [other for other in called if other.endswith(f".{place}")] for place in called}
 
     def call(group: Group) -> Hashable:
-        signature = group.signature
-        return (signature.type_name, signature.place) if signature.test and _CALL.fullmatch(signature.place) else None
+        place = group.signature.place
+        if not group.signature.test or place not in called:
+            return None
+        return whole[place][0] if len(whole[place]) == 1 else place
 
     return _merge_by(groups, call, _go_on)
 
@@ -145,7 +165,7 @@ def _go_on(kin: Sequence[Group]) -> bool:
     return all(set(less.signature.details) <= set(more.signature.details) for less, more in itertools.pairwise(ordered))
 
 
-_CALL = re.compile(r"[A-Za-z_]\w*\.[a-z_]\w*")
+_CALL = re.compile(r"(?:[A-Za-z_]\w*\.)*[a-z_]\w*|answer of /\w+")
 
 
 def _merge_lines(groups: Sequence[Group]) -> list[Group]:

@@ -9,6 +9,7 @@ import re
 import textwrap
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import takewhile
 
 from ci_tools.model.case import Failure, Frame
 
@@ -109,6 +110,18 @@ class Root:
         found = _MARKED.findall(self.text[-LONGEST_SECTION:])
         return found[-1].strip() if found else ""
 
+    @property
+    def statement(self) -> str:
+        """The whole statement that begins in the marked line, in one line."""
+        *_, begun = (None, *_MARKED.finditer(self.text[-LONGEST_SECTION:]))
+        if begun is None:
+            return ""
+        lines = self.text[-LONGEST_SECTION:][begun.end() + 1 :].split("\n")
+        further = takewhile(
+            lambda line: line.strip() and not line.startswith(("E ", ">", "E\n")) and not _PLACE.match(line), lines
+        )
+        return " ".join((begun[1].strip(), *(line.strip() for line in further)))
+
 
 def root_of(failure: Failure) -> Root:
     """The exception that a failure began with, out of its chain or, for foreign reports, out of its text."""
@@ -190,13 +203,17 @@ def _unquoted(text: str) -> str:
 
 
 def _is_only_first_try(first: Root, second: Root) -> bool:
-    """Whether the first exception only led to another way (a key that is not cached), on which the second, real one, was met."""
-    if first.type_name.rpartition(".")[2] not in _FIRST_TRIES:
+    """Whether the first exception only led to another way (a key that is not cached), on which the second, real one, was met.
+
+    A fault of the code that handled the first one is such a way, too.
+    """
+    if first.type_name.rpartition(".")[2] not in _FIRST_TRIES and second.type_name not in _OF_CODE:
         return False
     places = second.places()
     return bool(places) and not (places[-1].is_ours and places[-1].source.startswith("raise"))
 
 
+_OF_CODE = frozenset({"AttributeError", "NameError", "UnboundLocalError", "TypeError", "ImportError", "ModuleNotFoundError"})
 _FIRST_TRIES = frozenset({"KeyError", "IndexError", "AttributeError", "LookupError", "StopIteration", "Empty", "BlockingIOError"})
 
 

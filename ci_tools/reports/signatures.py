@@ -21,6 +21,7 @@ from ci_tools.reports.places import (
     client_of,
     fixture_place,
     hung_at,
+    is_test,
     place_of,
     places_of,
     raised_place,
@@ -142,7 +143,7 @@ def _without_server(
     signature = _worded(said)
     origin = links[0]
     if said.is_generic and signature.type_name != _TIMED_OUT:
-        return _of_nameless(signature, links, said, servers, root)
+        return _in_test(signature, origin, root, test) or _of_nameless(signature, links, said, servers, root)
     if said.masked == CIRCLE:
         signature = replace(signature, place=circle_of(origin, root))
     elif signature.type_name == _TIMED_OUT:
@@ -152,6 +153,8 @@ def _without_server(
     elif unraised := _NOT_RAISED.fullmatch(said.masked):
         place = " ".join(expectation_of(origin, root)) or unraised[2]
         signature = replace(signature, type_name="Failed", masked=f"DID NOT RAISE {unraised[1]}", hard=(), place=place)
+    elif origin.type_name == "KeyError" and (missed := _in_test(signature, origin, root, test)):
+        return missed
     elif said.is_bare:
         signature = _compared(signature, said, origin, comparison_of(origin, root, test))
     elif origin.type_name.endswith("AssertionError") and (status := _compared_status(signature)):
@@ -215,10 +218,25 @@ def _of_nameless(
 
 def _compared(signature: Signature, said: Wording, origin: Root, line: Comparison) -> Signature:
     hard = (*signature.hard, *said.compared) if line.are_values_firm else signature.hard
-    details = tuple(token for token in signature.details if not _is_shown_only(token, origin.message))
-    if line.keys:
-        details = tuple(sorted({*details, *(f"'{key}'" for key in line.keys)}))
+    shown = [token for token in said.shown if not _is_shown_only(token, origin.message)] if line.are_values_firm else []
+    details = tuple(sorted({*signature.details, *shown, *(f"'{key}'" for key in line.keys)}))
     return replace(signature, place=line.place, test=line.test, hard=hard, details=details)
+
+
+def _in_test(signature: Signature, origin: Root, root: str, test: str) -> tuple[Signature, Servers] | None:
+    """What a test's own line could not do with what it had called, as a comparison of it; None where it called nothing."""
+    ours = places_of(origin, root)
+    if signature.type_name not in _OF_VALUES or not ours or not is_test(ours[-1]):
+        return None
+    line = comparison_of(origin, root, test)
+    if line.are_values_firm or not line.test:
+        return None
+    missed = signature.hard if signature.type_name == "KeyError" else ()
+    details = tuple(sorted({*missed, *(f"'{key}'" for key in line.keys)}))
+    return replace(signature, place=line.place, test=line.test, hard=(), details=details), ()
+
+
+_OF_VALUES = frozenset({"TypeError", "AttributeError", "IndexError", "KeyError"})
 
 
 def _is_shown_only(token: str, message: str) -> bool:

@@ -5,6 +5,7 @@ import builtins
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 
@@ -60,6 +61,9 @@ _DEEPEST = 12
 
 _OF_VALUES = frozenset(name for kind in (str, bytes, dict, list, set, tuple, int, float) for name in dir(kind))
 """Methods of plain values: what they are called on is what matters."""
+
+_PARTS_OF_VALUES = frozenset(name for kind in (datetime, timedelta, complex) for name in dir(kind)) | {"value", "values", "name"}
+"""Attributes of plain values: which of them a line looks at says nothing of what is wrong."""
 
 _WRAPPERS = (
     frozenset(dir(builtins)) | {"approx", "loads", "dumps", "expect"} | {"date", "datetime", "timedelta", "Decimal", "UUID"}
@@ -127,7 +131,7 @@ def _subject(node: ast.AST, given: Mapping[str, str], depth: int) -> Subject | N
             return replace(found, keys=(*found.keys, key.value)) if found and is_key else found  # type: ignore[attr-defined] # is_key
         case ast.Attribute(value=inner, attr=name):
             found = _subject(inner, given, depth - 1)
-            return replace(found, keys=(*found.keys, name)) if found else None
+            return replace(found, keys=(*found.keys, name)) if found and name not in _PARTS_OF_VALUES else found
         case ast.Name(id=name):
             source = given.get(name, "")
             parsed = _parsed(source) if source else None

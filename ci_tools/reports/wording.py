@@ -46,6 +46,8 @@ class Wording:
     hard: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     compared: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    """What a failed comparison names below its first line: a value, as a rule, or where it came from."""
     is_bare: bool = False
     """Compares two values and names nothing: ``assert 3 == 4``."""
     is_generic: bool = False
@@ -185,13 +187,25 @@ def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
         # What is compared is data; a status is none.
         firm = tuple(token for token in hard if token[0] not in "'\"`")
         keys = differing_keys(message)
-        details = names_in(f"assert \n{more}") if more and keys is None else tuple(sorted(f"'{key}'" for key in keys or ()))
+        details = names_in(f"assert \n{more}") if more and keys is None else ()
         if any(_STATUSES.search(token) for token in firm):
             return Wording(type_name=type_name, masked=masked, hard=firm), servers
         if any(_STATUSES.search(token) for token in details):
             return Wording(type_name=type_name, masked=masked, hard=firm, details=details), servers
         quoted = tuple(token for token in hard if token[0] in "'\"`")
-        return Wording(type_name=type_name, masked="assert", hard=firm, details=details, compared=quoted, is_bare=True), ()
+        differing = tuple(sorted(f"'{key}'" for key in keys or ()))
+        return (
+            Wording(
+                type_name=type_name,
+                masked="assert",
+                hard=firm,
+                details=differing,
+                compared=quoted,
+                shown=details,
+                is_bare=True,
+            ),
+            (),
+        )
     details = ()
     if more:
         known = {token.strip("'\"`") for token in hard}

@@ -14,8 +14,9 @@ from ci_tools.model.verdict import Cause
 from ci_tools.reports.grievance import Grievance, Group
 from ci_tools.reports.groups import fixture_of_all, groups_of
 from ci_tools.reports.places import relative, short
-from ci_tools.reports.roots import Place, root_of
+from ci_tools.reports.roots import root_of
 from ci_tools.reports.signatures import Signature, base_of
+from ci_tools.reports.traces import Place
 
 LONGEST_TITLE = 160
 """Characters of a cause's title: one line of a terminal or a table."""

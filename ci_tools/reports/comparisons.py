@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from ci_tools.reports.masks import mask
 from ci_tools.reports.places import is_test, places_of, plain_source, short
-from ci_tools.reports.roots import LONGEST_SECTION, Place, Root
+from ci_tools.reports.roots import Root
 from ci_tools.reports.subjects import Subject, subject_of, words_of
+from ci_tools.reports.traces import LONGEST_SECTION, Place
 
 _REQUEST = re.compile(
     r"\b(?:get|post|put|patch|delete|head|options|request|stream)\((?:f?['\"][A-Z]+['\"], *)?f?['\"](?:https?://[^/'\"]*)?(/[^'\"\s]*)['\"]"
@@ -132,7 +133,13 @@ def _in_shared_code(ours: Sequence[Place], source: str, function: str) -> Compar
     about = _asked_inside(ours) if _OF_TESTS.search(ours[-1].path) else None
     if about is not None:
         return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
-    return Comparison(place=f"{short(ours[-1].path)}:{ours[-1].function}:{source}")
+    return Comparison(place=line_of(replace(ours[-1], source=source)))
+
+
+def line_of(place: Place) -> str:
+    """A line of code that tests share, by its file, function and text."""
+    asserted = _asserted(place.source)
+    return f"{short(place.path)}:{place.function}:{plain_source(asserted.condition if asserted else place.source)}"
 
 
 def _line(source: str, ours: Sequence[Place], function: str) -> Comparison:
@@ -159,10 +166,15 @@ def _asked_inside(ours: Sequence[Place]) -> Subject | None:
 
 def _given(origin: Root) -> dict[str, str]:
     """What the local variables of a test were last taken from, as far as its lines are shown."""
-    return dict(_TAKEN_FROM.findall(_lines_before(origin)))
+    lines = _lines_before(origin)
+    taken = [(name.strip(" *"), source) for names, source in _TAKEN_FROM.findall(lines) for name in names.split(",")]
+    return dict([*taken, *((name, source) for source, name in _ENTERED.findall(lines))])
 
 
-_TAKEN_FROM = re.compile(r"^\s+(\w+)(?:, \*\w+)? = (\S.*\S)$", re.MULTILINE)
+_TAKEN_FROM = re.compile(r"^\s+\(?(\*?\w+(?:, ?\*?\w+)*)\)? = (\S.*\S)$", re.MULTILINE)
+
+
+_ENTERED = re.compile(r"^\s+(?:async )?with (?!(?:pytest\.)?(?:raises|warns)\b)(\S.*) as (\w+):$", re.MULTILINE)
 
 
 def _lines_before(origin: Root) -> str:

@@ -6,15 +6,24 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ci_tools.reports.clients import STATUS
+from ci_tools.reports.comparisons import line_of
 from ci_tools.reports.grievance import Group
 from ci_tools.reports.language import CALLED_OTHERWISE
+from ci_tools.reports.places import is_test, places_of
+from ci_tools.reports.roots import root_of
 from ci_tools.reports.signatures import Signature
 from ci_tools.reports.subjects import looked_at
+from ci_tools.reports.templates import sentence_of
+from ci_tools.reports.wording import RAISED_WITH
 
 
 def merge_kin(groups: Sequence[Group]) -> list[Group]:
     """Join what several sides show of one fault."""
-    return _merge_views(_merge_pages(_merge_keys(_merge_lines(_merge_arguments(groups)))))
+    return _merge_words(
+        _merge_shared(
+            _merge_views(_merge_pages(_merge_keys(_merge_lines(_merge_arguments(_merge_code(_merge_sentences(groups)))))))
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,72 @@ def _is_begun(word: str, other: str) -> bool:
 
 
 _SHORTEST_STEM = 5
+
+
+def _merge_words(groups: Sequence[Group]) -> list[Group]:
+    """Join what was raised with other words than a test expects to the one exception that is met with these words elsewhere."""
+    by_words: dict[str, list[Group]] = {}
+    for group in groups:
+        by_words.setdefault(group.signature.masked, []).append(group)
+    kept: list[Group] = []
+    for group in groups:
+        _, is_expected, words = group.signature.masked.partition(RAISED_WITH)
+        found = by_words.get(words, []) if is_expected else []
+        if len(found) == 1:
+            _join(found[0], group)
+        else:
+            kept.append(group)
+    return kept
+
+
+def _merge_shared(groups: Sequence[Group]) -> list[Group]:
+    """Join what a line that tests share found wrong to the one thing that tests gave to this line."""
+    given: dict[str, list[Group]] = {}
+    for group in groups:
+        if group.signature.test:
+            ours = places_of(root_of(group.members[0].failure), "")
+            if ours and not is_test(ours[-1]):
+                given.setdefault(line_of(ours[-1]), []).append(group)
+    kept: list[Group] = []
+    for group in groups:
+        found = given.get(group.signature.place, []) if not group.signature.test else []
+        if len(found) == 1 and found[0].signature.type_name == group.signature.type_name:
+            _join(found[0], group)
+        else:
+            kept.append(group)
+    return kept
+
+
+def _merge_sentences(groups: Sequence[Group]) -> list[Group]:
+    """Join what one ``raise`` statement said of things of one kind: which of them it was is data."""
+
+    def sentence(group: Group) -> Hashable:
+        signature = group.signature
+        if signature.test or signature.server or not signature.place or signature.place.count(":") != 1:
+            return None
+        said = sentence_of(root_of(group.members[0].failure))
+        return (signature.type_name, signature.place, signature.context, said) if said else None
+
+    return _merge_by(groups, sentence, lambda _: True)
+
+
+def _merge_code(groups: Sequence[Group]) -> list[Group]:
+    """Join what one line of the project's could not do, whatever it was given."""
+
+    def line(group: Group) -> Hashable:
+        signature = group.signature
+        if signature.test or signature.server or signature.type_name not in {"TypeError", "AttributeError"}:
+            return None
+        ours = places_of(root_of(group.members[0].failure), "")
+        unable = _UNABLE.search(signature.masked)
+        if not ours or is_test(ours[-1]) or not ours[-1].source or not unable:
+            return None
+        return signature.type_name, ours[-1], unable[1], signature.context
+
+    return _merge_by(groups, line, lambda _: True)
+
+
+_UNABLE = re.compile(r"has no attribute '(\w+)'|unsupported operand|not supported between|cannot unpack|object is not ")
 
 
 def _merge_pages(groups: Sequence[Group]) -> list[Group]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ci_tools.model.case import Failure, Phase
-from ci_tools.reports.roots import LONGEST_SECTION, Place, Root, links_of
+from ci_tools.reports.roots import Root, links_of
+from ci_tools.reports.traces import LONGEST_SECTION, Place
 from ci_tools.reports.wording import servers_in
 
 _TEST_FILE = re.compile(

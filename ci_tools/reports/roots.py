@@ -9,12 +9,9 @@ import re
 import textwrap
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import takewhile
 
 from ci_tools.model.case import Failure, Frame
-
-LONGEST_SECTION = 60_000
-"""Characters of one traceback that are read, from its end: the place that raised stands there."""
+from ci_tools.reports.traces import LONGEST_SECTION, Place, places_in, statement_in
 
 LONGEST_NAME = 200
 """Characters of a type with its modules."""
@@ -41,51 +38,15 @@ _TYPED = re.compile(
 _ANY_TYPE = re.compile(rf"\A({_NAME})(?::\s|\Z)")
 _DOTTED = re.compile(r"\A((?:[a-z_]\w*\.)+(?:<locals>\.)?(?:_*[A-Z]\w*|\w*error|timeout))(?::\s|\Z)")
 _FAILED = re.compile(r"\A(Failed): (?=DID NOT RAISE|Timeout|\S)")
-_PLACE = re.compile(r"^([^\s:>|][^:\n]*|[A-Za-z]:[^:\n]+):(\d+): *(?:in (\S+)|([\w.]+))?(?:: [^\n]*)? *$", re.MULTILINE)
 _MISSING = re.compile(r"\s*fixture '([^'\n]+)' not found")
 _CRASH = re.compile(r"[^\s>][^\n]*:\d+: ([\w.]+)\s*\Z")
-_NATIVE = re.compile(r'^[ |]*File "([^"\n]+)", line (\d+), in (\S+)\n?([^\n]*)', re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last):"
-_DEF = re.compile(r"^[>E ]?\s*(?:async )?def (\w+)\(", re.MULTILINE)
-_MARKED = re.compile(r"^>\s*(?:\d+ \|)?\s*(\S.*)$", re.MULTILINE)
 _MARGIN = re.compile(r"^ *(?:[|+][-+ |]*(?:\d+ -+)?|-+)? ?", re.MULTILINE)
 _CUT = re.compile(r"\n?\[\+\d+ more lines?[^\]\n]*\]?\s*\Z")
-_NOT_OURS = re.compile(
-    r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]Lib[\\/]|(?:\A|[\\/])\.?venv[\\/]|hostedtoolcache|<frozen|\A<"
-    r"|/threading\.py|/asyncio/|importlib/__init__\.py|(?:\A|/)node_modules/|\Anode:|\Ainternal/|\.tox/|\.nox/|/rustc/|/vendor/"
-)
-# Other languages: what a stack line looks like, and which classes are no project's.
-_STACK = re.compile(
-    r"^\s+at (?:async )?(?:(?P<js>[^\s(][^(\n]*?) \()?(?:file://)?(?P<jsfile>[^\s():]*[/.][^\s():]*):\d+:\d+\)?\s*$"
-    r"|^\s+at (?P<java>[\w.$]+)\.(?P<method>[\w$<>]+)\((?P<javafile>\w+\.(?:java|kt|scala|groovy)):\d+\)"
-    r"|^\s+at (?P<net>[\w.<>`]+)\([^)\n]*\) in (?P<netfile>.+):line \d+"
-    r"|panicked at (?:'[^'\n]*', )?(?P<rust>[\w./\\-]+\.rs):\d+:\d+"
-    r"|^\s+(?P<go>[\w./-]+\.go):\d+(?::|\s)"
-    r"|^(?P<php>/[^\s:]+\.php):\d+$",
-    re.MULTILINE,
-)
-_LIBRARY_CLASS = re.compile(
-    r"(?:java|javax|jdk|sun|com\.sun|kotlin|kotlinx|scala|org\.(?:junit|apache|springframework|hibernate|postgresql|opentest4j"
-    r"|mockito|gradle|assertj|hamcrest|testng)|io\.(?:netty|grpc|lettuce)|reactor|okhttp3|com\.(?:zaxxer|fasterxml|google)|redis)\."
-)
 _TOLD = re.compile(r"^\s+[\w./-]+\.go:\d+: (.+)|panicked at \S+:\d+:\d+:\n(.+)", re.MULTILINE)
 _CAUSED = re.compile(r"^(?:\s*Caused by|\s*\[?cause\]?): (.+)$", re.MULTILINE)
 _JS_TYPE = re.compile(r"\A(\w*(?:Error|Exception))(?: \[(\w+)\])?: ")
 _PYTEST_OWN = frozenset({"", "testCodeFailure", "Error", "error", "failure", "Failure", "AssertionError", "rerun"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A line of a traceback: its file, its function (without its class) and its source, each empty where unknown."""
-
-    path: str
-    function: str = ""
-    source: str = ""
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it lies in the project and not in a library or in the language itself."""
-        return not _NOT_OURS.search(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,25 +63,17 @@ class Root:
 
     def places(self) -> tuple[Place, ...]:
         """The lines of the traceback, the innermost last; the recorded frame where no text shows any."""
-        return _places(self.text[-LONGEST_SECTION:])
+        return places_in(self.text)
 
     @property
     def marked(self) -> str:
         """The source line that the text marks as the one that raised; empty where it shows none."""
-        found = _MARKED.findall(self.text[-LONGEST_SECTION:])
-        return found[-1].strip() if found else ""
+        return statement_in(self.text)[0]
 
     @property
     def statement(self) -> str:
         """The whole statement that begins in the marked line, in one line."""
-        *_, begun = (None, *_MARKED.finditer(self.text[-LONGEST_SECTION:]))
-        if begun is None:
-            return ""
-        lines = self.text[-LONGEST_SECTION:][begun.end() + 1 :].split("\n")
-        further = takewhile(
-            lambda line: line.strip() and not line.startswith(("E ", ">", "E\n")) and not _PLACE.match(line), lines
-        )
-        return " ".join((begun[1].strip(), *(line.strip() for line in further)))
+        return " ".join(statement_in(self.text)).strip()
 
 
 def root_of(failure: Failure) -> Root:
@@ -391,50 +344,3 @@ def type_and_message(line: str, fallback: str, *, hint: str = "", is_sure: bool 
 def _typed(start: str) -> re.Match[str] | None:
     """A type with a colon behind it and the first character after that: few begin the lines of many failures."""
     return _TYPED.match(start) or _DOTTED.match(start) or _FAILED.match(start)
-
-
-def _places(text: str) -> tuple[Place, ...]:
-    found: list[Place] = []
-    end = 0
-    for place in _PLACE.finditer(text):
-        path, _, function, _ = place.groups()
-        if function:
-            source = text[place.end() : place.end() + 300].lstrip("\n").split("\n", 1)[0].strip()
-        else:
-            block = text[end : place.start()]
-            block = block[max(0, block.rfind("\n_ _")) :]
-            marked = _MARKED.findall(block)
-            source = marked[-1].strip() if marked else ""
-            function = named[1] if (named := _DEF.search(block)) else ""
-        found.append(Place(path=path, function=_plain(function), source=source))
-        end = place.end()
-    if not found and 'File "' in text:
-        found = [
-            Place(path=path, function=_plain(function), source=source.strip(" |"))
-            for path, _, function, source in _NATIVE.findall(text)
-        ]
-    return tuple(found) or tuple(reversed([*_stack(text)]))
-
-
-def _stack(text: str) -> list[Place]:
-    """The lines of another language's stack, the innermost first."""
-    found: list[Place] = []
-    marked = _MARKED.findall(text)
-    source = marked[-1].strip() if marked else ""
-    for line in _STACK.finditer(text):
-        if line["java"]:
-            if not _LIBRARY_CLASS.match(f"{line['java']}."):
-                found.append(Place(path=line["javafile"], function=line["method"], source=source))
-        elif line["net"]:
-            found.append(Place(path=line["netfile"], function=line["net"].rpartition(".")[2], source=source))
-        else:
-            path = line["jsfile"] or line["rust"] or line["go"] or line["php"]
-            function = (line["js"] or "").removeprefix("new ").rpartition(".")[2]
-            found.append(Place(path=path, function="" if "<anonymous>" in (line["js"] or "") else function, source=source))
-    return found
-
-
-def _plain(function: str) -> str:
-    """The function's own name, without its class or the function around it; comprehensions have none."""
-    name = function.rpartition(".")[2]
-    return "" if name.startswith("<") and name != "<module>" else name

@@ -142,30 +142,34 @@ def _without_server(
 ) -> tuple[Signature, Servers]:
     signature = _worded(said)
     origin = links[0]
+    if missed := _in_test(signature, said, origin, root, test):
+        return missed
     if said.is_generic and signature.type_name != _TIMED_OUT:
-        return _in_test(signature, origin, root, test) or _of_nameless(signature, links, said, servers, root)
-    if said.masked == CIRCLE:
-        signature = replace(signature, place=circle_of(origin, root))
-    elif signature.type_name == _TIMED_OUT:
+        return _of_nameless(signature, links, said, servers, root)
+    if signature.type_name == _TIMED_OUT:
         signature = replace(signature, place=hung_at(links, root, test))
     elif said.masked.startswith("DID NOT "):
         signature = replace(signature, place=" ".join(expectation_of(origin, root)))
     elif unraised := _NOT_RAISED.fullmatch(said.masked):
         place = " ".join(expectation_of(origin, root)) or unraised[2]
         signature = replace(signature, type_name="Failed", masked=f"DID NOT RAISE {unraised[1]}", hard=(), place=place)
-    elif origin.type_name == "KeyError" and (missed := _in_test(signature, origin, root, test)):
-        return missed
     elif said.is_bare:
         signature = _compared(signature, said, origin, comparison_of(origin, root, test))
     elif origin.type_name.endswith("AssertionError") and (status := _compared_status(signature)):
         signature = _answered(signature, status, "" if status in _ABOUT_THE_SERVER else asked_for(origin, root))
     elif said.type_name == STATUS and (status := _status_in(said.hard)):
         signature = _answered(signature, status, _path_in(said.masked) or (place_of(links, root) if said.is_nobodys else ""))
-    elif place := (
-        fixture_place(failure, links, root) or raised_place(origin, root) or (place_of(links, root) if said.is_nobodys else "")
-    ):
+    elif place := _place_of_words(failure, links, said, root):
         signature = replace(signature, place=place)
     return signature, servers
+
+
+def _place_of_words(failure: Failure, links: Sequence[Root], said: Wording, root: str) -> str:
+    """Where words that name something were said, if that matters."""
+    if said.masked == CIRCLE:
+        return circle_of(links[0], root)
+    place = fixture_place(failure, links, root) or raised_place(links[0], root)
+    return place or (place_of(links, root) if said.is_nobodys else "")
 
 
 def _answered(signature: Signature, status: str, place: str) -> Signature:
@@ -223,10 +227,12 @@ def _compared(signature: Signature, said: Wording, origin: Root, line: Compariso
     return replace(signature, place=line.place, test=line.test, hard=hard, details=details)
 
 
-def _in_test(signature: Signature, origin: Root, root: str, test: str) -> tuple[Signature, Servers] | None:
+def _in_test(signature: Signature, said: Wording, origin: Root, root: str, test: str) -> tuple[Signature, Servers] | None:
     """What a test's own line could not do with what it had called, as a comparison of it; None where it called nothing."""
+    if signature.type_name not in _OF_VALUES or not (said.is_generic or signature.type_name == "KeyError"):
+        return None
     ours = places_of(origin, root)
-    if signature.type_name not in _OF_VALUES or not ours or not is_test(ours[-1]):
+    if not ours or not is_test(ours[-1]):
         return None
     line = comparison_of(origin, root, test)
     if line.are_values_firm or not line.test:

@@ -332,10 +332,15 @@ def _of_raised(type_name: str, message: str) -> Wording | None:
     """The words of an exception that a test expected to be others: they are what the project said."""
     if not _is_assertion(type_name):
         return None
-    if found := _OTHER_WORDS.search(message[:LONGEST_REST]):
-        said, _ = mask(next(filter(None, found.groups()), ""))
-        return Wording(type_name="AssertionError", masked=f"raised with the words {said}", hard=(f"'{said}'",)) if said else None
-    return None
+    found = _OTHER_WORDS.search(message[:LONGEST_REST])
+    words = next(filter(None, found.groups()), "") if found else ""
+    if not words:
+        return None
+    said, _ = said_of_values("ValueError", words) or mask(words)
+    return Wording(type_name="AssertionError", masked=f"{RAISED_WITH}{said}", hard=(f"'{said}'",))
+
+
+RAISED_WITH = "raised with the words "
 
 
 def _of_code(type_name: str, message: str) -> Wording | None:

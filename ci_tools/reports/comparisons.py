@@ -165,20 +165,24 @@ def _asked_inside(ours: Sequence[Place]) -> Subject | None:
 
 
 def _given(origin: Root) -> dict[str, str]:
-    """What the local variables of a test were last taken from, as far as its lines are shown."""
+    """What the local variables of a test were last taken from, as far as its lines are shown; empty for what is given to it."""
     lines = _lines_before(origin)
-    taken = [(name.strip(" *"), source) for names, source in _TAKEN_FROM.findall(lines) for name in names.split(",")]
-    return dict([*taken, *((name, source) for source, name in _ENTERED.findall(lines))])
+    begun = _BEGUN.match(lines)
+    given = dict.fromkeys(_PARAMETER.findall(begun[0]), "") if begun else {}
+    for pattern in (_LOOPED, _TAKEN_FROM):
+        given |= {name.strip(" *"): source for names, source in pattern.findall(lines) for name in names.split(",")}
+    return given | {name: source for source, name in _ENTERED.findall(lines)}
 
 
+_BEGUN = re.compile(r"\s*(?:async )?def [^:]*:")
+_PARAMETER = re.compile(r"(?<![\w.\"'])[A-Za-z_]\w*(?=[,)=:(])")
+_LOOPED = re.compile(r"^\s+(?:async )?for \(?(\w+(?:, ?\w+)*)\)? in (\S.*\S):$", re.MULTILINE)
 _TAKEN_FROM = re.compile(r"^\s+\(?(\*?\w+(?:, ?\*?\w+)*)\)? = (\S.*\S)$", re.MULTILINE)
-
-
 _ENTERED = re.compile(r"^\s+(?:async )?with (?!(?:pytest\.)?(?:raises|warns)\b)(\S.*) as (\w+):$", re.MULTILINE)
 
 
 def _lines_before(origin: Root) -> str:
-    """What stands above the line that raised, in the same function; empty where no source is shown."""
+    """The function that raised up to its line that did; empty where no source is shown."""
     text = origin.text[-LONGEST_SECTION:]
     *_, marked = (None, *_MARKED_LINE.finditer(text))
     if marked is None:

@@ -110,8 +110,10 @@ def links_of(failure: Failure) -> tuple[Root, ...]:
         links[0] = replace(links[0], message=f"fixture '{missing[1]}' not found")
     if len(links) == len(sections) > 1:
         joints = ["During" in joint for joint in _JOINT.findall(failure.text)]
-        while len(links) > 1 and joints and joints.pop(0) and _is_only_first_try(*links[:2]):
-            links = links[1:]
+        first = next(
+            (at for at in range(len(joints), 0, -1) if joints[at - 1] and _is_only_first_try(*links[at - 1 : at + 1])), 0
+        )
+        links = links[first:]
     if told := _told_inside(links[0].message):
         links = [*told, *links[1:]]
     return tuple(_without_cancelled(links))

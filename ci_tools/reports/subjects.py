@@ -20,6 +20,7 @@ class Subject:
 def subject_of(source: str, given: Mapping[str, str]) -> Subject | None:
     """The subject of one statement or expression; ``given`` has the source that each local variable was taken from.
 
+    Where ``given`` has any, it has all of them: a name that it lacks is no local variable.
     None where it calls nothing of the project's, and for what is no Python.
     """
     node = _parsed(source)
@@ -154,7 +155,9 @@ def _of_call(call: ast.Call, given: Mapping[str, str], depth: int) -> Subject | 
             if on is not None:
                 return on if name in _OF_VALUES or name == "json" else Subject(f"{on.called}.{name}")
             path = _dotted(call.func)
-            if path and path.partition(".")[0] not in _NOBODYS and name not in _WRAPPERS and name not in _OF_VALUES:
+            base = path.partition(".")[0]
+            is_of_module = bool(given) and base not in given and base.islower()
+            if path and base not in _NOBODYS and name not in _WRAPPERS and (name not in _OF_VALUES or is_of_module):
                 return Subject(path)
         case ast.Name(id=name) if name not in _WRAPPERS:
             return Subject(name)

@@ -111,7 +111,7 @@ def _shows(view: _View, base: _View) -> bool:
         return key == base.words or (bool(view.module) and not key <= view.words)
     if not view.words or not (base.keys <= view.keys):
         return False
-    return _are_in(base.words, view.words) and base.name != view.name
+    return _are_in(base.words, view.words) and (base.name, base.module) != (view.name, view.module)
 
 
 def _are_in(words: frozenset[str], others: frozenset[str]) -> bool:

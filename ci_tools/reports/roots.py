@@ -129,7 +129,8 @@ def _without_cancelled(links: list[Root]) -> list[Root]:
 def _told_inside(message: str) -> list[Root]:
     """The exceptions of another process whose traceback is this one's message: a program's output, a worker's last words."""
     if found := _RESULT.search(message):
-        return [Root(type_name=canonical(found[1]), message=_unquoted(found[2]))] if found[1] != "SystemExit" else []
+        message = found[2] if found[1] == "KeyError" else _unquoted(found[2])
+        return [Root(type_name=canonical(found[1]), message=message)] if found[1] != "SystemExit" else []
     at = message.find(_TRACEBACK)
     if at < 0:
         return []

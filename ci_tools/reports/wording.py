@@ -158,7 +158,7 @@ def _of_sentence(type_name: str, masked: str) -> Wording | None:
         _is_assertion(type_name)
         or _TIMEOUT_TYPE.search(type_name)
         or any(map(str.isdigit, type_name))
-        or has_any(masked, ("Command", "[type=", "efused", "REFUSED"))
+        or has_any(masked, ("Command", "[type=", "efused", "REFUSED", "() takes "))
         or is_of_language(masked)
     ):
         return None

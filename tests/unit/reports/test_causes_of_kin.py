@@ -1,0 +1,335 @@
+"""One fault seen from several sides is one cause; what only looks alike is two."""
+
+import pytest
+from report_sample import case
+from test_causes_of_calls import causes_of, compared
+
+from ci_tools.model.case import Failure, Outcome, Phase
+from ci_tools.model.report import RunReport
+from ci_tools.reports.causes import find_causes
+
+
+def raised(type_name: str, message: str, *, line: str = "", place: str = "shop/loans.py", function: str = "due") -> Failure:
+    """An exception from a line of the project, as pytest's long traceback shows it."""
+    shown = "\n".join(f"E       {text}" for text in f"{type_name}: {message}".split("\n"))
+    body = f"    def {function}(day):\n>       {line}\n{shown}\n\n{place}:9: {type_name}" if line else ""
+    return Failure(phase=Phase.CALL, type_name=type_name, message=message, text=body)
+
+
+def at(line: str, said: str = "assert 4 == 3") -> Failure:
+    """A failed comparison of a test's own line."""
+    return compared(f"assert {line} == 3", said)
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "count"),
+    [
+        ("weather.beaufort(2)", "weather.beauforts([2])[0]", 1),
+        ("weather.summary(2)", "weather.summaries([2])[0]", 1),
+        ("loans.due(2)", "loans.due_text(2)", 1),
+        ("inflect.ordinal(2)", "inflect.ordinalize(2)", 1),
+        ("loans.due(2)", "due(2)", 1),
+        ("loans.due(2)", "library.loans.due(2)", 1),
+        ("loans.fine(2)", "client.get('/fine/9').json()", 1),
+        ("loans.due(2)", "desk.due_text(2)", 2),
+        ("loans.due(2)", "loans.fine(2)", 2),
+        ("loans.due(2)", "loans.Loan(2)", 2),
+    ],
+)
+def test_a_function_is_known_by_its_plural_its_page_and_what_is_named_after_it(line: str, other: str, count: int) -> None:
+    """In one module, whichever part of its name a test has imported."""
+    assert count == causes_of(at(line), at(other))
+
+
+def test_of_two_functions_that_a_key_may_be_none_is_chosen() -> None:
+    """`desk.lend(…)['due']` beside `due_day` and `due_text`."""
+    assert causes_of(at("loans.due_day(2)"), at("loans.due_text(2)"), at("loans.new_loan(2)['due']")) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "other", "count"),
+    [
+        (
+            "assert {'shelf': 'A-1', 'row': 1} == {'shelf': 'A1', 'row': 1}",
+            "assert {'shelf': 'B-2', 'row': 7} == {'shelf': 'B2', 'row': 7}",
+            1,
+        ),
+        (
+            "assert [{'row': 1, '...] == [{'row': 1, '...]\n  \n  At index 0 diff: {'row': 1, 'shelf': 'A-1'} != {'row': 1, 'shelf': 'A1'}",
+            "Lists differ: [{'ro[13 chars]] != [{'ro[9 chars]]\n\nFirst differing element 0:\n{'shelf': 'A-3'}\n{'shelf': 'A3'}\n",
+            1,
+        ),
+        (
+            "assert {'total': {'out': 1, 'back': 4}} == {'total': {'out': 1, 'back': 2}}",
+            "assert {'total': {'out': 1, 'back': 6}} == {'total': {'out': 1, 'back': 3}}",
+            1,
+        ),
+        (
+            "assert {'shelf': 'A-1', 'row': 1} == {'shelf': 'A1', 'row': 1}",
+            "assert {'shelf': 'A1', 'row': 2} == {'shelf': 'A1', 'row': 1}",
+            2,
+        ),
+        (
+            "assert Loan(...) == Loan(...)\n  \n  Differing attributes:\n  ['due']",
+            "assert Loan(...) == Loan(...)\n  \n  Differing attributes:\n  ['reader']",
+            2,
+        ),
+    ],
+)
+def test_the_keys_that_differ_tell_two_faults_of_one_call_apart_and_its_values_do_not(said: str, other: str, count: int) -> None:
+    """On whichever level, and in whichever form the comparison shows them."""
+    assert count == causes_of(compared("assert reports.rows(2) == want", said), compared("assert reports.rows(5) == want", other))
+
+
+def test_what_stands_beside_a_call_of_a_known_function_is_data() -> None:
+    """Its arguments, as pytest shows them below."""
+    failures = [
+        compared(
+            f"assert words.plural({word!r}) == want",
+            f"assert None == '{word}s'\n +  where None = <function plural at 0x7f>('{word}')\n +    where <function plural at 0x7f> = words.plural",
+        )
+        for word in ("person", "country")
+    ]
+    assert causes_of(*failures) == 1
+
+
+def in_test(line: str, type_name: str, message: str, *, before: str = "") -> Failure:
+    """An exception from a test's own line."""
+    above = f"        {before}\n" if before else ""
+    text = f"    def test_it(data):\n{above}>       {line}\nE       {type_name}: {message}\n\ntests/test_a.py:9: {type_name}"
+    return Failure(phase=Phase.CALL, type_name=type_name, message=message, text=text)
+
+
+def test_what_a_test_cannot_use_is_what_the_call_before_it_got_wrong() -> None:
+    """`None` instead of an answer: compared in one test, subscripted, measured and looped over in the next."""
+    none = "'NoneType' object"
+    failures = [
+        at("loans.due(2)", "assert None == 3"),
+        in_test("assert loans.due(2)['day'] == 3", "TypeError", f"{none} is not subscriptable"),
+        in_test("assert found.year == 2", "AttributeError", f"{none} has no attribute 'year'", before="found = loans.due(2)"),
+        in_test(
+            "assert loan.year == 2", "AttributeError", f"{none} has no attribute 'year'", before="with loans.due(2) as loan:"
+        ),
+        in_test("assert day == 2", "TypeError", f"{none} is not iterable", before="first, day = loans.due(2)"),
+    ]
+    other = in_test("assert loans.fine(2)['day'] == 3", "TypeError", f"{none} is not subscriptable")
+    assert [1, 2] == [causes_of(*failures), causes_of(*failures, other)]
+
+
+def test_a_key_that_an_answer_lacks_is_what_its_function_got_wrong_under_this_key() -> None:
+    """Renamed, it differs in one test and is missed in the next."""
+    differing = compared("assert loans.card(2) == want", "assert {'fee': 2} == {'fine': 2}")
+    missed, other = (in_test(f"assert loans.card(2)[{key!r}] == 2", "KeyError", repr(key)) for key in ("fine", "reader"))
+    assert [1, 2] == [causes_of(differing, missed), causes_of(differing, other)]
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+  File "/srv/app/shop/settings.py", line 36, in secret
+    return os.environ["{name}"]
+KeyError: '{name}'
+"""
+
+
+@pytest.mark.parametrize(("name", "count"), [("SHOP_SECRET", 1), ("SHOP_REGION", 2)])
+@pytest.mark.parametrize("type_name", ["AssertionError", "JobError"])
+def test_a_traceback_inside_a_message_is_the_root(name: str, count: int, type_name: str) -> None:
+    """What a program printed before it ended is why it ended, whoever shows it."""
+    direct = raised(
+        "KeyError", "'SHOP_SECRET'", line='return os.environ["SHOP_SECRET"]', place="shop/settings.py", function="secret"
+    )
+    said = TRACEBACK.format(name=name)
+    if type_name == "AssertionError":
+        assert count == causes_of(direct, compared("assert done.returncode == 0, done.stderr", f"{said}\nassert 1 == 0"))
+    else:
+        assert count == causes_of(direct, raised("shop.jobs.JobError", f"job failed: {said}"))
+
+
+@pytest.mark.parametrize(
+    ("words", "count"), [("KeyError('SHOP_SECRET')", 1), ("KeyError('SHOP_REGION')", 2), ("SystemExit(1)", 2)]
+)
+def test_what_a_runner_of_commands_shows_of_an_exception_is_the_root(words: str, count: int) -> None:
+    """The result of click's and of typer's runner has the exception that ended the command."""
+    direct = raised(
+        "KeyError", "'SHOP_SECRET'", line='return os.environ["SHOP_SECRET"]', place="shop/settings.py", function="secret"
+    )
+    said = f"assert 1 == 0\n +  where 1 = <Result {words}>.exit_code"
+    assert count == causes_of(direct, compared("assert result.exit_code == 0", said))
+
+
+@pytest.mark.parametrize(
+    ("type_name", "message", "count"),
+    [
+        ("ModuleNotFoundError", "No module named 'shop.printing'", 1),
+        ("ImportError", "cannot import name 'printing' from 'shop' (/srv/app/shop/__init__.py)", 1),
+        ("AttributeError", "module 'shop' has no attribute 'printing'", 1),
+        ("ModuleNotFoundError", "No module named 'shop.scanning'", 2),
+        ("ImportError", "cannot import name 'printing' from 'desk' (/srv/app/desk.py)", 2),
+    ],
+)
+def test_a_module_that_is_not_there_is_one_cause_however_it_was_asked_for(type_name: str, message: str, count: int) -> None:
+    """`import shop.printing`, `from shop import printing`, `shop.printing`."""
+    assert count == causes_of(raised("ModuleNotFoundError", "No module named 'shop.printing'"), raised(type_name, message))
+
+
+@pytest.mark.parametrize(("last", "count"), [("east", 1), ("south", 2)])
+def test_modules_in_a_circle_are_one_cause_whichever_was_imported_first(last: str, count: int) -> None:
+    """What is said names the one that was asked for first."""
+
+    def circle(first: str, second: str) -> Failure:
+        said = f"cannot import name 'X' from partially initialized module 'kit.{first}' (most likely due to a circular import)"
+        lines = (("tests/test_a.py", f"from kit.{first} import X"), (f"kit/{first}.py", f"from kit.{second} import X"))
+        text = "".join(
+            f"{path}:1: in <module>\n    {source}\n"
+            for path, source in (*lines, (f"kit/{second}.py", f"from kit.{first} import X"))
+        )
+        return Failure(phase=Phase.COLLECT, type_name="ImportError", message=said, text=f"{text}E   ImportError: {said}")
+
+    assert count == causes_of(circle("east", "west"), circle("west", last))
+
+
+@pytest.mark.parametrize(
+    ("message", "count"),
+    [
+        ("renew() missing 2 required positional arguments: 'day' and 'reader'", 1),
+        ("renew() takes 1 positional argument but 2 were given", 1),
+        ("renew() got an unexpected keyword argument 'days'", 2),
+        ("lend() missing 1 required positional argument: 'day'", 2),
+    ],
+)
+def test_a_function_called_otherwise_than_it_is_written_is_one_cause(message: str, count: int) -> None:
+    """Unless the arguments that are named are others."""
+    first = raised("TypeError", "renew() missing 1 required positional argument: 'day'")
+    assert count == causes_of(first, raised("TypeError", message))
+
+
+@pytest.mark.parametrize(
+    ("message", "count"),
+    [
+        ("'tools/marcdump records b7' exited with 3: bad leader", 1),
+        ("marcdump exited with status 3", 1),
+        ("`marcdump records` failed (exit code 3)", 1),
+        ("command 'marcdump records x' returned exit code 3", 1),
+        ("'tools/marcdump records b7' exited with 137", 2),
+        ("marcdump answered 3 times", 2),
+        ("'marcdump records' failed with 503", 2),
+    ],
+)
+def test_a_program_ended_as_the_project_says_it_and_as_python_does(message: str, count: int) -> None:
+    """By its name, its sub-command where it is known, and its exit code."""
+    python = raised(
+        "subprocess.CalledProcessError", "Command '['/x/marcdump', 'records', 'a1']' returned non-zero exit status 3."
+    )
+    assert count == causes_of(python, raised("shop.ProgramError", message))
+
+
+def test_what_stands_behind_a_programs_name_is_data_where_it_is_hardly_met_twice() -> None:
+    """The names that it was given, not its sub-commands."""
+    said = "Command '['labels', '{0}']' returned non-zero exit status 3."
+    names, verbs = (
+        [raised("subprocess.CalledProcessError", said.format(word)) for word in words]
+        for words in (("park", "mill", "harbour"), ("index", "index", "index", "sort", "sort", "sort"))
+    )
+    assert [1, 2] == [causes_of(*names), causes_of(*verbs)]
+
+
+@pytest.mark.parametrize(
+    ("failure", "count"),
+    [
+        (
+            compared(
+                "assert 'too many' in str(caught.value)",
+                "assert 'too many' in 'page limit'\n +  where 'page limit' = str(ValueError('page limit'))",
+            ),
+            1,
+        ),
+        (compared("self.fail()", '"too many" does not match "page limit"'), 1),
+        (raised("ValueError", "page limit", line='raise ValueError("page limit")'), 1),
+        (
+            compared(
+                "assert 'too many' in str(caught.value)",
+                "assert 'too many' in 'no such page'\n +  where 'no such page' = str(ValueError('no such page'))",
+            ),
+            2,
+        ),
+    ],
+)
+def test_other_words_than_expected_are_the_exceptions_own(failure: Failure, count: int) -> None:
+    """However a test looks at them, and where nothing caught it."""
+    said = "Regex pattern did not match.\n  Expected regex: 'too many'\n  Actual message: 'page limit'"
+    assert count == causes_of(compared("with pytest.raises(ValueError, match='too many'):", said), failure)
+
+
+@pytest.mark.parametrize(
+    ("line", "messages", "count"),
+    [
+        (
+            'raise EventError(f"branch {branch} has another calendar")',
+            ("branch park has another calendar", "branch old_town has another calendar"),
+            1,
+        ),
+        ('raise EventError(f"order {order.id!r} was lost")', ("order 'ab' was lost", "order 'cd' was lost"), 1),
+        ('raise EventError(f"variable {name} is not set")', ("variable SHOP_A is not set", "variable SHOP_B is not set"), 2),
+        ('raise EventError(f"{what} is not there")', ("paper is not there", "ink is not there"), 2),
+    ],
+)
+def test_what_a_statement_fills_in_is_data_where_the_word_before_says_what_it_is(
+    line: str, messages: tuple[str, str], count: int
+) -> None:
+    """Things of which there are many, not names of which a project has few."""
+    assert count == causes_of(*(raised("shop.EventError", message, line=line) for message in messages))
+
+
+def test_a_fault_of_the_code_that_handles_an_exception_is_the_root() -> None:
+    """What it was to handle was expected, and differs from test to test."""
+
+    def handled(type_name: str, message: str) -> Failure:
+        first = f"    def load(text):\n>       parse(text)\nE       {type_name}: {message}\n\nshop/loads.py:3: {type_name}"
+        lacking = "AttributeError: 'Bad' object has no attribute 'texts'"
+        second = f"    def load(text):\n>       text = error.texts\nE       {lacking}\n\nshop/loads.py:5: AttributeError"
+        between = "\n\nDuring handling of the above exception, another exception occurred:\n\n"
+        return Failure(
+            phase=Phase.CALL,
+            type_name="AttributeError",
+            message="'Bad' object has no attribute 'texts'",
+            text=first + between + second,
+        )
+
+    assert causes_of(handled("ValueError", "no number"), handled("shop.Unreadable", "cut short")) == 1
+
+
+def test_what_came_instead_of_a_pages_answer_is_why_it_was_refused() -> None:
+    """`{"detail": …}` where a test looks at no status; not where two statuses are known, nor for other answers."""
+    page = "client.get('/loans/7')"
+    refused = compared(
+        f"assert {page}.status_code == 200", "assert 400 == 200\n +  where 400 = <Response [400 Bad Request]>.status_code"
+    )
+    missing = compared(
+        f"assert {page}.status_code == 200", "assert 404 == 200\n +  where 404 = <Response [404 Not Found]>.status_code"
+    )
+    told = compared(
+        f"assert {page}.json() == want",
+        "assert {'detail': 'too many'} == {'days': 3}\n  \n  Left contains 1 more item:\n  {'detail': 'too many'}",
+    )
+    wrong = compared(f"assert {page}.json() == want", "assert {'days': 4} == {'days': 3}")
+    assert [1, 3, 2] == [causes_of(refused, told), causes_of(refused, missing, told), causes_of(refused, wrong)]
+
+
+def test_a_line_that_tests_share_is_about_what_was_given_to_it() -> None:
+    """Also where a fixture asked first, and nobody sees what it gave."""
+    shared = (
+        "    def check_book(found):\n>       assert found['pages'] > 0\nE       assert 0 > 0\n\ntests/checks.py:6: AssertionError"
+    )
+    asked = "    def test_it():\n>       checks.check_book(checks.make_book('Stars'))\n\ntests/test_a.py:8: \n_ _ _ _\n\n"
+    of_fixture = "    def book():\n>       checks.check_book(found)\n\ntests/conftest.py:85: \n_ _ _ _\n\n"
+    failures = [
+        Failure(phase=phase, type_name="AssertionError", message="assert 0 > 0", text=before + shared)
+        for phase, before in ((Phase.CALL, asked), (Phase.SETUP, of_fixture))
+    ]
+    report = RunReport(
+        run_id="run-1",
+        cases=tuple(
+            case(f"tests/test_a.py::test_{number}", Outcome.FAILED, failures=(item,)) for number, item in enumerate(failures)
+        ),
+    )
+    assert len(find_causes(report)) == 1

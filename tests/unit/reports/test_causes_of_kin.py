@@ -55,8 +55,8 @@ def test_of_two_functions_that_a_key_may_be_none_is_chosen() -> None:
             1,
         ),
         (
-            "assert [{'row': 1, '...] == [{'row': 1, '...]\n  \n  At index 0 diff: {'row': 1, 'shelf': 'A-1'} != {'row': 1, 'shelf': 'A1'}",
-            "Lists differ: [{'ro[13 chars]] != [{'ro[9 chars]]\n\nFirst differing element 0:\n{'shelf': 'A-3'}\n{'shelf': 'A3'}\n",
+            "assert [{'row':...] == [{'row':...]\n  \n  At index 0 diff: {'row': 1, 'shelf': 'A-1'} != {'row': 1, 'shelf': 'A1'}",
+            "Lists differ: [{'r[9 chars]] != [{'r[8 chars]]\n\nFirst differing element 0:\n{'shelf': 'A-3'}\n{'shelf': 'A3'}\n",
             1,
         ),
         (
@@ -86,7 +86,8 @@ def test_what_stands_beside_a_call_of_a_known_function_is_data() -> None:
     failures = [
         compared(
             f"assert words.plural({word!r}) == want",
-            f"assert None == '{word}s'\n +  where None = <function plural at 0x7f>('{word}')\n +    where <function plural at 0x7f> = words.plural",
+            f"assert None == '{word}s'\n +  where None = <function plural at 0x7f>('{word}')"
+            "\n +    where <function plural at 0x7f> = words.plural",
         )
         for word in ("person", "country")
     ]

@@ -19,6 +19,8 @@ _LEAST_S = 0.001
 class Costs(Guard):
     """Measures in one process that runs tests, and writes what it measured after collection and at the end."""
 
+    follows_function_fixtures = False
+
     def __init__(self, journal: Journal, position: Position) -> None:
         self._journal = journal
         self._position = position
@@ -51,7 +53,7 @@ class Costs(Guard):
 
     def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """Start the clock of a wider fixture's set-up."""
-        if fixturedef.scope != "function" and self._position.execution == 1:
+        if self._position.execution == 1:
             self._open.append((fixturedef, key_of(fixturedef, request, self._position.test_id), time.perf_counter()))
             self._inner_s.append(0.0)
 

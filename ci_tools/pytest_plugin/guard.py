@@ -18,8 +18,11 @@ class Guard:
     """The phases whose end does."""
     mark: ClassVar[str] = ""
     """A test without this mark means nothing to it: it is told of no phase of such a test."""
-    asks_what_is_left: bool = False
-    """Whether an end means something to it only where there is an error, or an owner that is over has left anything."""
+    quiet_ends_in: tuple[Phase, ...] = EACH_PHASE
+    """Of ``ends_in``, the phases whose end means something to it also where all is quiet: no error, no owner that is over has
+    left anything, and no guard has stirred."""
+    follows_function_fixtures: ClassVar[bool] = True
+    """Whether it is told of fixtures that end with their test."""
 
     def note_modules(self) -> None:
         """Modules have been loaded since the phase before: patch those that this guard waits for."""

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -22,10 +22,10 @@ _PYTEST_OWN = frozenset({"_pytest.python", "_pytest.fixtures"})
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """One phase, and who is told that it begins and, in reverse, that it is over: all, or where nothing is left fewer."""
+    """One phase, and who is told that it begins and, in reverse, that it is over: all, or where it ends quietly fewer."""
 
     begin: tuple[Callable[[pytest.Item, Phase], None], ...]
-    end: tuple[_EndPhase, ...]
+    end: tuple[Guard, ...]
     quiet_end: tuple[_EndPhase, ...]
 
     @classmethod
@@ -36,8 +36,26 @@ class _Told:
         end = [one for one in reversed(guards) if phase in one.ends_in and type(one).end_phase is not Guard.end_phase]
         return cls(
             tuple([guard.begin_phase for guard in begin]),
-            tuple([guard.end_phase for guard in end]),
-            tuple([guard.end_phase for guard in end if not guard.asks_what_is_left]),
+            tuple(end),
+            tuple([guard.end_phase for guard in end if phase in guard.quiet_ends_in]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Followers:
+    """Who is told of a fixture; nobody where it only hands something over."""
+
+    begin: tuple[Callable[[pytest.FixtureDef[object], pytest.FixtureRequest], None], ...] = ()
+    end: tuple[Callable[..., None], ...] = ()
+    finish: tuple[Callable[[pytest.FixtureDef[object]], None], ...] = ()
+
+    @classmethod
+    def of(cls, guards: Sequence[Guard]) -> "_Followers":
+        """Of these guards those to whom fixtures mean something."""
+        return cls(
+            tuple([guard.begin_fixture for guard in guards if type(guard).begin_fixture is not Guard.begin_fixture]),
+            tuple([guard.end_fixture for guard in reversed(guards) if type(guard).end_fixture is not Guard.end_fixture]),
+            tuple([guard.finish_fixture for guard in guards if type(guard).finish_fixture is not Guard.finish_fixture]),
         )
 
 
@@ -50,47 +68,50 @@ class Phases:
         recording: Recording,
         project: Project,
         guards: tuple[Guard, ...],
+        *,
+        stirred: Collection[Guard],
         has_left: Callable[[], bool],
     ) -> None:
         self._position = position
         self._recording = recording
         self._project = project
+        self._stirred = stirred
         # Only who has something to do is asked: this runs for every phase and fixture of every test.
         self._begin_test = [guard.begin_test for guard in guards if type(guard).begin_test is not Guard.begin_test]
         self._note_modules = [guard.note_modules for guard in guards if type(guard).note_modules is not Guard.note_modules]
-        self._begin_fixture = [guard.begin_fixture for guard in guards if type(guard).begin_fixture is not Guard.begin_fixture]
-        self._end_fixture = [guard.end_fixture for guard in reversed(guards) if type(guard).end_fixture is not Guard.end_fixture]
-        self._finish_fixture = [
-            guard.finish_fixture for guard in guards if type(guard).finish_fixture is not Guard.finish_fixture
-        ]
+        self._of_wide_fixtures = _Followers.of(guards)
+        self._of_function_fixtures = _Followers.of([guard for guard in guards if guard.follows_function_fixtures])
         self._known_modules = 0
         self._has_service = False
-        self._hands_over: dict[pytest.FixtureDef[object], bool] = {}
+        self._followers: dict[pytest.FixtureDef[object], _Followers | None] = {}
         # One function each, and no generator inside another: half of what following a phase costs.
-        self.pytest_runtest_setup = self._around(Phase.SETUP, guards, has_left)
+        self.pytest_runtest_setup = self._around(Phase.SETUP, guards, self._begin, None)
         """Begins an execution and its set-up."""
-        self.pytest_runtest_call = self._around(Phase.CALL, guards, has_left)
+        self.pytest_runtest_call = self._around(Phase.CALL, guards, None, None)
         """The test itself."""
-        self.pytest_runtest_teardown = self._around(Phase.TEARDOWN, guards, has_left)
+        self.pytest_runtest_teardown = self._around(Phase.TEARDOWN, guards, None, has_left)
         """Tear-down, of wider fixtures too after the last test that needs them."""
 
-    def _around(self, phase: Phase, guards: tuple[Guard, ...], has_left: Callable[[], bool]) -> _Hook:
-        position, modules = self._position, sys.modules
-        of_service, of_others = (_Told.of(guards, phase, has_service=has_service) for has_service in (True, False))
-        begin_test = self._begin if phase is Phase.SETUP else None
-        is_last = phase is Phase.TEARDOWN
+    def _around(  # noqa: C901 - one function for each phase, as said above
+        self,
+        phase: Phase,
+        guards: tuple[Guard, ...],
+        begin_test: Callable[[pytest.Item], None] | None,
+        has_left: Callable[[], bool] | None,
+    ) -> _Hook:
+        """The hook of one phase; ``has_left`` is asked after the last one."""
+        position, modules, stirred, clock = self._position, sys.modules, self._stirred, time.perf_counter
+        of_service = _Told.of(guards, phase, has_service=True)
+        of_others = _Told.of(guards, phase, has_service=False)
 
         def around(item: pytest.Item) -> Generator[None, object, object]:
             if begin_test is not None:
                 begin_test(item)
             if len(modules) != self._known_modules:
-                self._known_modules = len(modules)
-                for note_modules in self._note_modules:
-                    note_modules()
+                self._look_at_modules()
             told = of_service if self._has_service else of_others
             position.phase = phase
-            position.phase_began = time.perf_counter()
-            position.moves += 1
+            position.phase_began = clock()
             result: object = None
             error: BaseException | None = None
             try:
@@ -99,23 +120,38 @@ class Phases:
                 result = yield
             except BaseException as raised:  # noqa: BLE001 - raised again below, or replaced by a guard's finding
                 error = raised
-            outcome = error
-            position.examined_at = time.monotonic()
-            is_quiet = error is None and not (is_last and has_left())
-            for end_phase in told.quiet_end if is_quiet else told.end:
-                outcome = end_phase(item, phase, outcome)
-            position.phase = None
-            position.examined_at = 0.0
-            position.moves += 1
-            if is_last or isinstance(outcome, (KeyboardInterrupt, pytest.exit.Exception)):  # no phase follows either
+            if error is not None or stirred or (has_left is not None and has_left()):
+                error = self._examine(item, phase, told, error)
+            else:
+                position.phase = None  # no code under test runs, and nobody asks it to end
+                for end_phase in told.quiet_end:
+                    error = end_phase(item, phase, error)
+                if stirred:  # by one of these just now
+                    error = _hear(told, stirred, item, phase, error)
+            if has_left is not None or isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):  # no phase follows either
                 position.item = None
                 position.test_id = ""
-            if outcome is None:
+            if error is None:
                 return result
-            raise outcome
+            raise error
 
         hook: _Hook = pytest.hookimpl(wrapper=True, tryfirst=True)(around)
         return hook
+
+    def _look_at_modules(self) -> None:
+        self._known_modules = len(sys.modules)
+        for note_modules in self._note_modules:
+            note_modules()
+
+    def _examine(self, item: pytest.Item, phase: Phase, told: _Told, error: BaseException | None) -> BaseException | None:
+        """Not all is quiet: every guard has its say. They may end what the test left behind, and that takes its time."""
+        position = self._position
+        position.examined_at = time.monotonic()
+        for guard in told.end:
+            error = guard.end_phase(item, phase, error)
+        position.phase = None
+        position.examined_at = 0.0
+        return error
 
     def _begin(self, item: pytest.Item) -> None:
         """From here on this is the current test."""
@@ -133,11 +169,15 @@ class Phases:
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """Know which fixture is being set up, and note it on what it raises."""
-        if self._only_hands_over(fixturedef):
+        try:
+            followers = self._followers[fixturedef]
+        except KeyError:
+            followers = self._followers_of(fixturedef)
+        if followers is None:
             return (yield)
         fixtures = self._position.fixtures
         fixtures.append(fixturedef.argname)
-        for begin_fixture in self._begin_fixture:
+        for begin_fixture in followers.begin:
             begin_fixture(fixturedef, request)
         value: object = None
         is_up = False
@@ -149,7 +189,7 @@ class Phases:
             blame_fixture(error, RaisingFixture(name=fixturedef.argname, scope=fixturedef.scope, path=path))
             raise
         finally:
-            for end_fixture in self._end_fixture:
+            for end_fixture in followers.end:
                 end_fixture(fixturedef, value, is_up=is_up)
             fixtures.pop()
         return value
@@ -157,15 +197,24 @@ class Phases:
     @pytest.hookimpl(trylast=True)
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
         """A fixture's life is over."""
-        if self._only_hands_over(fixturedef):
-            return
-        for finish_fixture in self._finish_fixture:
-            finish_fixture(fixturedef)
+        followers = self._followers.get(fixturedef)
+        if followers is not None:
+            for finish_fixture in followers.finish:
+                finish_fixture(fixturedef)
 
-    def _only_hands_over(self, fixturedef: pytest.FixtureDef[object]) -> bool:
-        known = self._hands_over.get(fixturedef)
-        if known is None:
-            function = fixturedef.func
-            known = getattr(function, "__module__", "") in _PYTEST_OWN and "<locals>" not in getattr(function, "__qualname__", "")
-            self._hands_over[fixturedef] = known
-        return known
+    def _followers_of(self, fixturedef: pytest.FixtureDef[object]) -> _Followers | None:
+        function = fixturedef.func
+        followers: _Followers | None = None
+        if getattr(function, "__module__", "") not in _PYTEST_OWN or "<locals>" in getattr(function, "__qualname__", ""):
+            followers = self._of_function_fixtures if fixturedef.scope == "function" else self._of_wide_fixtures
+        self._followers[fixturedef] = followers
+        return followers
+
+
+def _hear(
+    told: _Told, stirred: Collection[Guard], item: pytest.Item, phase: Phase, error: BaseException | None
+) -> BaseException | None:
+    for guard in told.end:
+        if guard in stirred:
+            error = guard.end_phase(item, phase, error)
+    return error

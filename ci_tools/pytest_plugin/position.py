@@ -26,20 +26,16 @@ class Position:
     """The file or folder that is being collected."""
     examined_at: float = 0.0
     """Since when (monotonic) the guards look at a phase that is over; 0 while code under test may run."""
-    moves: int = 0
-    """Counts every change: whoever looks twice sees whether anything happened in between."""
 
     def enter(self, phase: Phase) -> None:
         """A phase of the current test begins."""
         self.phase = phase
         self.phase_began = time.perf_counter()
-        self.moves += 1
 
     def leave(self) -> None:
         """The phase is over."""
         self.phase = None
         self.examined_at = 0.0
-        self.moves += 1
 
     @property
     def place(self) -> str:

@@ -29,6 +29,8 @@ from ci_tools.pytest_plugin.scene import children, end_children, render_scene
 from ci_tools.pytest_plugin.slow import SLOW
 from ci_tools.pytest_plugin.watchdog import STAGES, Deadline, Watchdog
 
+_HOOKS = ("pytest_runtest_protocol", "pytest_runtest_call")
+"""Those by which pytest-timeout looks at each test."""
 _LEAST_FINISH_S = 60.0
 """Session finish gets at least this: plugins write their reports there."""
 
@@ -43,6 +45,14 @@ class Settings(Protocol):
     timeout: float
     func_only: bool
     disable_debugger_detection: bool
+
+
+class _Woken:
+    """pytest-timeout without what it does at the start of a session, which cannot be done twice."""
+
+    def __init__(self, plugin: object) -> None:
+        for name in _HOOKS:
+            setattr(self, name, getattr(plugin, name))
 
 
 class Timeouts(Guard):
@@ -61,6 +71,9 @@ class Timeouts(Guard):
     ) -> None:
         self._policy = policy
         self.begins_in = EACH_PHASE if policy.phases else ()
+        self.quiet_ends_in = EACH_PHASE if policy.phases else (Phase.TEARDOWN,)
+        self._stirred = ownership.stirred
+        """It is among these while a deadline is over, or is not the test's own."""
         self._position = position
         self._recording = recording
         self._ownership = ownership
@@ -75,7 +88,9 @@ class Timeouts(Guard):
         self._settings_item: pytest.Item | None = None
         self._is_off = False
         self._misused: dict[str, str] = {}
-        self._has_user_words: bool | None = None
+        self._has_user_words = False
+        self._resting: object = None
+        """pytest-timeout, while nobody has told it anything."""
         self._interruption = Interruption(position, ownership, self._stage, self._error, self.pytest_enter_pdb)
 
     # The session
@@ -136,12 +151,37 @@ class Timeouts(Guard):
                 self._misused[item.nodeid] = problem
                 item.add_marker(pytest.mark.timeout(self._policy.timeout_s), append=False)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Where nobody has told pytest-timeout anything it has nothing to do but ask each test twice: it rests."""
+        config = session.config
+        self._has_user_words = _has_user_words(config)
+        plugin = config.pluginmanager.get_plugin("timeout")
+        if self._has_user_words or not all(hasattr(plugin, name) for name in _HOOKS) or _has_session_timeout(config):
+            return
+        if not any(has_mark(item, "timeout") for item in session.items):
+            self._resting = config.pluginmanager.unregister(plugin)
+
+    def _wake(self, item: pytest.Item) -> float:
+        """A test has got its mark only now, from whoever set it up: seconds for it, and pytest-timeout for it and all others."""
+        plugin, self._resting = self._resting, None
+        item.config.pluginmanager.register(_Woken(plugin), "ci_tools_woken_timeout")
+        mark = item.get_closest_marker("timeout")
+        problem = problem_of(mark) if mark is not None else ""
+        if problem:
+            self._misused[item.nodeid] = problem
+            item.add_marker(pytest.mark.timeout(self._policy.timeout_s), append=False)
+        if mark is None or problem or mark.kwargs.get("func_only"):
+            return 0.0
+        return float((mark.args or (mark.kwargs.get("timeout"),))[0] or 0.0)
+
     # pytest-timeout's hooks
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_set_timer(self, item: pytest.Item, settings: Settings) -> bool:
         """Take the user's words over; ours is the timer."""
         if self._position.phase is Phase.CALL:  # func_only
+            self._stirred.add(self)
             self._whole = self._watch(Budget.from_now(settings.timeout, "the test function"))
         else:
             self._settings, self._settings_item = settings, item
@@ -165,6 +205,8 @@ class Timeouts(Guard):
             return
         self._began = began = time.monotonic()
         timeout_s = self._timeout_of(item)
+        if self._misused:
+            self._stirred.add(self)
         if timeout_s > 0 and self._policy.file_s <= 0:  # nearly always
             self._whole = Deadline(began + timeout_s, timeout_s, self._policy.grace_s, "the test")
             self._watchdog.watch(self._whole)
@@ -175,6 +217,7 @@ class Timeouts(Guard):
             self._whole = self._watch(budget)
             if budget.at <= self._began:  # its file's time was over before: this test's set-up is its end
                 self._whole.stage, self._whole.next_at = 1, self._began + self._policy.teardown_s
+                self._stirred.add(self)
                 self._mark_timed_out()
         else:
             self._whole = None
@@ -189,6 +232,8 @@ class Timeouts(Guard):
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """A phase in which time ran out fails for that, whatever it raised; tear-down gets a budget of its own."""
+        if self in self._stirred:
+            self._stirred.discard(self)
         if self._misused and phase is Phase.SETUP and error is None and item.nodeid in self._misused:
             error = pytest.fail.Exception(self._misused[item.nodeid], pytrace=False)
         deadline = self._watchdog.deadline
@@ -197,8 +242,6 @@ class Timeouts(Guard):
                 self._files.end()
             if 0 < self._policy.slow_s < time.monotonic() - self._began:
                 self._say_slow(item)
-        elif deadline is self._whole and deadline is not None and deadline.stage == 0 and deadline.what == "the test":
-            return error
         if deadline is None:
             return error
         if not deadline.is_over:
@@ -242,9 +285,9 @@ class Timeouts(Guard):
         settings = self._settings
         if settings is not None and self._settings_item is item:
             return settings.timeout
-        if self._has_user_words is None:
-            self._has_user_words = _has_user_words(item.config)
-        return 0.0 if self._has_user_words or has_mark(item, "timeout") else self._policy.timeout_s
+        if has_mark(item, "timeout"):
+            return self._wake(item) if self._resting is not None else 0.0
+        return 0.0 if self._has_user_words else self._policy.timeout_s
 
     def _watch(self, budget: Budget, *, asks: bool = True) -> Deadline:
         deadline = Deadline(at=budget.at, timeout_s=budget.timeout_s, grace_s=self._policy.grace_s, what=budget.what, asks=asks)
@@ -267,6 +310,7 @@ class Timeouts(Guard):
     # In the watchdog's thread
 
     def _act(self, deadline: Deadline, stage: int) -> None:
+        self._stirred.add(self)
         examined_at = self._position.examined_at
         if stage > 1 and examined_at and time.monotonic() - examined_at < self._policy.teardown_s:
             deadline.stage -= 1  # the test came back; what it left behind is just being looked at and ended
@@ -333,3 +377,8 @@ def _has_user_words(config: pytest.Config) -> bool:
     if not config.pluginmanager.hasplugin("timeout"):
         return False
     return config.getoption("timeout", default=None) is not None or config.getini("timeout") not in {None, ""}
+
+
+def _has_session_timeout(config: pytest.Config) -> bool:
+    """Whether pytest-timeout has to ask after each test how long the session has taken."""
+    return config.getoption("session_timeout", default=None) is not None or bool(config.getini("session_timeout"))

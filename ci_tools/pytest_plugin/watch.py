@@ -49,6 +49,7 @@ class Watch:
         self._exits: ExitGuard | None = None
         self._timeouts: Timeouts | None = None
         self._has_left: Callable[[], bool] = lambda: True
+        self._stirred: set[Guard] = set()
         # With a slot everything is there already, and nobody needs to be asked before each test.
         guards: tuple[Guard, ...] = () if claim is not None else (provisioning,)
         if not is_debugging(config):
@@ -61,7 +62,7 @@ class Watch:
             evidence = Evidence(provisioning, recording, policy.evidence) if is_evidence_on else None
             # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
             guards += (ownership, timeouts)
-            findings = Findings(recording, policy, say if lists_tests and _is_whole(config) else None)
+            findings = Findings(recording, policy, ownership.stirred, say if lists_tests and _is_whole(config) else None)
             guards += (findings, *leak_guards(ownership, findings, project))
             if any(findings.is_on(kind) for kind in SERVICE_KINDS):
                 asks = (provisioning, evidence.count_anew if evidence else None)
@@ -69,6 +70,7 @@ class Watch:
             if evidence is not None:
                 guards += (evidence, HollowGuard(policy.evidence, recording))
             self._has_left = ownership.has_left
+            self._stirred = ownership.stirred
         self._costs = Costs(journal, position) if journal is not None else None
         if self._costs is not None:
             guards += (self._costs,)  # last, so that its clock has no guard's time in it
@@ -85,7 +87,9 @@ class Watch:
         plugins.register(self._recording, "ci_tools_recording")
         if self._costs is not None:
             plugins.register(self._costs, "ci_tools_costs")
-        phases = Phases(self._position, self._recording, self._project, self._guards, self._has_left)
+        phases = Phases(
+            self._position, self._recording, self._project, self._guards, stirred=self._stirred, has_left=self._has_left
+        )
         plugins.register(phases, "ci_tools_phases")
 
     def begin_finish(self) -> None:

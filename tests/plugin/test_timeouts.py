@@ -164,3 +164,29 @@ def test_seconds_that_are_no_number_end_the_run_before_it_begins(tmp_path: Path,
     run = run_suite(tmp_path, "-q", *(["-o", "timeout=abc"] if where == "ini" else []), environ=environ)
     named = "PYTEST_TIMEOUT" if where == "variable" else "pytest's `timeout`"
     assert (run.returncode, f"{named} is 'abc', expected a number of seconds; write 60" in run.output) == (4, True), run.output
+
+
+ADDED = """
+import pytest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    if item.name == "test_it":
+        item.add_marker(pytest.mark.timeout({words}))
+"""
+
+
+@pytest.mark.parametrize("words", ["1", "timeout=1, func_only=True"])
+def test_a_mark_that_a_test_gets_at_the_last_moment_counts(tmp_path: Path, words: str) -> None:
+    """pytest-timeout rests where nobody has told it anything, and is back for the first mark that a hook adds later."""
+    suite = {"conftest.py": ADDED.format(words=words), "test_it.py": f"{SLEEPS}\n\ndef test_other():\n    pass\n"}
+    write_suite(tmp_path, suite)
+    assert run_suite(tmp_path, "-q").outcomes == {TEST: Outcome.TIMED_OUT, "test_it.py::test_other": Outcome.PASSED}
+
+
+def test_the_time_of_a_session_is_bounded_where_nothing_else_is_said(tmp_path: Path) -> None:
+    """--session-timeout is looked at by pytest-timeout after each test, and so it does not rest."""
+    write_suite(tmp_path, {"test_it.py": f"{SLEEPS}\n\ndef test_other():\n    pass\n"})
+    run = run_suite(tmp_path, "-q", "--session-timeout", "1")
+    assert ("session-timeout: 1.0 sec exceeded" in run.output, list(run.outcomes)) == (True, [TEST]), run.output

@@ -39,7 +39,7 @@ class CoroutineGuard(Guard):
     """Notes what asyncio keeps for later, and looks when the owner's life is over or its loop is about to be closed."""
 
     ends_in = (Phase.TEARDOWN,)
-    asks_what_is_left = True
+    quiet_ends_in = ()
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership

@@ -67,7 +67,7 @@ class DescriptorGuard(Guard):
     """Notes who opens what, and looks when the owner's life is over or its loop is about to be closed."""
 
     ends_in = (Phase.TEARDOWN,)
-    asks_what_is_left = True
+    quiet_ends_in = ()
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership
@@ -287,7 +287,7 @@ class LoopGuard(Guard):
     """Asks for what open loops work for, before all other leaks."""
 
     ends_in = (Phase.TEARDOWN,)
-    asks_what_is_left = True
+    quiet_ends_in = ()
 
     def __init__(self, descriptors: DescriptorGuard) -> None:
         self._descriptors = descriptors

@@ -27,7 +27,7 @@ class ExceptionGuard(Guard):
     """Notes what asyncio and threading would only print."""
 
     ends_in = (Phase.TEARDOWN,)
-    asks_what_is_left = True
+    quiet_ends_in = ()
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership

@@ -38,9 +38,14 @@ class Findings(Guard):
     """Collects leaks and turns them into the phase's failure, or a warning, by the mode of their kind."""
 
     begins_in = (Phase.SETUP,)
+    quiet_ends_in = ()
 
-    def __init__(self, recording: Recording, policy: GuardPolicy, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, recording: Recording, policy: GuardPolicy, stirred: set[Guard], say: Callable[[str], None] | None = None
+    ) -> None:
         self._recording = recording
+        self._stirred = stirred
+        """It is among these while it has anything to say."""
         self._modes = policy.leaks
         self._say = say
         self._general = [
@@ -74,6 +79,7 @@ class Findings(Guard):
         note = contained if isinstance(contained, str) else contained()
         if mode is GuardMode.OFF:  # the children of a test that hung are ended, and not told
             return
+        self._stirred.add(self)
         execution = self._recording.execution
         self._recording.write(LeakFound(at=time.time(), test_id=execution.test_id if execution else "", leak=leak))
         if mode is GuardMode.ERROR:
@@ -85,6 +91,8 @@ class Findings(Guard):
         """Read what the test is allowed to leave."""
         if phase is Phase.SETUP:
             self._allowances = self._read(item) if has_mark(item, "allow_leak") else []
+            if self._allowances or self._misuse is not None:
+                self._stirred.add(self)
 
     def _read(self, item: pytest.Item) -> list[_Allowance]:
         try:
@@ -95,6 +103,8 @@ class Findings(Guard):
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """Fail or warn for what this phase left; a failure that is there already keeps its place and gets a note."""
+        if phase is Phase.TEARDOWN or not self._allowances:
+            self._stirred.discard(self)
         if self._misuse is not None:
             error, self._misuse = error or self._misuse, None
         if self._allowances and phase is Phase.TEARDOWN and error is None:

@@ -37,7 +37,7 @@ class LoopLeakGuard(Guard):
 
     begins_in = (Phase.SETUP,)
     ends_in = (Phase.CALL, Phase.TEARDOWN)
-    asks_what_is_left = True
+    quiet_ends_in = ()
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership

@@ -25,7 +25,7 @@ class PatchGuard(Guard):
     """Notes every patch that begins, and looks whether it still stands when its owner's life is over."""
 
     ends_in = (Phase.TEARDOWN,)
-    asks_what_is_left = True
+    quiet_ends_in = ()
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership

@@ -33,7 +33,7 @@ class TaskGuard(Guard):
     """Looks at tasks when their owner's life ends, and before a loop is closed: closing cancels them without a word."""
 
     ends_in = (Phase.TEARDOWN,)
-    asks_what_is_left = True
+    quiet_ends_in = ()
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership

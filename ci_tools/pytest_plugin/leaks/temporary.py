@@ -41,7 +41,7 @@ class TemporaryGuard(Guard):
         self._project = project
         self._restore: list[Callable[[], None]] = []
         self._before: dict[str, frozenset[str]] = {}
-        self.asks_what_is_left = not findings.is_on(WORKING_TREE)
+        self.quiet_ends_in = (Phase.TEARDOWN,) if findings.is_on(WORKING_TREE) else ()
 
     def install(self) -> None:
         """Note every temporary file and folder from now on."""

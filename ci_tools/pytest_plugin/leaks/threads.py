@@ -32,7 +32,7 @@ class ThreadGuard(Guard):
     """Notes who starts a thread, and looks when the owner's life is over."""
 
     ends_in = (Phase.TEARDOWN,)
-    asks_what_is_left = True
+    quiet_ends_in = ()
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
         self._ownership = ownership

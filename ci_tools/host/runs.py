@@ -1,8 +1,11 @@
 """Folders of runs: each run has its own under the artifacts folder, ``latest`` points at the newest."""
 
+import contextlib
 import os
 import secrets
 import shutil
+import tempfile
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +14,9 @@ from ci_tools.errors import UsageError
 
 _MARK = ".running"
 """In a folder while its run goes on, holding the process ID: such a folder is never pruned."""
+_PRIVATE = "ci-tools-run"
+_OLD_S = 2 * 86_400.0
+"""In a container that shares its folder of temporary files, the process of a run may be one that we can't see."""
 
 
 def is_given_run_id(environ: Mapping[str, str]) -> bool:
@@ -59,6 +65,23 @@ def create_run_folder(artifacts: Path, name: str) -> Path:
         return folder
     what = f"{artifacts / name} exists 9,999 times"
     raise UsageError(what, hint="empty the artifacts folder")
+
+
+def create_private_folder(environ: Mapping[str, str]) -> Path:
+    """A new folder that only this account may enter, outside of all that is uploaded: a killed run leaves it behind.
+
+    What runs that were killed days ago left is removed. Made with ``mkdir``: on Windows what ``tempfile.mkdtemp`` makes
+    belongs to Administrators only.
+    """
+    parent = Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir())
+    for old in parent.glob(f"{_PRIVATE}-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.lstat().st_mtime > _OLD_S and not _is_running(old / _MARK):
+                shutil.rmtree(old, ignore_errors=True)
+    folder = parent / f"{_PRIVATE}-{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o700)
+    (folder / _MARK).write_text(str(os.getpid()), encoding="utf-8")
+    return folder
 
 
 def finish_run_folder(folder: Path) -> None:

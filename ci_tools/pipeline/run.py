@@ -17,7 +17,15 @@ from ci_tools.config.schema import Configuration
 from ci_tools.errors import CIToolsError, UsageError
 from ci_tools.host import process
 from ci_tools.host.files import write_text
-from ci_tools.host.runs import create_run_folder, finish_run_folder, is_given_run_id, new_run_id, prune_runs, run_folder_name
+from ci_tools.host.runs import (
+    create_private_folder,
+    create_run_folder,
+    finish_run_folder,
+    is_given_run_id,
+    new_run_id,
+    prune_runs,
+    run_folder_name,
+)
 from ci_tools.host.signals import Interrupted, Interruption, interruptible
 from ci_tools.model.codec import dumps
 from ci_tools.model.plan import render_plan
@@ -44,9 +52,6 @@ from ci_tools.sharding.environment import shard_from_environment, status_file
 from ci_tools.sharding.sequences import orders_of_sequence
 from ci_tools.sharding.static import orders_for
 from ci_tools.summary.masking import Mask
-
-_PRIVATE = ".private"
-"""Folder of a run for what must not become an artifact: endpoints with their passwords, orders, the servers' files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +85,17 @@ class RunRequest:
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
-    """What is known of a run so far: it grows stage by stage and is judged however far it came."""
+    """What is known of a run so far: it grows stage by stage and is judged however far it came.
+
+    ``private`` is the folder for what must not become an artifact: endpoints with their passwords, orders, output not yet masked.
+    """
 
     project: Project
     request: RunRequest
     console: Console
     run_id: str
     folder: Path
+    private: Path
     interruption: Interruption
     started_at: float
     plans: list[Plan] = field(default_factory=list)
@@ -95,10 +104,6 @@ class _Run:
     pytest_s: float = 0.0
     recording: Recording | None = None
     tested: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def private(self) -> Path:
-        return self.folder / _PRIVATE
 
     @property
     def sequence(self) -> tuple[str, ...]:
@@ -130,11 +135,11 @@ def run(request: RunRequest, console: Console) -> Verdict:
             console=console,
             run_id=run_id,
             folder=folder,
+            private=create_private_folder(project.environ),
             interruption=interruption,
             started_at=request.started_at or time.time(),
             tested=tested,
         )
-        state.private.mkdir(mode=0o700)
         try:
             _plan(state, configurations, count)
             state.run_id = _shared_run_id(state)

@@ -52,6 +52,10 @@ class Installation:
         order = self.assignment.order
         plugins = self._config.pluginmanager
         plugins.register(self, "ci_tools_installation")
+        if secrets := _secrets():
+            from ci_tools.pytest_plugin.naming import Naming  # noqa: PLC0415 - only where there is something to hide
+
+            plugins.register(Naming(secrets), "ci_tools_naming")
         if order.guard.services:
             from ci_tools.pytest_plugin.declared import Declared  # noqa: PLC0415 - only where a folder declares something
 
@@ -160,15 +164,22 @@ def _is_off(policy: GuardPolicy) -> bool:
     return not has_deadline and policy.evidence is GuardMode.OFF and all(mode is GuardMode.OFF for mode in leaks)
 
 
+def _secrets() -> dict[str, str]:
+    from ci_tools.summary.secrecy import secrets_of  # noqa: PLC0415 - not at import: a pytest that only asks for help has no need
+
+    return secrets_of(os.environ)
+
+
 def _open_journal(config: pytest.Config, assignment: Assignment) -> "Journal | None":
     order = assignment.order
     if not order.guard.is_journal_on or order.collect_to or order.journal_dir == os.devnull:
         return None
     from ci_tools.model.shard import ShardRef  # noqa: PLC0415 - only where there is a journal
     from ci_tools.pytest_plugin.journal import Journal, journal_name  # noqa: PLC0415 - as above
+    from ci_tools.summary.masking import Mask  # noqa: PLC0415 - as above
 
     name = journal_name(shard_slug=ShardRef.parse(order.shard).slug, worker=assignment.worker, pid=os.getpid())
-    journal = Journal(Path(order.journal_dir) / name)
+    journal = Journal(Path(order.journal_dir) / name, Mask(_secrets().values()).event_line)
     journal.write(_started(config, assignment))
     return journal
 

@@ -2,9 +2,10 @@
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
-from ci_tools.model.journal import STACKS_SUFFIX, Event, render_event
+from ci_tools.model.journal import STACKS_SUFFIX, CostsMeasured, Event, TestsCollected, render_event
 
 
 def journal_name(*, shard_slug: str, worker: str, pid: int) -> str:
@@ -13,11 +14,15 @@ def journal_name(*, shard_slug: str, worker: str, pid: int) -> str:
 
 
 class Journal:
-    """An append-only file of events, written by the process that opened it and by no child of its."""
+    """An append-only file of events, written by the process that opened it and by no child of its.
 
-    def __init__(self, path: Path) -> None:
+    ``mask`` takes the secrets out of a line before it is written: whoever is killed can do it no more.
+    """
+
+    def __init__(self, path: Path, mask: Callable[[str], str] = str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._mask = mask
         self._pid = os.getpid()
         # O_APPEND and one write for a whole line: lines of several threads never mix, and nothing waits in a buffer.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
@@ -31,10 +36,18 @@ class Journal:
 
     def write(self, *events: Event) -> None:
         """Put events down that belong together."""
-        self.write_text("".join([render_event(event) + "\n" for event in events]))
+        self.write_text("".join([self._line(event) + "\n" for event in events]))
+
+    def _line(self, event: Event) -> str:
+        line = render_event(event)
+        # Megabytes of test IDs and figures: nothing in them that may be masked.
+        return line if isinstance(event, (TestsCollected, CostsMeasured)) else self._mask(line)
 
     def write_text(self, text: str) -> None:
-        """Put rendered events down, each with its newline. A closed journal, a forked child and a full disk take nothing."""
+        """Put rendered events down, each with its newline, which hold nothing but IDs and figures.
+
+        A closed journal, a forked child and a full disk take nothing.
+        """
         if not self._is_open or os.getpid() != self._pid:
             return
         line = text.encode("ascii")

@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,13 +56,18 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def environment(token: str) -> dict[str, str]:
+    """Two secrets, and what a process needs to run."""
+    known = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "TMP") if name in os.environ}
+    return {**known, "SHOP_API_TOKEN": token, "OLD_API_TOKEN": "0ld-s3cr3t-value", "PYTHONUTF8": "1"}
+
+
 def ci_tools(project: Path, *arguments: str, token: str = VALUE) -> subprocess.CompletedProcess[bytes]:
     """One command in the project, with the secret in its environment."""
-    known = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "TMP") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "ci_tools", *arguments],
         cwd=project,
-        env={**known, "SHOP_API_TOKEN": token, "PYTHONUTF8": "1"},
+        env=environment(token),
         capture_output=True,
         timeout=120,
         check=False,
@@ -85,10 +93,72 @@ def test_no_secret_is_left_in_any_file(project: Path) -> None:
     assert (again.returncode, b"sound" in again.stdout) == (0, True), again.stdout
 
 
-def test_a_test_named_by_a_secret_is_not_lost(project: Path) -> None:
-    """A secret among a test's parameters stays in its ID, or the test would be lost and another unplanned."""
+def test_a_killed_run_leaves_no_secret_to_be_uploaded(project: Path) -> None:
+    """SIGKILL ends ci-tools in the middle; what it leaves for the next step to upload was masked when it was written."""
+    (project / "tests" / "conftest.py").write_text(WAITS_AT_THE_END)
     (project / "tests" / "test_b.py").unlink()
-    marks = '@pytest.mark.parametrize("token", [os.environ["SHOP_API_TOKEN"]])'
-    (project / "tests" / "test_a.py").write_text(f"import os, pytest\n\n{marks}\ndef test_it(token):\n    assert token\n")
-    done = ci_tools(project, "run", "--workers", "1")
+    command = [sys.executable, "-m", "ci_tools", "run", "--workers", "1"]
+    folder = project / "ci-artifacts" / "latest"
+    with subprocess.Popen(command, cwd=project, env=environment(VALUE), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        assert run.stdout is not None
+        wait_for((project / "all-have-run").exists)
+        run.kill()
+        run.wait(60)
+    uploaded = [path for path in folder.rglob("*") if path.is_file()]
+    journals = b"".join(path.read_bytes() for path in uploaded if path.suffix == ".jsonl")
+    assert (b"test_recorded" in journals, b"refused: ***" in journals, b"bob:***@" in journals) == (True, True, True)
+    telling = [b"s3cr3t", b"-XYZ", b"hunter22"]
+    assert [path.name for path in uploaded if any(word in path.read_bytes() for word in telling)] == []
+
+
+def test_a_secret_among_parameters_is_named_by_its_variable(project: Path) -> None:
+    """An ID has ``<VARIABLE>`` in place of the value: no file holds it, two secrets are two tests, pytest finds them by it."""
+    (project / "tests" / "test_b.py").unlink()
+    (project / "tests" / "test_a.py").write_text(PARAMETERS)
+    done = ci_tools(project, "run", "--workers", "2")
     assert done.returncode == 0, done.stdout
+    cases = json.loads((project / "ci-artifacts" / "latest" / "report.json").read_text())["cases"]
+    named = {f"tests/test_a.py::test_it[{name}]" for name in ("<SHOP_API_TOKEN>", "<OLD_API_TOKEN>", "plain\\xe9")}
+    url = "tests/test_a.py::test_url[https://<SHOP_API_TOKEN>@shop.example/\\n]"
+    assert {case["test_id"] for case in cases} == {*named, url}
+    files = [path for path in (project / "ci-artifacts").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert [path.name for path in files if any(word in path.read_bytes() for word in (b"s3cr3t", b"-XYZ"))] == []
+    again = ci_tools(project, "run", "tests/test_a.py::test_it[<OLD_API_TOKEN>]")
+    assert (again.returncode, b"1/1 passed" in again.stdout) == (0, True), again.stdout
+
+
+WAITS_AT_THE_END = """
+import pathlib, time
+
+RAN = []
+
+def pytest_runtest_logfinish(nodeid):
+    RAN.append(nodeid)
+
+def pytest_sessionfinish():
+    if RAN:  # not where the plan is made
+        pathlib.Path("all-have-run").touch()
+        time.sleep(60)
+"""
+
+PARAMETERS = """
+import os, pytest
+
+TOKEN, OLD = os.environ["SHOP_API_TOKEN"], os.environ["OLD_API_TOKEN"]
+
+@pytest.mark.parametrize("token", [TOKEN, OLD, "plainé"])
+def test_it(token):
+    assert token in {TOKEN, OLD, "plainé"}
+
+@pytest.mark.parametrize("url", [f"https://{TOKEN}@shop.example/\\n"])
+def test_url(url):
+    assert TOKEN in url
+"""
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """Look until it is so, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)

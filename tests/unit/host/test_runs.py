@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from ci_tools.errors import UsageError
-from ci_tools.host.runs import create_run_folder, finish_run_folder, new_run_id, prune_bare_runs, prune_runs, run_folder_name
+from ci_tools.host.runs import (
+    create_private_folder,
+    create_run_folder,
+    finish_run_folder,
+    new_run_id,
+    prune_bare_runs,
+    prune_runs,
+    run_folder_name,
+)
 
 
 def _finished(artifacts: Path, name: str, *, at: float) -> Path:
@@ -65,6 +73,20 @@ def test_a_killed_run_does_not_stay_for_ever(tmp_path: Path) -> None:
     (dead / "verdict.json").write_text("{}", encoding="utf-8")
     _finished(tmp_path, "young", at=dead.stat().st_mtime + 10)
     assert prune_runs(tmp_path, keep=1) == (dead,)
+
+
+def test_private_folders_of_killed_runs_go_when_they_are_old(tmp_path: Path) -> None:
+    """Nobody else may look into one; a run that goes on keeps its own however old it is, and so does one of today."""
+    environ = {"RUNNER_TEMP": str(tmp_path)}
+    dead, living, fresh = (create_private_folder(environ) for _ in range(3))
+    for folder in (dead, fresh):
+        (folder / ".running").write_text("999999999", encoding="utf-8")
+    for folder in (dead, living):
+        os.utime(folder, (1000, 1000))
+    new = create_private_folder(environ)
+    assert [folder.exists() for folder in (dead, living, fresh, new)] == [False, True, True, True]
+    if os.name == "posix":
+        assert new.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_run_id_is_githubs_where_there_is_one() -> None:

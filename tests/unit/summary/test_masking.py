@@ -58,3 +58,24 @@ def test_nothing_to_mask_gives_the_same_value() -> None:
     mask = Mask(["not-in-there"])
     assert mask.value(VERDICT) is VERDICT
     assert mask.value(REPORT) is REPORT
+
+
+@pytest.mark.parametrize(
+    ("cut", "shown"),
+    [
+        ("refused: correct-horse-b...", "refused: ***..."),
+        ("refused: correct-horse-b…", "refused: ***…"),
+        ("'correct-hor...ttery-9' is", "'***...***' is"),
+        ("...rse-battery-9", "...***"),
+        ("correct… correct-hor...", "***… ***..."),
+    ],
+)
+def test_what_an_ellipsis_left_of_a_secret_is_gone(cut: str, shown: str) -> None:
+    """Pytest cuts lines to the terminal's width and long values in their middle: the part that is still there goes too."""
+    assert Mask(["another-secret", "correct-horse-battery-9"]).text(cut) == shown
+
+
+@pytest.mark.parametrize("text", ["corre...", "correct answers...", "correct-horses...", "...ttery 9", "correct-horse"])
+def test_what_only_begins_like_a_secret_stays(text: str) -> None:
+    """Five characters may be any word's, and without an ellipsis right beside it nothing was cut."""
+    assert Mask(["correct-horse-battery-9"]).text(text) == text

@@ -13,7 +13,7 @@ from ci_tools.reports.causes import find_causes
 
 AT_LEAST = 0.97
 """Pairwise precision and recall, and near misses that stay apart."""
-RECALL = {"held_out_causes_8": 0.91}
+RECALL = {"held_out_causes_8": 0.96}
 """Of a set whose misses are not all mended."""
 SETS = [f"held_out_causes_{number}" for number in range(4, 9)]
 

@@ -70,11 +70,11 @@ class Mask:
         """Where the beginning of ``form`` stands before an ellipsis, or its end behind one; an empty span where neither does."""
         start, end = found.span()
         if form.startswith(found[0]):
-            length = _length_in_common(form, text[start : start + len(form)])
+            length = _shared_length(form, text[start : start + len(form)])
             if text.startswith(_ELLIPSES, start + length):
                 return start, start + length
         if form.endswith(found[0]):
-            length = _length_in_common(form[::-1], text[max(0, end - len(form)) : end][::-1])
+            length = _shared_length(form[::-1], text[max(0, end - len(form)) : end][::-1])
             if text.endswith(_ELLIPSES, 0, end - length):
                 return end - length, end
         return start, start
@@ -139,7 +139,7 @@ def _any_of(texts: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, texts))) if texts else None
 
 
-def _length_in_common(one: str, other: str) -> int:
+def _shared_length(one: str, other: str) -> int:
     """How many characters two texts have in common from the beginning on."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((index for index, (left, right) in pairs if left != right), min(len(one), len(other)))

@@ -1,15 +1,15 @@
 """Reads CTRF (Common Test Report Format) JSON, whoever wrote it."""
 
 import hashlib
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci_tools.model.case import Attempt, Case, Failure, Outcome, Phase
 from ci_tools.model.codec import MOST_SECONDS
 from ci_tools.model.report import ShardReport
 from ci_tools.reports.elements import BAD_WORDS, IDLE_WORDS, LIMITS, Limits, clean, parse_count, word_of
+from ci_tools.reports.excerpt import Bounds, BrokenJsonError, read_excerpt
 
 _OUTCOMES = {
     "passed": Outcome.PASSED,
@@ -21,10 +21,13 @@ _WORSE = {outcome.value: outcome for outcome in Outcome if not outcome.is_green}
 """What a failed test of ours was more exactly, by its ``rawStatus``."""
 
 _MOST_BYTES = 128 << 20
-"""JSON is read whole; a report of 128 MB holds a quarter of a million tests."""
+"""What failed tests say is kept: the file is no larger than what may be in memory. A quarter of a million tests have as much."""
 
-_MOST_VALUES = 1_000_000
-"""Objects and arrays in one file: each costs a few hundred bytes of memory, whatever it costs in the file."""
+_ATTEMPT = dict.fromkeys(("status", "rawStatus", "message", "trace", "duration", "flaky", "retries"))
+_ROWS = [{**_ATTEMPT, "name": None, "filePath": None, "suite": [None], "retryAttempts": [_ATTEMPT]}]
+_SUMMARY = dict.fromkeys(("tests", "failed", "other", "flaky", "start", "stop"))
+_SHAPE = {"results": {"summary": _SUMMARY, "tests": _ROWS}}
+"""What is read of a file; everything else in it is passed over."""
 
 
 def read_ctrf(path: Path, *, label: str = "", limits: Limits = LIMITS) -> ShardReport:
@@ -40,21 +43,17 @@ def read_ctrf(path: Path, *, label: str = "", limits: Limits = LIMITS) -> ShardR
     shard = f"file:{name}"
     corrupt: list[str] = []
     warnings: list[str] = []
-    data, digest = _load(path, corrupt)
+    rows = _Rows(shard=shard, limits=limits, corrupt=corrupt)
+    data, digest = _load(path, rows)
     results = _table(data.get("results"))
     summary = _table(results.get("summary"))
     if not corrupt and "results" not in data:
         corrupt.append("is JSON without CTRF results")
-    tests = results.get("tests")
-    rows = [row for row in tests if isinstance(row, dict)] if isinstance(tests, list) else []
-    if isinstance(tests, list) and len(rows) < len(tests):
-        corrupt.append(f"holds {len(tests) - len(rows)} tests that are no objects")
-    if len(rows) > limits.cases:
-        corrupt.append(f"holds more than {limits.cases} cases: the rest is not read")
-    cases = tuple(_cases(rows[: limits.cases], shard, limits, corrupt))
+    if rows.odd:
+        corrupt.append(f"holds {rows.odd} tests that are no objects")
+    cases = tuple(rows.cases)
     # What is neither passed nor failed stands among the others, of which any may hide a failure.
-    idle = sum(1 for row in rows if row.get("status") == "other" and _outcome(row).is_green)
-    _check(summary, cases, idle, corrupt, warnings)
+    _check(summary, cases, rows.idle, corrupt, warnings)
     if not (cases or corrupt):
         corrupt.append("holds no test")
     return ShardReport(
@@ -71,63 +70,74 @@ def read_ctrf(path: Path, *, label: str = "", limits: Limits = LIMITS) -> ShardR
     )
 
 
+_NAMELESS = "holds a test without a name"
+
 _MOST_MS = MOST_SECONDS * 1000
 """A time beyond this (two thousand years, infinity, a number of a thousand digits) is none."""
 
 
-def _load(path: Path, corrupt: list[str]) -> tuple[Mapping[str, object], str]:
+def _load(path: Path, rows: "_Rows") -> tuple[Mapping[str, object], str]:
+    limits, corrupt = rows.limits, rows.corrupt
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            corrupt.append(f"is larger than {_MOST_BYTES} bytes: it is not read")
+        most_bytes = min(limits.size_bytes, _MOST_BYTES)
+        if path.stat().st_size > most_bytes:
+            corrupt.append(f"is larger than {most_bytes} bytes: it is not read")
             return {}, ""
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        bounds = Bounds(items=limits.results, depth=limits.depth)
+        data, repeated, broken = read_excerpt(path, _SHAPE, _ROWS, rows.take, bounds)
     except OSError as error:
         corrupt.append(f"cannot be read: {error.strerror}")
         return {}, ""
-    digest = hashlib.sha256(raw).hexdigest()
-    if raw.count(b"{") + raw.count(b"[") > _MOST_VALUES:
-        corrupt.append(f"holds more than {_MOST_VALUES} objects and arrays: it is not read")
-        return {}, digest
-    repeated: set[str] = set()
-
-    def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            repeated.update(clean(name) for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        return made
-
-    try:
-        data = json.loads(raw, object_pairs_hook=table)
-    except (ValueError, RecursionError) as error:
-        corrupt.append(f"is not JSON: {str(error)[:200]}")
-        return {}, digest
+    if broken:
+        corrupt.append(broken)
     if repeated:
-        corrupt.append(f"says {', '.join(sorted(repeated)[:5])} twice in one object: which of them is meant nobody knows")
-    return _table(data), digest
+        named = ", ".join(clean(name) for name in sorted(repeated)[:5])
+        corrupt.append(f"says {named} twice in one object: which of them is meant nobody knows")
+    return data, digest
 
 
-def _cases(rows: list[dict[str, object]], shard: str, limits: Limits, corrupt: list[str]) -> Iterator[Case]:
-    seen: dict[str, int] = {}
-    for row in rows:
-        test_id = _test_id(row)
+@dataclass(slots=True, kw_only=True)
+class _Rows:
+    """The tests of one file as they come. ``idle`` are the others that are green, ``odd`` those that are no objects."""
+
+    shard: str
+    limits: Limits
+    corrupt: list[str]
+    cases: list[Case] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+    idle: int = 0
+    odd: int = 0
+
+    def take(self, row: object) -> None:
+        """Make a case of one test."""
+        if not isinstance(row, dict):
+            self.odd += 1
+            return
+        if len(self.cases) >= self.limits.cases:
+            raise BrokenJsonError(f"holds more than {self.limits.cases} cases: the rest is not read")
+        test_id = _test_id(row, self.limits)
         if not test_id:
-            corrupt.append("holds a test without a name")
-            continue
-        seen[test_id] = number = seen.get(test_id, 0) + 1
-        attempts = tuple(_attempts(row, shard, limits))
+            if _NAMELESS not in self.corrupt:
+                self.corrupt.append(_NAMELESS)
+            return
+        self.idle += row.get("status") == "other" and _outcome(row).is_green
+        self.seen[test_id] = number = self.seen.get(test_id, 0) + 1
+        attempts = tuple(_attempts(row, self.shard, self.limits))
         # One name for several tests: each counts, none can hide another.
-        yield Case(test_id=test_id if number == 1 else f"{test_id}#{number}", attempts=attempts)
+        self.cases.append(Case(test_id=test_id if number == 1 else f"{test_id}#{number}", attempts=attempts))
 
 
-def _test_id(row: Mapping[str, object]) -> str:
+def _test_id(row: Mapping[str, object], limits: Limits) -> str:
     suite = row.get("suite")
     parts = [str(part) for part in suite] if isinstance(suite, list) else [_text(suite)]
-    path, name = _text(row.get("filePath")), _text(row.get("name"))
+    path, name = (_text(row.get(key))[: limits.attribute_chars] for key in ("filePath", "name"))
     if not name:
         return ""
     if path and name.startswith(f"{path}::"):  # a node ID, as we write it
         return clean(name)
-    return clean("::".join(part for part in dict.fromkeys((path, *parts, name)) if part))
+    return clean("::".join(part for part in dict.fromkeys((path, *parts, name)) if part)[: limits.attribute_chars])
 
 
 def _attempts(row: Mapping[str, object], shard: str, limits: Limits) -> Iterator[Attempt]:

@@ -1,6 +1,8 @@
 """CTRF files: statuses, attempts, dishonest summaries and hostile JSON."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,90 @@ def test_hostile_files(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ctrf.json"
     path.write_text(text)
     assert read_ctrf(path).corrupt != ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    """With a mark or without, in every encoding of JSON."""
+    path = tmp_path / "ctrf.json"
+    path.write_text('{"results": {"tests": [{"name": "größe 🎲", "status": "passed"}]}}', encoding=encoding)
+    report = read_ctrf(path)
+    assert ([case.test_id for case in report.cases], report.corrupt) == (["größe 🎲"], ())
+
+
+def test_what_stands_before_the_cut_is_read(tmp_path: Path) -> None:
+    """Whoever wrote the file was killed: its tests so far are there, and the file is corrupt."""
+    path = tmp_path / "ctrf.json"
+    path.write_text('{"results": {"tests": [{"name": "a", "status": "failed"}, {"name": "b", "status": "pas')
+    report = read_ctrf(path)
+    assert ([case.outcome.value for case in report.cases], len(report.corrupt)) == (["failed"], 1)
+
+
+def test_what_nobody_asks_for_is_passed_over(tmp_path: Path) -> None:
+    """Steps, attachments and environments of any shape, tests among them, are no results; a status that is an object is none."""
+    inner = {"results": {"tests": [{"name": "no", "status": "failed"}]}, "tests": [[{"name": "no"}]]}
+    row = {"name": "t", "status": "passed", "extra": inner, "steps": [inner], "message": {"deep": [inner]}}
+    report = read(tmp_path, row, {"name": "u", "status": {"name": "passed"}}, environment=inner)
+    assert ([(case.test_id, case.outcome.value) for case in report.cases], report.corrupt) == (
+        [("t", "passed"), ("u", "error")],
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"results": {"tests": [{"name": "a", "status": "failed", "status": "passed"}]}}',
+        '{"results": {"tests": [{"name": "a", "status": "failed"}], "tests": [{"name": "b", "status": "passed"}]}}',
+        '{"results": {"tests": [{"name": "a", "status": "failed"}]}, "results": {"tests": [{"name": "b", "status": "passed"}]}}',
+        '{"results": {"tests": [{"name": "a", "status": "passed", "suite": [[], []], "suite": "x"}]}}',
+        '{"results": {"tests": [{"name": "a", "status": "passed"}]}} {}',
+        '{"results": {"tests": [{"name": "a", "status": "passed", "x": ' + "[" * 70 + "]" * 70 + "}]}}",
+        '{"results": {"tests": [{"name": "a", "status": "passed", "retryAttempts": [' + "{}," * 1000 + "{}]}]}}",
+    ],
+    ids=["status", "tests", "results", "suite", "more", "depth", "attempts"],
+)
+def test_what_can_be_read_in_two_ways_is_corrupt(tmp_path: Path, text: str) -> None:
+    """A key that is there twice, a second value, and more than there may be."""
+    path = tmp_path / "ctrf.json"
+    path.write_text(text)
+    assert read_ctrf(path).corrupt != ()
+
+
+HOSTILE = {
+    "figures": ('{"results":{"x":[', "1234,", "1]}}"),
+    "texts": ('{"results":{"tests":[', '"ab",', "{}]}}"),
+    "objects": ('{"results":{"summary":{"tests":[', "{},", "1]}}}"),
+    "keys": ('{"results":{"summary":{', '"other":1,', '"tests":1}}}'),
+    "a text": ('{"results":{"tests":[{"name":"', "xxxxx", '"}]}}'),
+    "a wide text": ('{"results":{"tests":[{"name":"\U0001f3b2', "xxxxx", '"}]}}'),
+    "a number": ('{"results":{"summary":{"tests":', "12345", "}}}"),
+    "white space": ("", "     ", "{}"),
+    "suites": ('{"results":{"tests":[{"name":"a","suite":[', '"ab",', '""]}]}}'),
+    "attempts": ('{"results":{"tests":[{"name":"a","retryAttempts":[', '{"status":"failed"},', "{}]}]}}"),
+}
+PEAK = """
+import resource, sys
+from pathlib import Path
+from ci_tools.reports.ctrf import read_ctrf
+assert read_ctrf(Path(sys.argv[1])).corrupt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is in KiB on Linux only")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_never_held(tmp_path: Path, name: str) -> None:
+    """24 MB of anything but tests are not in memory: the reader's peak stays below what an empty Python and a text may take."""
+    head, middle, tail = HOSTILE[name]
+    path = tmp_path / "ctrf.json"
+    with path.open("w") as stream:
+        stream.write(head)
+        for _ in range(24):
+            stream.write(middle * ((1 << 20) // len(middle)))
+        stream.write(tail)
+    done = subprocess.run([sys.executable, "-c", PEAK, str(path)], stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    assert int(done.stdout) < 64
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -257,10 +257,15 @@ def render_event(event: Event) -> str:
     return line + "}"
 
 
+_PASSED = {phase: f'"phase":"{phase}","result":"passed","duration_s":' for phase in Phase}
+
+
 class PassedLines:
     """The lines of a test in which nothing happened but that it passed: what ``render_event`` would make of its five events.
 
     Nearly all lines of a healthy suite are these, and the fastest suite waits for each: they take a tenth of the general way.
+    Points in time are cut to microseconds and lengths to nanoseconds, and written as whole numbers of them (``123e-9``): the
+    shortest text of a floating-point number takes four times as long, and a test has ten.
     """
 
     __slots__ = ("_test_id",)
@@ -271,17 +276,17 @@ class PassedLines:
     def started(self, at: float, execution: int) -> str:
         """``TestStarted``; the seconds here and below are finite."""
         again = f',"execution":{execution}' if execution != 1 else ""
-        return f'{{"event":"TestStarted","at":{at!r},{self._test_id}{again}}}'
+        return f'{{"event":"TestStarted","at":{int(at * 1e6)}e-6,{self._test_id}{again}}}'
 
     def passed(self, at: float, phase: Phase, duration_s: float) -> str:
         """``PhaseFinished`` of a phase that passed."""
-        result = f'"phase":"{phase}","result":"passed","duration_s":{duration_s!r}'
-        return f'{{"event":"PhaseFinished","at":{at!r},{self._test_id},{result}}}'
+        return f'{{"event":"PhaseFinished","at":{int(at * 1e6)}e-6,{self._test_id},{_PASSED[phase]}{int(duration_s * 1e9)}e-9}}'
 
     def finished(self, at: float, duration_s: float, execution: int) -> str:
         """``TestFinished`` of a test that passed."""
         again = f',"execution":{execution}' if execution != 1 else ""
-        return f'{{"event":"TestFinished","at":{at!r},{self._test_id},"outcome":"passed","duration_s":{duration_s!r}{again}}}'
+        lasted = f'"outcome":"passed","duration_s":{int(duration_s * 1e9)}e-9'
+        return f'{{"event":"TestFinished","at":{int(at * 1e6)}e-6,{self._test_id},{lasted}{again}}}'
 
 
 def parse_event(line: str | bytes, *, where: str = "journal") -> Event | None:

@@ -161,7 +161,7 @@ class Evidence(Guard):
                 self._counts[name][phase] = {unit: count + before.get(unit, 0) for unit, count in measured.items()}
         execution = self._recording.execution
         if execution is not None:
-            execution.counts[phase] = {
+            execution.tell().counts[phase] = {
                 f"{name}_{unit}": count for name, phases in self._counts.items() for unit, count in phases.get(phase, {}).items()
             }
 
@@ -194,7 +194,7 @@ class Evidence(Guard):
         item.user_properties[:] = [one for one in item.user_properties if one[0] != name]  # a rerun's is the one that counts
         item.user_properties.append((name, value))
         if self._recording.execution is not None:
-            self._recording.execution.properties[name] = value
+            self._recording.execution.tell().properties[name] = value
 
 
 def _warn(item: pytest.Item, message: str) -> BaseException | None:

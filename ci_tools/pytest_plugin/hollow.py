@@ -66,14 +66,14 @@ class HollowGuard(Guard):
         """A call that passed with its code, or its set-up, never awaited has shown nothing."""
         if phase is not Phase.CALL:
             return error
-        early = self._returns.end()
-        if error is not None:
-            return error
-        if early:
-            self._mark(item, f"returned at line {early}, before its first assertion")
-        reason = self._reason(item)
-        if not reason:
+        if error is None and item.parent is self._sound and not self._returns.is_looking:  # nearly always
             return None
+        early = self._returns.end()
+        if early and error is None:
+            self._mark(item, f"returned at line {early}, before its first assertion")
+        reason = self._reason(item) if error is None else ""
+        if not reason:
+            return error
         item.stash[ACCUSED] = frozenset(_never_awaited(item))
         if self._mode is GuardMode.ERROR:
             return HollowError(reason, pytrace=False)
@@ -98,7 +98,7 @@ class HollowGuard(Guard):
         item.user_properties[:] = [one for one in item.user_properties if one[0] != PROPERTY]
         item.user_properties.append((PROPERTY, reason))
         if self._recording.execution is not None:
-            self._recording.execution.properties[PROPERTY] = reason
+            self._recording.execution.tell().properties[PROPERTY] = reason
         with contextlib.suppress(HollowWarning):  # a doubt fails nobody, whatever the suite makes of warnings
             item.warn(HollowWarning(f"hollow: {reason}; say why: pytest.skip(...), or assert something"))
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from ci_tools.model.journal import STACKS_SUFFIX, CostsMeasured, Event, TestsCol
 def journal_name(*, shard_slug: str, worker: str, pid: int) -> str:
     """The file name of one process: ``journal-2-of-4-gw1-4123.jsonl``."""
     return f"journal-{shard_slug}-{worker}-{pid}.jsonl"
+
+
+_WRITE = os.write  # a test may put a fake in its place
+_OPEN: "weakref.WeakSet[Journal]" = weakref.WeakSet()
 
 
 class Journal:
@@ -23,11 +28,11 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._mask = mask
-        self._pid = os.getpid()
         # O_APPEND and one write for a whole line: lines of several threads never mix, and nothing waits in a buffer.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
         self._is_open = True
         self._lock = threading.Lock()
+        _OPEN.add(self)
 
     @property
     def stacks_path(self) -> Path:
@@ -48,23 +53,21 @@ class Journal:
 
         A closed journal, a forked child and a full disk take nothing.
         """
-        if not self._is_open or os.getpid() != self._pid:
+        if not self._is_open:
             return
         line = text.encode("ascii")
         try:
-            written = os.write(self._descriptor, line)
-            if written == len(line):
-                return
+            written = _WRITE(self._descriptor, line)
             while written < len(line):  # a signal or a full pipe cut it: rare enough to accept a torn line
                 line = line[written:]
-                written = os.write(self._descriptor, line)
+                written = _WRITE(self._descriptor, line)
         except OSError:
             # The code under test closed our descriptor: open the file again, once, and go on.
             self._reopen(line)
 
     def close(self) -> None:
         """Write nothing any more."""
-        if self._is_open and os.getpid() == self._pid:
+        if self._is_open:
             self._is_open = False
             try:
                 os.close(self._descriptor)
@@ -75,6 +78,19 @@ class Journal:
         with self._lock:
             try:
                 self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
-                os.write(self._descriptor, line)
+                _WRITE(self._descriptor, line)
             except OSError:
                 return
+
+    def silence(self) -> None:
+        """In a forked child: what is written there is no part of this process's story."""
+        self._is_open = False
+
+
+def _silence_all() -> None:
+    for journal in tuple(_OPEN):
+        journal.silence()
+
+
+if hasattr(os, "register_at_fork"):  # told once, instead of asking for the process's number at each line
+    os.register_at_fork(after_in_child=_silence_all)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
+_RUNNER = "_run_tests_and_fixtures"
+"""The coroutine of anyio's plugin that is one task for many tests."""
 _KEPT_FRAMES = 3
 _OWN, _PYTEST, _FOREIGN = "own", "pytest", "foreign"
 _PLUGGY = re.compile(r"[\\/](pluggy|_pytest|pytest_asyncio)[\\/]")
@@ -209,11 +211,10 @@ class Ownership(Guard):
             loop = getattr(runner, "_loop", None)  # get_loop() would make one
             before = self._closing
             if loop is not None and not loop.is_closed() and not loop.is_running():
-                for owner in self.ending_here():
-                    if owner.has_left:
-                        for look in observers:
-                            look(loop)
-                        break
+                test = self.test
+                if self.ended or (test is not None and not test.is_over and test.has_left):
+                    for look in observers:
+                        look(loop)
                 self._closing = loop
             try:
                 original(runner)
@@ -251,19 +252,19 @@ class Ownership(Guard):
     def _patch_loop(self, kind: Any) -> None:  # noqa: ANN401 - a class of loops
         self.loop_kinds.append(kind)
         original: Any = kind.create_task
-        adopt, site, reference, own = self._adopt, self.site, weakref.ref, _OWNER
+        adopt, site, reference, own, floating = self._adopt, self.site, weakref.ref, _OWNER, FLOATING
 
         def create_task(loop: "asyncio.AbstractEventLoop", coro: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature grows with each version
-            context = options.get("context")
+            context = options.get("context") if options else None
             if context is not None:
                 owner = context.get(own)
             elif loop is self._closing and not loop.is_running():
                 return original(loop, coro, **options)
             else:
-                adopted = adopt(coro)
-                if adopted is not None:
-                    options["context"] = adopted
-                owner = own.get() if adopted is None else adopted.get(own)
+                owner = own.get()
+                if owner is floating or getattr(coro, "__name__", "") == _RUNNER:
+                    context = options["context"] = adopt(coro)
+                    owner = context.get(own)
             task = original(loop, coro, **options)
             if owner is None or owner.is_over:
                 # A thread's own tasks belong to nobody here: a server in a thread works for test after test.
@@ -279,17 +280,11 @@ class Ownership(Guard):
 
         self._restore.append(self.replace(kind, "create_task", create_task))  # where every loop of the class makes its tasks
 
-    def _adopt(self, coro: object) -> contextvars.Context | None:
+    def _adopt(self, coro: object) -> contextvars.Context:
         """Another context for a task whose inherited owner says nothing."""
-        code = getattr(coro, "cr_code", None)
-        if code is not None and code.co_name == "_run_tests_and_fixtures":  # anyio's runner: one task for many tests
-            owner: Owner | None = FLOATING
-        elif _OWNER.get() is FLOATING:
-            owner = self._current()
-        else:
-            return None
+        is_runner = getattr(coro, "__name__", "") == _RUNNER
         context = contextvars.copy_context()
-        context.run(_OWNER.set, owner)
+        context.run(_OWNER.set, FLOATING if is_runner else self._current())
         return context
 
     def _current(self) -> Owner | None:

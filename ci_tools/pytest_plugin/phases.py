@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -57,6 +58,11 @@ class _Followers:
             tuple([guard.end_fixture for guard in reversed(guards) if type(guard).end_fixture is not Guard.end_fixture]),
             tuple([guard.finish_fixture for guard in guards if type(guard).finish_fixture is not Guard.finish_fixture]),
         )
+
+    def end_life(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """It has been torn down."""
+        for finish_fixture in self.finish:
+            finish_fixture(fixturedef)
 
 
 class Phases:
@@ -175,6 +181,8 @@ class Phases:
             followers = self._followers_of(fixturedef)
         if followers is None:
             return (yield)
+        if followers.finish:  # the last thing that is called when its life is over
+            fixturedef.addfinalizer(partial(followers.end_life, fixturedef))
         fixtures = self._position.fixtures
         fixtures.append(fixturedef.argname)
         for begin_fixture in followers.begin:
@@ -193,14 +201,6 @@ class Phases:
                 end_fixture(fixturedef, value, is_up=is_up)
             fixtures.pop()
         return value
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
-        """A fixture's life is over."""
-        followers = self._followers.get(fixturedef)
-        if followers is not None:
-            for finish_fixture in followers.finish:
-                finish_fixture(fixturedef)
 
     def _followers_of(self, fixturedef: pytest.FixtureDef[object]) -> _Followers | None:
         function = fixturedef.func

@@ -23,30 +23,16 @@ from ci_tools.pytest_plugin.position import Position, test_id_of
 
 _RAISED = re.compile(r"E +((?:\w+\.)*\w+(?:Error|Exception|Warning|Exit)): (.+)")
 """The line in which pytest's text says what was raised."""
+_CALL, _TEARDOWN = Phase.CALL, Phase.TEARDOWN  # asked three times for each test; the attribute of an enum is dear
 _PHASES = {"setup": Phase.SETUP, "call": Phase.CALL, "teardown": Phase.TEARDOWN}
 
 
-class Execution:
-    """One execution of one test, as far as it got. ``results`` has the phases that did not pass."""
+class Told:
+    """What there is to tell of an execution besides that it passes. ``results`` has the phases that did not pass."""
 
-    __slots__ = (
-        "began",
-        "counts",
-        "has_xfail",
-        "is_timed_out",
-        "lines",
-        "number",
-        "properties",
-        "reason",
-        "results",
-        "subtest_failures",
-        "test_id",
-    )
+    __slots__ = ("counts", "has_xfail", "is_timed_out", "properties", "reason", "results", "subtest_failures")
 
-    def __init__(self, test_id: str, number: int) -> None:  # by hand, as each test makes one: half a dataclass's price
-        self.test_id = test_id
-        self.number = number
-        self.lines = PassedLines(test_id)
+    def __init__(self) -> None:
         self.is_timed_out = False
         self.has_xfail = False
         self.reason = ""
@@ -54,11 +40,10 @@ class Execution:
         self.subtest_failures: list[Failure] = []
         self.properties: dict[str, str] = {}
         self.counts: dict[Phase, Mapping[str, int]] = {}
-        self.began = time.perf_counter()
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it, by the phases that are over."""
+        """What became of the execution, by the phases that are over."""
         if self.is_timed_out:
             return Outcome.TIMED_OUT
         setup = self.results.get(Phase.SETUP)
@@ -71,12 +56,25 @@ class Execution:
             return Outcome.XFAILED if self.has_xfail else Outcome.SKIPPED
         return Outcome.XPASSED if self.has_xfail else Outcome.PASSED
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing is to be told of it yet but that it passes."""
-        return not (
-            self.results or self.properties or self.counts or self.subtest_failures or self.is_timed_out or self.has_xfail
-        )
+
+class Execution:
+    """One execution of one test, as far as it got."""
+
+    __slots__ = ("began", "lines", "number", "test_id", "told")
+
+    def __init__(self, test_id: str, number: int) -> None:  # by hand, as each test makes one: half a dataclass's price
+        self.test_id = test_id
+        self.number = number
+        self.lines = PassedLines(test_id)
+        self.told: Told | None = None
+        """None while there is nothing to tell but that it passes, as of nearly all."""
+        self.began = time.perf_counter()
+
+    def tell(self) -> Told:
+        """Where to put down what there is to tell."""
+        if self.told is None:
+            self.told = Told()
+        return self.told
 
 
 def _with_marker(items: Iterable[pytest.Item], name: str) -> tuple[str, ...]:
@@ -163,13 +161,15 @@ class Recording:
         phase = _PHASES.get(report.when or "")
         if execution is None or phase is None:
             return report
-        is_plain = report.outcome == "passed" and execution.is_plain and not report.user_properties
-        if is_plain and self._position.phase is not Phase.CALL and not hasattr(report, "wasxfail"):
+        is_running = self._position.phase is _CALL
+        if report.outcome == "passed" and not (
+            is_running or execution.told is not None or report.user_properties or hasattr(report, "wasxfail")
+        ):
             self._write_passed(execution, phase, report.duration)
             return report
-        if self._position.phase is Phase.CALL:
+        if is_running:
             if report.failed:
-                execution.subtest_failures.append(self._failure(report, call, phase))
+                execution.tell().subtest_failures.append(self._failure(report, call, phase))
             return report
         ended = self._end_phase(execution, phase, report, call)
         if phase is Phase.TEARDOWN:
@@ -181,7 +181,7 @@ class Recording:
     def _write_passed(self, execution: Execution, phase: Phase, duration_s: float) -> None:
         at = time.time()
         text = execution.lines.passed(at, phase, duration_s) + "\n"
-        if phase is Phase.TEARDOWN:
+        if phase is _TEARDOWN:
             self._finished += 1
             self.execution = None
             text += execution.lines.finished(at, time.perf_counter() - execution.began, execution.number) + "\n"
@@ -194,16 +194,17 @@ class Recording:
         """An execution is over: by its tear-down, or (outcome given) because the process is about to end."""
         self._finished += 1
         self.execution = None
+        told = execution.tell()
         self.write(
             *after,
             TestFinished(
                 at=time.time(),
                 test_id=execution.test_id,
-                outcome=outcome or execution.outcome,
+                outcome=outcome or told.outcome,
                 duration_s=time.perf_counter() - execution.began,
                 execution=execution.number,
-                reason=reason or execution.reason,
-                properties=execution.properties,
+                reason=reason or told.reason,
+                properties=told.properties,
             ),
         )
 
@@ -214,23 +215,24 @@ class Recording:
     def _end_phase(
         self, execution: Execution, phase: Phase, report: pytest.TestReport, call: pytest.CallInfo[None]
     ) -> PhaseFinished:
+        told = execution.tell()
         result: str = report.outcome
         failure = None
         reason = _reason_of(report)
         if report.failed:
             failure = self._failure(report, call, phase)
-        elif phase is Phase.CALL and execution.subtest_failures and report.passed:
+        elif phase is Phase.CALL and told.subtest_failures and report.passed:
             # pytest itself turns the test red only when it is shown.
-            result, failure = "failed", execution.subtest_failures[0]
-            reason = f"{len(execution.subtest_failures)} failed subtest(s)"
+            result, failure = "failed", told.subtest_failures[0]
+            reason = f"{len(told.subtest_failures)} failed subtest(s)"
         if hasattr(report, "wasxfail"):
-            execution.has_xfail = True
+            told.has_xfail = True
         if reason:
-            execution.reason = reason
+            told.reason = reason
         if result != "passed":
-            execution.results[phase] = result
+            told.results[phase] = result
         if report.user_properties:
-            execution.properties.update({str(name): str(value) for name, value in report.user_properties})
+            told.properties.update({str(name): str(value) for name, value in report.user_properties})
         return PhaseFinished(
             at=time.time(),
             test_id=execution.test_id,
@@ -239,7 +241,7 @@ class Recording:
             duration_s=report.duration,
             failure=failure,
             reason=reason,
-            counts=execution.counts.get(phase) if execution.counts else None,
+            counts=told.counts.get(phase),
         )
 
     def _failure(self, report: pytest.TestReport, call: pytest.CallInfo[None], phase: Phase) -> Failure:

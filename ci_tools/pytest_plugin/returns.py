@@ -31,6 +31,11 @@ class Returns:
         self._lines: set[int] = set()
         self._stop: Callable[[], None] | None = None
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether the call of a test with early returns has begun."""
+        return self._stop is not None
+
     def begin(self, code: CodeType, early: frozenset[int]) -> None:
         """The call of a test with early returns begins."""
         self._early, self._lines = early, set()

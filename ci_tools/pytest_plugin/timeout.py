@@ -232,16 +232,16 @@ class Timeouts(Guard):
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """A phase in which time ran out fails for that, whatever it raised; tear-down gets a budget of its own."""
-        if self in self._stirred:
-            self._stirred.discard(self)
-        if self._misused and phase is Phase.SETUP and error is None and item.nodeid in self._misused:
-            error = pytest.fail.Exception(self._misused[item.nodeid], pytrace=False)
+        self._stirred.discard(self)
         deadline = self._watchdog.deadline
         if phase is Phase.TEARDOWN:
-            if self._policy.file_s > 0:
+            policy = self._policy
+            if policy.file_s > 0:
                 self._files.end()
-            if 0 < self._policy.slow_s < time.monotonic() - self._began:
+            if 0 < policy.slow_s < time.monotonic() - self._began:
                 self._say_slow(item)
+        elif self._misused and phase is Phase.SETUP and error is None and item.nodeid in self._misused:
+            error = pytest.fail.Exception(self._misused[item.nodeid], pytrace=False)
         if deadline is None:
             return error
         if not deadline.is_over:
@@ -274,12 +274,12 @@ class Timeouts(Guard):
         told = f"{time.monotonic() - self._began:.1f}"
         item.user_properties.append((SLOW, told))
         if self._recording.execution is not None:
-            self._recording.execution.properties[SLOW] = told
+            self._recording.execution.tell().properties[SLOW] = told
 
     def _mark_timed_out(self) -> None:
         execution = self._recording.execution
         if execution is not None:
-            execution.is_timed_out = True
+            execution.tell().is_timed_out = True
 
     def _timeout_of(self, item: pytest.Item) -> float:
         settings = self._settings

@@ -29,6 +29,8 @@ _PAUSE_S = 1.0
 
 STAGES = 3
 """Ask, ask again, end."""
+_LAST_STAGE = STAGES / (STAGES - 1)
+"""How many graces after the deadline the last stage is over."""
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +127,8 @@ class Watchdog:
     def watch(self, deadline: Deadline) -> None:
         """Watch this one from now on."""
         self.deadline = deadline
-        if self._fires_at and self._fires_at <= deadline.at:  # mostly: it stands for the test before, which had as long
+        # Mostly: it stands for the test before, which had as long.
+        if 0 < self._fires_at <= deadline.at + deadline.grace_s * _LAST_STAGE + _SWITCH_SLACK_S + _TOO_LATE_S:
             return
         fires_at = _switch_time(deadline)
         # Between two polls the code under test can take the interpreter's lock for good; arming for each test would
@@ -200,4 +203,4 @@ def _is_leaving() -> bool:
 
 
 def _switch_time(deadline: Deadline) -> float:
-    return max(deadline.at, time.monotonic()) + deadline.grace_s * STAGES / (STAGES - 1) + _SWITCH_SLACK_S
+    return max(deadline.at, time.monotonic()) + deadline.grace_s * _LAST_STAGE + _SWITCH_SLACK_S

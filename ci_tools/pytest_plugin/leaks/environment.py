@@ -229,6 +229,7 @@ class EnvironmentGuard(Guard):
         """asyncio.Runner sets SIGINT and puts it back in each test: what is as it was need not be looked at again."""
         original: Any = signal.signal
         sites, site = self._sites, self._ownership.site
+        get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
         def noting(signalnum: Any, handler: Any) -> Any:  # noqa: ANN401 - the original's own signature
             was = original(signalnum, handler)  # tells what asking for the handler before would
@@ -245,7 +246,7 @@ class EnvironmentGuard(Guard):
                     is_changed = True
             if not is_changed:
                 sites.pop(key, None)
-            elif key not in sites:
+            elif key not in sites and get_frame(1).f_globals.get("__name__") != "asyncio.runners":  # it always puts it back
                 sites[key] = site(2)
             return was
 

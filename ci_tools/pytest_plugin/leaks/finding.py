@@ -66,7 +66,7 @@ class Findings(Guard):
     def is_timed_out(self) -> bool:
         """Whether the current test's time is over."""
         execution = self._recording.execution
-        return execution is not None and execution.is_timed_out
+        return execution is not None and execution.told is not None and execution.told.is_timed_out
 
     def add(self, leak: Leak, contained: str | Callable[[], str] = "") -> None:
         """Keep a leak for the end of the phase; ``contained`` ends it, or is what ending it showed.
@@ -90,8 +90,9 @@ class Findings(Guard):
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Read what the test is allowed to leave."""
         if phase is Phase.SETUP:
-            self._allowances = self._read(item) if has_mark(item, "allow_leak") else []
-            if self._allowances or self._misuse is not None:
+            self._allowances = []
+            if has_mark(item, "allow_leak"):
+                self._allowances = self._read(item)
                 self._stirred.add(self)
 
     def _read(self, item: pytest.Item) -> list[_Allowance]:

@@ -18,6 +18,8 @@ from ci_tools.pytest_plugin.reach import holder_of
 
 KIND = "patch"
 
+_TIDY = frozenset({"pytest_asyncio.plugin"})
+"""It patches in a ``with`` statement around each test, and nowhere else."""
 _HINT = "use the patch with `with` or as a decorator, or addCleanup(patcher.stop); of MonkeyPatch the fixture, or its context()"
 
 
@@ -75,10 +77,11 @@ class PatchGuard(Guard):
     def _install_begin(self, kind: Any, name: str) -> None:  # noqa: ANN401 - unittest.mock's own, or MonkeyPatch
         original = getattr(kind, name)
         ownership, standing = self._ownership, self._standing
+        get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
         def begin(patcher: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
             result = original(patcher, *arguments, **options)
-            if id(patcher) not in standing:
+            if id(patcher) not in standing and get_frame(1).f_globals.get("__name__") not in _TIDY:
                 owner = ownership.maker()
                 if owner is not None:
                     made = Made(KIND, patcher, ownership.site(2, past_pytest=True))

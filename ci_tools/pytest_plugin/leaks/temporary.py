@@ -32,7 +32,6 @@ _EXPECTED = frozenset({"__pycache__", ".pytest_cache", ".hypothesis", "ci-artifa
 class TemporaryGuard(Guard):
     """Notes what the project's own code makes with tempfile, and looks whether it is gone when its owner's life is over."""
 
-    begins_in = (Phase.SETUP,)
     ends_in = (Phase.TEARDOWN,)
 
     def __init__(self, ownership: Ownership, findings: Findings, project: Project) -> None:
@@ -41,7 +40,9 @@ class TemporaryGuard(Guard):
         self._project = project
         self._restore: list[Callable[[], None]] = []
         self._before: dict[str, frozenset[str]] = {}
-        self.quiet_ends_in = (Phase.TEARDOWN,) if findings.is_on(WORKING_TREE) else ()
+        looks_at_folders = findings.is_on(WORKING_TREE)
+        self.begins_in: tuple[Phase, ...] = (Phase.SETUP,) if looks_at_folders else ()
+        self.quiet_ends_in: tuple[Phase, ...] = (Phase.TEARDOWN,) if looks_at_folders else ()
 
     def install(self) -> None:
         """Note every temporary file and folder from now on."""
@@ -57,7 +58,7 @@ class TemporaryGuard(Guard):
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Remember what lies in the project's folder and in the test's."""
-        if phase is Phase.SETUP and self._findings.is_on(WORKING_TREE):
+        if phase is Phase.SETUP:
             self._before = {folder: _names(folder) for folder in {self._project.root, str(item.path.parent)}}
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:

@@ -5,6 +5,7 @@ Reads the files that the run wrote, as a gate in another job does: the same evid
 
 import shlex
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ci_tools import __version__
@@ -74,8 +75,17 @@ def judge_evidence(project: Project, evidence: Evidence, facts: Facts) -> Judgem
         errors=(*facts.house_errors, *(_house_error(error) for error in facts.errors)),
         tool_version=__version__,
     )
-    verdict = replace(verdict, shard=str(facts.shard or ""))
+    verdict = replace(verdict, shard=str(facts.shard or ""), notes=(*_strangers(report, project), *verdict.notes))
     return Judgement(verdict=verdict, report=report, reports=evidence.reports)
+
+
+def _strangers(report: RunReport, project: Project) -> Iterator[str]:
+    """What whoever looks must know when the evidence is of another commit, or of another repository: its names are as unlike."""
+    if report.commit and project.commit and report.commit != project.commit:
+        yield (
+            f"the reports are of commit {report.commit[:12]}, this checkout is {project.commit[:12]}: only its policy and its"
+            " baseline are of the latter"
+        )
 
 
 def _only(plan: Plan, ref: ShardRef) -> Plan:

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,19 @@ def test_nobody_listening_changes_no_verdict(tmp_path: Path, output: str) -> Non
         "10\n",
         10,
     )
+
+
+def test_evidence_of_another_commit_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict is of the evidence's commit, and a note names both; of the same commit nothing is said."""
+    commit = "c0ffee" + "0" * 34
+    (tmp_path / "run" / "plan.json").write_text(render_plan(replace(PLAN, commit=commit)))
+    (tmp_path / "run" / "shard-1-of-1.json").write_text(dumps(replace(REPORT, commit=commit)))
+    for checkout, notes in (
+        (commit, []),
+        ("beef" * 10, ["the reports are of commit c0ffee000000, this checkout is beefbeefbeef"]),
+    ):
+        monkeypatch.setenv("GITHUB_SHA", checkout)  # what counts where there is no git
+        gate()
+        verdict = json.loads(Path("out/verdict.json").read_text())
+        said = [note.partition(": only")[0] for note in verdict["notes"] if "checkout" in note]
+        assert (verdict["commit"], said) == (commit, notes)

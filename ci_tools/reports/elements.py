@@ -10,7 +10,7 @@ from ci_tools.model.codec import MOST_SECONDS
 BAD_WORDS = frozenset(
     {"failed", "fail", "failure", "error", "errored", "broken", "undefined", "fatal", "exception", "incomplete", "unsuccessful"}
     | {"timeout", "timedout", "crashed", "interrupted", "aborted", "killed", "cancelled", "canceled", "panic", "panicked"}
-    | {"notpassed", "notok", "nok", "ko"}
+    | {"notpassed", "notok", "nok", "ko", "ambiguous", "xpass", "xpassed", "bxpass", "unexpectedsuccess", "unexpectedpass"}
 )
 IDLE_WORDS = frozenset(
     {"notrun", "notexecuted", "disabled", "skipped", "skip", "suppressed", "ignored", "pending", "untested", "todo", "filtered"}
@@ -21,10 +21,14 @@ _WORDS = ("status", "result", "outcome", "state")
 _TRUTHS = ("success", "passed")
 """Attributes that say the same with *true* or *false*, as the .NET runners write it."""
 
+_UNTRUE = frozenset({"false", "no", "0"})
+
 _SPEAKING = (*_WORDS, *_TRUTHS)
 
 _BAD_COUNTS = (("failures", "errors"), ("failed",), ("failure",), ("error",))
 """How producers declare what is bad: together, or in one figure of their own. The largest counts, never their sum."""
+
+_BAD_COUNTS_OF_A_CASE = frozenset(name for names in _BAD_COUNTS for name in names)
 
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
@@ -147,7 +151,15 @@ def says_bad(attributes: Mapping[str, str]) -> str:
             return f"{name}={attributes[name][:80]!r}"
     # A skipped test is no success either, and some runners say so.
     is_idle = any(word in IDLE_WORDS for word in said.values())
-    return next((f"{name}={word!r}" for name, word in said.items() if name in _TRUTHS and word == "false" and not is_idle), "")
+    return next((f"{name}={word!r}" for name, word in said.items() if name in _TRUTHS and word in _UNTRUE and not is_idle), "")
+
+
+def case_says_bad(attributes: Mapping[str, str]) -> str:
+    """The same of a case, where what is a figure in a suite tells too (``failed='true'``, ``errors='1'``)."""
+    for name in _BAD_COUNTS_OF_A_CASE & attributes.keys():
+        if word_of(attributes[name]) in {"true", "yes"} or parse_count(attributes[name]):
+            return f"{name}={attributes[name][:80]!r}"
+    return says_bad(attributes)
 
 
 def says_idle(attributes: Mapping[str, str]) -> str:

@@ -15,9 +15,9 @@ from ci_tools.reports.elements import (
     RawCase,
     RawSuite,
     Result,
+    case_says_bad,
     clean,
     parse_seconds,
-    says_bad,
     says_idle,
     unknown_words,
 )
@@ -269,7 +269,7 @@ def _outcome(  # noqa: PLR0911 - one line for each thing a case can say, the wor
         return _final_outcome(final), clean(final[0].message)
     if raw.is_cut:
         return Outcome.LOST, "the file ends in the middle of this case"
-    if said := says_bad(raw.attributes):
+    if said := case_says_bad(raw.attributes):
         return Outcome.FAILED, f"it says {said}, without a word why"
     if any(result.kind.startswith("rerun") for result in interim):
         return Outcome.FAILED, "it was run again and never passed"

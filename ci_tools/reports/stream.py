@@ -23,9 +23,9 @@ from ci_tools.reports.elements import (
     RawSuite,
     Result,
     Scan,
+    case_says_bad,
     clean,
     parse_seconds,
-    says_bad,
     says_idle,
 )
 from ci_tools.reports.scan import scan
@@ -268,7 +268,7 @@ def _sum_of(times: Sequence[str]) -> float:
 
 
 def _says_something(attributes: Mapping[str, str]) -> bool:
-    return bool(says_bad(attributes) or says_idle(attributes))
+    return bool(case_says_bad(attributes) or says_idle(attributes))
 
 
 def _final(case: RawCase) -> Result | None:
@@ -284,7 +284,7 @@ def _final(case: RawCase) -> Result | None:
         return worst
     if case.is_cut:
         return Result("error", "lost", "the file ends in the middle of this case")
-    if says_bad(case.attributes):
+    if case_says_bad(case.attributes):
         return Result("failure", "status", "its status says that it did not pass")
     if skip is None and says_idle(case.attributes):
         return Result("skipped", "status", "its status says that it was not run")

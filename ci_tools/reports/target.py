@@ -9,6 +9,7 @@ from ci_tools.reports.elements import (
     RawSuite,
     Result,
     Scan,
+    case_says_bad,
     declared_bad,
     declared_idle,
     parse_count,
@@ -36,8 +37,11 @@ _MOST_SAID = 50
 _OUTPUTS = {"system-out", "system-err"}
 _CONTAINERS = {"testsuites", "testsuite"}
 _FAILURE_LIKE = re.compile(
-    r"(?i)(failure|error|failed|fatal|exception|abort(ed)?|crash(ed)?|time(d)?-?out|incomplete|broken|panic)$"
+    r"(?i)(failure|error|failed|fatal|exception|abort(ed)?|crash(ed)?|time(d)?-?out|incomplete|broken|panic"
+    r"|unexpected-?(success|pass)|^xpass(ed)?)$"
 )
+_CASE_LIKE = re.compile(r"(?i)(test|test[_-]?case)$")
+"""A case under another name: whether it passed nobody here can say."""
 _HARMLESS = {"properties", "property", "system-out", "system-err"}
 
 
@@ -208,7 +212,8 @@ class Target:
         depth = self.depth
         if depth == self.case_depth + 1 and tag.lower() in _AGAIN:
             tag = "flakyFailure"
-        if tag in _RESULTS or (depth == self.case_depth + 1 and _FAILURE_LIKE.search(tag)):
+        is_bad = _FAILURE_LIKE.search(tag) or (tag == "warning" and "PHPUnit" in attributes.get("type", ""))
+        if tag in _RESULTS or (depth == self.case_depth + 1 and is_bad):
             if tag not in _RESULTS:
                 self._warn(f"holds <{tag}>, read as a failure")
                 tag = "failure"
@@ -238,8 +243,10 @@ class Target:
             raise RefusalError(f"has the root <{tag[:80]}>, expected <testsuites> or <testsuite>")
         elif tag == "property" and self.suites:
             self._property(self.suites[-1].properties, attributes)
-        elif tag in {"failure", "error"} and self.suites:
-            self._start_suite_result(tag, attributes)
+        elif self.suites and tag not in _HARMLESS and _FAILURE_LIKE.search(tag):
+            self._start_suite_result("error" if tag.lower() == "error" else "failure", attributes)
+        elif self.suites and _CASE_LIKE.match(tag):
+            self._lie(f"holds <{tag}>, expected <testcase>: what became of it is not read")
 
     def _start_suite_result(self, tag: str, attributes: Mapping[str, str]) -> None:
         """A result outside any case: a case is made for it, so that nobody overlooks it."""
@@ -269,8 +276,10 @@ class Target:
         suite = case.suite
         suite.cases += not case.is_made
         if case.results:
-            suite.bad += sum(result.kind in {"failure", "error"} for result in case.results) or bool(says_bad(case.attributes))
-        elif says_bad(case.attributes):
+            suite.bad += sum(result.kind in {"failure", "error"} for result in case.results) or bool(
+                case_says_bad(case.attributes)
+            )
+        elif case_says_bad(case.attributes):
             suite.bad += 1
         if self.is_at_end:
             self.late.append(case)

@@ -95,6 +95,23 @@ NOT_GREEN = {
         '<testsuites name="pytest tests"><testsuite name="pytest"><testcase classname="tests.test_a" name="test_x"><failure/>'
         f"</testcase>{BARE}</testsuite></testsuites>"
     ),
+    "QtTest's unexpected pass": f'<testsuite>{CASE}<testcase name="u" result="xpass"/></testsuite>',
+    "unexpected success as an element": f"<testsuite>{CASE}{U}<unexpectedSuccess/>{Z}",
+    "PHPUnit's warning": f'<testsuite>{CASE}{U}<warning type="PHPUnit\\Framework\\Warning">No tests found</warning>{Z}',
+    "cucumber's ambiguous": f'<testsuite>{CASE}<testcase name="u" status="ambiguous"/></testsuite>',
+    "ginkgo's panic": f'<testsuite>{CASE}<testcase name="u" status="panicked"/></testsuite>',
+    "bazel's timeout": f'<testsuite>{CASE}<testcase name="u" status="run" result="timeout"/></testsuite>',
+    "success as a figure": f'<testsuite>{CASE}<testcase name="u" success="0"/></testsuite>',
+    "failed as a truth": f'<testsuite>{CASE}<testcase name="u" failed="true"/></testsuite>',
+    "failures counted by case": f'<testsuite>{CASE}<testcase name="u" failures="1" errors="0"/></testsuite>',
+    "a fatal of the suite": f"<testsuite>{CASE}<fatal>no memory</fatal></testsuite>",
+    "a case in capitals": f'<testsuite>{CASE}<TestCase name="u"><Failure/></TestCase></testsuite>',
+    "a case with a hyphen": f'<testsuite>{CASE}<test-case name="u" result="Passed"/></testsuite>',
+    "failsafe's summary": '<failsafe-summary result="255"><completed>3</completed><failures>1</failures></failsafe-summary>',
+    "CppUnit": '<TestRun><FailedTests><FailedTest id="1"/></FailedTests><SuccessfulTests/></TestRun>',
+    "QtTest's own": '<TestCase name="t"><TestFunction name="a"><Incident type="fail"/></TestFunction></TestCase>',
+    "robot's own": '<robot><suite><test name="a"><status status="FAIL"/></test></suite></robot>',
+    "two documents in one file": f"<testsuite>{CASE}</testsuite><testsuite>{U}<failure/>{Z}",
     "TAP": "1..2\nok 1 - a\nnot ok 2 - b\n",
     "xunit.net": (
         '<assemblies><assembly name="a.dll" total="2" passed="1" failed="1"><collection><test name="x" result="Pass"/>'
@@ -167,6 +184,16 @@ CTRF_NOT_GREEN = {
     "another tool's JSON": '{"stats": {"unexpected": 0}, "suites": []}',
     "half characters": '{"results": {"tests": [{"name": "a\\ud800", "status": "failed", "message": "\\udfff"}]}}',
 }
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['failures="0" errors="0"', 'failed="false"', 'success="1"', 'passed="yes"', 'error=""', 'status="run" result="completed"'],
+)
+def test_what_a_case_denies_is_no_failure(tmp_path: Path, said: str) -> None:
+    """Figures of nothing and truths that are good are no alarm, nor is a warning of anybody but PHPUnit."""
+    text = f'<testsuite>{CASE}<testcase name="u" {said}><warning type="lint">slow</warning>{Z}'
+    assert verdict_of(file_of(tmp_path, text)).decision is Decision.PASSED
 
 
 @pytest.mark.parametrize("name", CTRF_NOT_GREEN)

@@ -20,6 +20,8 @@ _OUTCOMES = {
 _WORSE = {outcome.value: outcome for outcome in Outcome if not outcome.is_green}
 """What a failed test of ours was more exactly, by its ``rawStatus``."""
 
+_TRUE = frozenset({"true", "yes", "1"})
+
 _MOST_BYTES = 128 << 20
 """What failed tests say is kept: the file is no larger than what may be in memory. A quarter of a million tests have as much."""
 
@@ -143,7 +145,10 @@ def _test_id(row: Mapping[str, object], limits: Limits) -> str:
 def _attempts(row: Mapping[str, object], shard: str, limits: Limits) -> Iterator[Attempt]:
     retries = row.get("retryAttempts")
     earlier = [item for item in retries if isinstance(item, dict)] if isinstance(retries, list) else []
-    is_rerun = row.get("flaky") is True or (_count(row.get("retries")) or 0) > 0
+    is_flaky = (
+        row.get("flaky") is True or word_of(str(row.get("flaky"))) in _TRUE or word_of(_text(row.get("rawStatus"))) == "flaky"
+    )
+    is_rerun = is_flaky or (_count(row.get("retries")) or 0) > 0
     if not earlier and is_rerun and row.get("status") == "passed":
         earlier = [{"status": "failed", "message": "run again: its failed attempts are not in the file"}]
     for number, attempt in enumerate((*earlier, row), start=1):
@@ -170,6 +175,8 @@ def _outcome(row: Mapping[str, object]) -> Outcome:
     status, raw = _text(row.get("status")), _text(row.get("rawStatus"))
     if status == "failed":
         return _WORSE.get(raw, Outcome.FAILED)
+    if status in _OUTCOMES and word_of(raw) in BAD_WORDS:  # its reporter was kinder than its runner
+        return Outcome.FAILED
     if status == "other" and raw == Outcome.XFAILED.value:
         return Outcome.XFAILED
     if status == "other" and word_of(raw) in IDLE_WORDS:

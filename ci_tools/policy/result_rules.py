@@ -105,14 +105,19 @@ def required_tests_passed(facts: Facts) -> Answer:
 
     Flaky passes do not count where the policy allows no flaky test.
     """
-    missing = []
-    passed = {case.test_id for case in facts.report.cases if case.outcome is Outcome.PASSED}
+    missing: list[str] = []
+    passed: set[str] = set()
     for pattern in facts.policy.required_tests:
         matched = [case for case in facts.report.cases if case.test_id == pattern or fnmatch.fnmatchcase(case.test_id, pattern)]
-        bad = [case.test_id for case in matched if case.outcome is not Outcome.PASSED]
         if not matched:
             missing.append(f"{pattern}: no such test in this run")
-        missing.extend(f"{test_id} did not pass" for test_id in bad)
+        for case in matched:
+            if case.outcome is not Outcome.PASSED:
+                missing.append(f"{case.test_id} did not pass")
+            elif case.is_flaky and facts.policy.max_flaky == 0:
+                missing.append(f"{case.test_id} passed only after a failed attempt")
+            else:
+                passed.add(case.test_id)
     asked = len(facts.policy.required_tests)
     return Answer(
         holds=not missing,

@@ -144,6 +144,8 @@ HOLDS: dict[str, tuple[Facts, ...]] = {
         facts(),
         facts(required_tests=(A, "tests/*::test_b")),
         facts(run(case("tests/test_a.py::test_x[1]")), required_tests=("tests/test_a.py::test_x[1]",)),
+        facts(run(case(A), FLAKY_B), required_tests=(A, B), max_flaky=1),
+        facts(run(case(A), FLAKY_B), required_tests=(A,), max_flaky=0),
     ),
     "required-markers-passed": (
         facts(run(FAILED)),
@@ -279,6 +281,7 @@ BREAKS: dict[str, tuple[Facts, ...]] = {
         facts(required_tests=(C,)),
         facts(run(FAILED, case(B)), required_tests=("tests/*",)),
         facts(run(SKIPPED), required_tests=(A,)),
+        facts(run(case(A), FLAKY_B), required_tests=(A, B), max_flaky=0),
     ),
     "required-markers-passed": (
         facts(required_markers=("smoke",)),

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from policy_sample import NOW, A, B, case, entry, facts, run
+from policy_sample import NOW, A, B, C, case, entry, facts, run
 from rule_inputs import BREAKS, FAILED, HOLDS
 
 from ci_tools.errors import ExitCode
+from ci_tools.model.case import Outcome
 from ci_tools.policy.question import Answer, Facts
 from ci_tools.policy.rules import RULES
 
@@ -162,6 +163,18 @@ def test_termination_has_its_own_code() -> None:
 def test_a_quarantined_test_that_passes_is_named() -> None:
     """An entry whose test passes again is said, so that it is lifted."""
     assert ASK["quarantine-needed"](facts(quarantine=(entry(),))).details == (f"{A} passes again: lift it",)
+
+
+@pytest.mark.parametrize("outcomes", [(Outcome.FAILED,), (Outcome.SKIPPED,), (Outcome.FAILED, Outcome.PASSED)])
+def test_what_did_not_plainly_pass_stays_in_quarantine(outcomes: tuple[Outcome, ...]) -> None:
+    """A test that fails, is skipped or passes on a second try is not said to be lifted."""
+    assert ASK["quarantine-needed"](facts(run(case(A, *outcomes)), quarantine=(entry(),))).details == ()
+
+
+def test_required_tests_that_passed_are_counted_by_themselves() -> None:
+    """Of three that pass the one that was asked for."""
+    answer = ASK["required-tests-passed"](facts(run(case(A), case(B), case(C)), required_tests=(B,)))
+    assert (answer.holds, answer.actual) == (True, "1 test passed")
 
 
 def test_ages_are_against_the_given_time() -> None:

@@ -147,3 +147,14 @@ def _marked(mark: str) -> list[psutil.Process]:
             if process.environ().get("SUITE_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def properties_by_name(run: SuiteRun) -> Mapping[str, Mapping[str, str]]:
+    """What each test recorded of itself, by what stands behind ``test_`` in its name."""
+    ended = (event for event in run.events if isinstance(event, TestFinished))
+    return {event.test_id.partition("::test_")[2]: event.properties for event in ended}
+
+
+def outcomes_by_name(run: SuiteRun) -> dict[str, str]:
+    """The outcomes in the same way."""
+    return {test_id.partition("::test_")[2]: outcome.value for test_id, outcome in run.outcomes.items()}

@@ -1,14 +1,13 @@
 """What a test declares is measured on the server, with every kind of client; declared and untouched is red."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from suites import SuiteRun, run_suite, write_suite
+from suites import outcomes_by_name, properties_by_name, run_suite, write_suite
 
 from ci_tools.model.case import Outcome, Phase
-from ci_tools.model.journal import PhaseFinished, TestFinished
+from ci_tools.model.journal import PhaseFinished
 
 REDIS = """
 import asyncio
@@ -120,22 +119,13 @@ def test_untouched():
 """
 
 
-def _properties(run: SuiteRun) -> Mapping[str, Mapping[str, str]]:
-    ended = (event for event in run.events if isinstance(event, TestFinished))
-    return {event.test_id.partition("::test_")[2]: event.properties for event in ended}
-
-
-def _outcomes(run: SuiteRun) -> dict[str, str]:
-    return {test_id.partition("::test_")[2]: outcome.value for test_id, outcome in run.outcomes.items()}
-
-
 def test_redis_is_counted_by_its_server(tmp_path: Path) -> None:
     """Commands by phase are exact, connections and bytes too, for sync, asyncio and uvloop; an untouched test measures zero."""
     write_suite(tmp_path, {"test_it.py": REDIS})
     run = run_suite(tmp_path, "-q", "-o", "junit_family=xunit2", "--junitxml", str(tmp_path / "junit.xml"))
     expected = dict.fromkeys(("sync", "asyncio", "uvloop"), "passed") | dict.fromkeys(("untouched", "untouched_again"), "failed")
-    assert _outcomes(run) == expected, run.output
-    told = _properties(run)
+    assert outcomes_by_name(run) == expected, run.output
+    told = properties_by_name(run)
     # With the AUTH of a new connection.
     assert told["sync"]["redis_commands"] == "5"
     assert told["sync"]["redis_commands_by_phase"] == "setup 2, call 3, teardown 2"
@@ -159,11 +149,11 @@ def test_postgres_is_counted_by_its_server(tmp_path: Path, guards: str, is_exact
     """Statements are seen of asyncpg, uvloop and C clients, on new and on kept connections; a bare connect is no statement."""
     write_suite(tmp_path, {"test_it.py": POSTGRES}, guards=guards)
     run = run_suite(tmp_path, "-q", timeout_s=120)
-    outcomes = _outcomes(run)
+    outcomes = outcomes_by_name(run)
     hollow = {"connects_and_asks_nothing", "leaves_the_kept_one_alone", "untouched"}
     assert {name for name, outcome in outcomes.items() if outcome == "failed"} == hollow, run.output
     assert len(outcomes) == 8
-    told = _properties(run)
+    told = properties_by_name(run)
     expected = {"asyncpg": 4, "asyncpg_on_uvloop": 4, "psycopg": 3, "uses_the_kept_one": 1}
     counted = {name: int(told[name]["postgres_statements"]) for name in expected}
     assert counted == expected if is_exact else all(1 <= counted[name] <= expected[name] for name in expected), counted
@@ -172,148 +162,6 @@ def test_postgres_is_counted_by_its_server(tmp_path: Path, guards: str, is_exact
     assert told["untouched"]["postgres_statements"] == told["untouched"]["postgres_bytes"] == "0"
     assert "postgres_bytes" not in told["psycopg"]
     assert "declared postgres, 0 statements" in run.output
-
-
-TRAFFIC = """
-import asyncio
-import http.server
-import threading
-import urllib.request
-
-import httpx
-import pytest
-import websockets.asyncio.client
-import websockets.asyncio.server
-import websockets.sync.client
-
-
-class Hello(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"hi")
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def url():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.mark.service("http")
-def test_urllib(url):
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url) as answer:
-        assert answer.read() == b"hi"
-
-
-@pytest.mark.service("http")
-def test_httpx(url):
-    with httpx.Client(trust_env=False) as client:
-        assert [client.get(url).text for _ in range(3)] == ["hi"] * 3
-
-
-@pytest.mark.service("http")
-def test_httpx_asyncio(url):
-    async def ask():
-        async with httpx.AsyncClient(trust_env=False) as client:
-            return (await client.get(url)).text
-
-    assert asyncio.run(ask()) == "hi"
-
-
-@pytest.mark.service("http")
-def test_aiohttp_imported_late(url):
-    import aiohttp
-
-    async def ask():
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            return await answer.text()
-
-    assert asyncio.run(ask()) == "hi"
-
-
-@pytest.mark.service("http")
-def test_aiohttp(url):
-    import aiohttp
-
-    async def ask():
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            return await answer.text()
-
-    assert asyncio.run(ask()) == "hi"
-
-
-@pytest.mark.service("websocket")
-def test_websockets():
-    async def echo(connection):
-        async for message in connection:
-            await connection.send(message)
-
-    async def speak():
-        async with websockets.asyncio.server.serve(echo, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            async with websockets.asyncio.client.connect(f"ws://127.0.0.1:{port}", proxy=None) as client:
-                await client.send("a")
-                return await client.recv()
-
-    assert asyncio.run(speak()) == "a"
-
-
-@pytest.mark.service("websocket")
-def test_refused():
-    def refuse(connection, request):
-        return connection.respond(401, "no")
-
-    async def knock():
-        async with websockets.asyncio.server.serve(None, "127.0.0.1", 0, process_request=refuse) as server:
-            port = server.sockets[0].getsockname()[1]
-            with pytest.raises(websockets.exceptions.InvalidStatus):
-                await websockets.asyncio.client.connect(f"ws://127.0.0.1:{port}", proxy=None)
-
-    asyncio.run(knock())
-
-
-@pytest.mark.service("http")
-def test_untouched_http(url):
-    pass
-
-
-@pytest.mark.service("websocket")
-def test_untouched_websocket():
-    pass
-
-
-def test_methods_are_put_back_at_the_end(request):
-    send = httpx.Client.send
-    assert send.__wrapped__ is not None
-    request.config.add_cleanup(lambda: open("after", "w").write(str(hasattr(httpx.Client.send, "__wrapped__"))))
-"""
-
-
-def test_requests_and_frames_are_counted(tmp_path: Path) -> None:
-    """HTTP requests of urllib, httpx and aiohttp and WebSocket frames are counted; a library imported late is no accusation."""
-    write_suite(tmp_path, {"test_it.py": TRAFFIC})
-    run = run_suite(tmp_path, "-q")
-    outcomes = _outcomes(run)
-    assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {"untouched_http", "untouched_websocket"}, (
-        run.output
-    )
-    told = _properties(run)
-    requests = {name: told[name]["http_requests"] for name in ("urllib", "httpx", "httpx_asyncio", "aiohttp", "untouched_http")}
-    assert requests == {"urllib": "1", "httpx": "3", "httpx_asyncio": "1", "aiohttp": "1", "untouched_http": "0"}
-    assert int(told["websockets"]["websocket_frames"]) >= 2
-    assert told["refused"]["websocket_frames"] == "1"  # the answer to the opening handshake
-    assert "declared http, 0 requests" in run.output
-    assert "declared websocket, 0 frames" in run.output
-    assert (tmp_path / "after").read_text(encoding="utf-8") == "False"
 
 
 STOOD_IN = """
@@ -356,7 +204,7 @@ def test_a_stand_in_is_named(tmp_path: Path) -> None:
     """What stood in for a declared service is named with the place where it was seen."""
     write_suite(tmp_path, {"test_it.py": STOOD_IN, "fakeredis.py": FAKEREDIS})
     run = run_suite(tmp_path, "-q")
-    assert set(_outcomes(run).values()) == {"failed"}
+    assert set(outcomes_by_name(run).values()) == {"failed"}
     for said in (
         "fakeredis.FakeRedis (fixture client) stood in",
         "(a patch of the test) stood in",

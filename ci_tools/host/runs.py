@@ -79,7 +79,7 @@ def create_private_folder(environ: Mapping[str, str]) -> Path:
             if time.time() - old.lstat().st_mtime > _OLD_S and not _is_running(old / _MARK):
                 shutil.rmtree(old, ignore_errors=True)
     folder = parent / f"{_PRIVATE}-{secrets.token_hex(8)}"
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, parents=True)
     (folder / _MARK).write_text(str(os.getpid()), encoding="utf-8")
     return folder
 

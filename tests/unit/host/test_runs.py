@@ -77,7 +77,7 @@ def test_a_killed_run_does_not_stay_for_ever(tmp_path: Path) -> None:
 
 def test_private_folders_of_killed_runs_go_when_they_are_old(tmp_path: Path) -> None:
     """Nobody else may look into one; a run that goes on keeps its own however old it is, and so does one of today."""
-    environ = {"RUNNER_TEMP": str(tmp_path)}
+    environ = {"RUNNER_TEMP": str(tmp_path / "not-there-yet")}
     dead, living, fresh = (create_private_folder(environ) for _ in range(3))
     for folder in (dead, fresh):
         (folder / ".running").write_text("999999999", encoding="utf-8")

@@ -64,6 +64,7 @@ class Ownership(Guard):
         self._running: list[Owner] = []
         self._threads: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
         self._main_thread = threading.main_thread()
+        self._main_ident = self._main_thread.ident
         self._restore: list[Callable[[], None]] = []
         self._before_close: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self._loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
@@ -156,6 +157,15 @@ class Ownership(Guard):
         for record in owner.tasks:
             task = record.ref()
             if record.is_unfinished or (task is not None and getattr(task, "_log_traceback", True)):
+                return True
+        return False
+
+    def may_have_made(self) -> bool:
+        """Whether an owner that runs, or whose life ends with this tear-down, has made anything; of threads nobody knows."""
+        if self.ended or threading.get_ident() != self._main_ident:
+            return True
+        for owner in self._running:  # noqa: SIM110 - a generator costs as much again, and the collector asks at each of its turns
+            if owner.made:
                 return True
         return False
 

@@ -128,8 +128,9 @@ class DescriptorGuard(Guard):
 
     def _hold(self, phase: str, _: dict[str, int]) -> None:
         """Keep what is open over a collection: what nobody closed is found, whenever the collector comes by."""
-        self._held.clear()
-        if phase == "start":
+        if self._held:
+            self._held.clear()
+        if phase == "start" and self._ownership.may_have_made():  # a small test sees two collections
             owners = [owner for owner in (*self._ownership.over(), self._ownership.maker()) if owner is not None and owner.made]
             opened = [made.thing for owner in owners for made in owner.made if made.kind in KINDS]
             self._held = [thing for one in opened if one.ref is not None and (thing := one.ref()) is not None]

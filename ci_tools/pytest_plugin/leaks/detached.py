@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CONTAIN_S = 1.0
 _POLL_S = 0.005
 _READS = 10
+_BECOMING_S = 1.0
+"""Whoever is older than this has become what it is."""
 _MARK = "PYTEST_CURRENT_TEST"
 _LONGEST_COMMAND = 200
 _NUMBER = struct.Struct("=q")
@@ -131,7 +133,7 @@ def _was_started_here(process: "psutil.Process") -> bool:
     environment = process.environ()
     pause = threading.Event()
     for _ in range(_READS):
-        if environment or process.status() == "zombie":
+        if environment or time.time() - process.create_time() > _BECOMING_S or process.status() == "zombie":
             break
         pause.wait(_POLL_S)  # it is just becoming another program, and has no environment for a moment
         environment = process.environ()

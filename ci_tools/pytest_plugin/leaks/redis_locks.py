@@ -61,7 +61,7 @@ class LockGuard(Guard):
             self._install_listener(sys.modules["redis.client"].PubSub)
         if "redis.asyncio.lock" in sys.modules and "redis.asyncio.lock" not in self._known:
             self._known.add("redis.asyncio.lock")
-            self._install_async(sys.modules["redis.asyncio.lock"].Lock)
+            self._install(sys.modules["redis.asyncio.lock"].Lock)
             self._install_listener(sys.modules["redis.asyncio.client"].PubSub)
 
     def remove(self) -> None:
@@ -91,19 +91,13 @@ class LockGuard(Guard):
                 note(lock)
             return is_held
 
-        kind.acquire = acquire
-        self._restore.append(lambda: setattr(kind, "acquire", original))
-
-    def _install_async(self, kind: Any) -> None:  # noqa: ANN401 - as above
-        original, note = kind.acquire, self._note
-
-        async def acquire(lock: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
+        async def acquire_when_awaited(lock: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
             is_held = await original(lock, *arguments, **options)
             if is_held:
                 note(lock)
             return is_held
 
-        kind.acquire = acquire
+        kind.acquire = acquire_when_awaited if inspect.iscoroutinefunction(original) else acquire
         self._restore.append(lambda: setattr(kind, "acquire", original))
 
     def _install_listener(self, kind: Any) -> None:  # noqa: ANN401 - as above

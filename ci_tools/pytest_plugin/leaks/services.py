@@ -50,6 +50,7 @@ class ServiceGuard(Guard):
 
     begins_in = (Phase.SETUP,)
     ends_in = (Phase.TEARDOWN,)
+    follows_function_fixtures = False
 
     def __init__(
         self,
@@ -82,13 +83,11 @@ class ServiceGuard(Guard):
 
     def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """What a wider fixture leaves is there for others."""
-        if fixturedef.scope != "function":
-            self._is_shared_change = True
+        self._is_shared_change = True
 
     def finish_fixture(self, fixturedef: pytest.FixtureDef[object]) -> None:
         """And what it takes back when it ends was its own."""
-        if fixturedef.scope != "function":
-            self._is_shared_change = True
+        self._is_shared_change = True
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down the servers are as they were."""

@@ -38,6 +38,13 @@ def _call(name: str) -> Callable[[Any, Any], object]:
     return lambda module, value: getattr(module, name)(value)
 
 
+def _pair(name: str, module: str, *, ask: str, change: str) -> Setting:
+    """One that a function tells and another one changes."""
+    return Setting(
+        name=name, module=module, functions=(change,), read=lambda loaded: getattr(loaded, ask)(), restore=_call(change)
+    )
+
+
 def _restore_collector(module: Any, value: tuple[bool, tuple[int, int, int]]) -> None:  # noqa: ANN401 - a module
     (module.enable if value[0] else module.disable)()
     module.set_threshold(*value[1])
@@ -73,34 +80,10 @@ _TIMERS = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
 _OUR_TRACER = "ci_tools.pytest_plugin.returns"
 
 SETTINGS = (
-    Setting(
-        name="recursion limit",
-        module="sys",
-        functions=("setrecursionlimit",),
-        read=lambda module: module.getrecursionlimit(),
-        restore=_call("setrecursionlimit"),
-    ),
-    Setting(
-        name="switch interval of threads",
-        module="sys",
-        functions=("setswitchinterval",),
-        read=lambda module: module.getswitchinterval(),
-        restore=_call("setswitchinterval"),
-    ),
-    Setting(
-        name="most digits of an integer's text",
-        module="sys",
-        functions=("set_int_max_str_digits",),
-        read=lambda module: module.get_int_max_str_digits(),
-        restore=_call("set_int_max_str_digits"),
-    ),
-    Setting(
-        name="profile function",
-        module="sys",
-        functions=("setprofile",),
-        read=lambda module: module.getprofile(),
-        restore=_call("setprofile"),
-    ),
+    _pair("recursion limit", "sys", ask="getrecursionlimit", change="setrecursionlimit"),
+    _pair("switch interval of threads", "sys", ask="getswitchinterval", change="setswitchinterval"),
+    _pair("most digits of an integer's text", "sys", ask="get_int_max_str_digits", change="set_int_max_str_digits"),
+    _pair("profile function", "sys", ask="getprofile", change="setprofile"),
     Setting(
         name="trace function",
         module="sys",
@@ -122,13 +105,7 @@ SETTINGS = (
         read=lambda module: module.is_enabled(),
         restore=_restore_faults,
     ),
-    Setting(
-        name="default timeout of sockets",
-        module="socket",
-        functions=("setdefaulttimeout",),
-        read=lambda module: module.getdefaulttimeout(),
-        restore=_call("setdefaulttimeout"),
-    ),
+    _pair("default timeout of sockets", "socket", ask="getdefaulttimeout", change="setdefaulttimeout"),
     Setting(
         name="stack size of threads",
         module="threading",
@@ -171,13 +148,7 @@ SETTINGS = (
         read=lambda module: module._warnings_showwarning is not None,  # noqa: SLF001 - nothing public tells
         restore=_call("captureWarnings"),
     ),
-    Setting(
-        name="class of loggers",
-        module="logging",
-        functions=("setLoggerClass",),
-        read=lambda module: module.getLoggerClass(),
-        restore=_call("setLoggerClass"),
-    ),
+    _pair("class of loggers", "logging", ask="getLoggerClass", change="setLoggerClass"),
     Setting(
         name="alarm",
         module="signal",
@@ -206,27 +177,9 @@ SETTINGS = (
         read=lambda module: module.is_tracing(),
         restore=lambda module, value: module.start() if value else module.stop(),
     ),
-    Setting(
-        name="profile function of threads",
-        module="threading",
-        functions=("setprofile",),
-        read=lambda module: module.getprofile(),
-        restore=_call("setprofile"),
-    ),
-    Setting(
-        name="trace function of threads",
-        module="threading",
-        functions=("settrace",),
-        read=lambda module: module.gettrace(),
-        restore=_call("settrace"),
-    ),
-    Setting(
-        name="factory of log records",
-        module="logging",
-        functions=("setLogRecordFactory",),
-        read=lambda module: module.getLogRecordFactory(),
-        restore=_call("setLogRecordFactory"),
-    ),
+    _pair("profile function of threads", "threading", ask="getprofile", change="setprofile"),
+    _pair("trace function of threads", "threading", ask="gettrace", change="settrace"),
+    _pair("factory of log records", "logging", ask="getLogRecordFactory", change="setLogRecordFactory"),
     Setting(
         name="blocked signals",
         module="signal",

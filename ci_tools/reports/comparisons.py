@@ -195,9 +195,15 @@ def asked_for(origin: Root, root: str) -> str:
     """What a test asked for that was answered with another status than it should: the first name in its path."""
     sources = [place.source for place in reversed(places_of(origin, root))]
     for text in (origin.message, *sources, _lines_before(origin)):
-        if paths := _REQUEST.findall(text):
+        if paths := _REQUEST.findall(text) or _ANSWERED_AT.findall(text):
             return f"/{first_name(paths[-1])}"
-    return ""
+    given = next((paths for source in sources if (paths := _PATH_GIVEN.findall(source))), ())
+    return f"/{first_name(given[-1])}" if given else ""
+
+
+_ANSWERED_AT = re.compile(r"Response\(https?://[^/\s]+(/[^)\s]*)\)")
+_PATH_GIVEN = re.compile(r"[(, ]f?['\"](/[A-Za-z][\w/.-]*)[^'\"]*['\"]")
+"""A path that a helper of the tests was given."""
 
 
 def expectation_of(origin: Root, root: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from ci_tools.reports.grievance import Grievance, Group
 from ci_tools.reports.kin import merge_kin
 from ci_tools.reports.places import raising_fixture
 from ci_tools.reports.servers import servers_of_files, with_servers
-from ci_tools.reports.signatures import GARBLED, Signature
+from ci_tools.reports.signatures import GARBLED, PROTOCOLS, Signature
 from ci_tools.reports.twins import merge_near
 
 
@@ -49,7 +49,12 @@ def _is_short(type_name: str) -> bool:
 def _split_places(groups: Iterable[Group]) -> Iterator[Group]:
     """Part what was raised in different places; a failure without a place joins the only one there is."""
     for group in groups:
-        yield from _split(group, lambda signature: signature.place)
+        yield from _split(group, _whereabouts)
+
+
+def _whereabouts(signature: Signature) -> str:
+    """The place; for a refusal without one, what its client speaks."""
+    return signature.place or (f" {signature.context}" if signature.is_refused and signature.context in PROTOCOLS else "")
 
 
 def _split_contexts(groups: Iterable[Group]) -> Iterator[Group]:

@@ -9,7 +9,7 @@ from ci_tools.reports.clients import STATUS
 from ci_tools.reports.comparisons import line_of
 from ci_tools.reports.grievance import Group
 from ci_tools.reports.language import CALLED_OTHERWISE
-from ci_tools.reports.places import is_test, places_of
+from ci_tools.reports.places import is_test, places_of, short
 from ci_tools.reports.roots import root_of
 from ci_tools.reports.signatures import Signature
 from ci_tools.reports.subjects import looked_at
@@ -19,11 +19,19 @@ from ci_tools.reports.wording import RAISED_WITH
 
 def merge_kin(groups: Sequence[Group]) -> list[Group]:
     """Join what several sides show of one fault."""
-    return _merge_words(
-        _merge_shared(
-            _merge_views(_merge_pages(_merge_keys(_merge_lines(_merge_arguments(_merge_code(_merge_sentences(groups)))))))
-        )
-    )
+    for merge in (
+        _merge_sentences,
+        _merge_code,
+        _merge_arguments,
+        _merge_lines,
+        _merge_keys,
+        _merge_pages,
+        _merge_views,
+        _merge_shared,
+        _merge_words,
+    ):
+        groups = merge(groups)
+    return [*groups]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,21 +183,23 @@ def _merge_sentences(groups: Sequence[Group]) -> list[Group]:
 
 
 def _merge_code(groups: Sequence[Group]) -> list[Group]:
-    """Join what one line of the project's could not do, whatever it was given."""
+    """Join what one line of the project's could not do, whatever it was given, and whatever was raised from it."""
 
     def line(group: Group) -> Hashable:
         signature = group.signature
-        if signature.test or signature.server or signature.type_name not in {"TypeError", "AttributeError"}:
+        if signature.test or signature.server or signature.type_name not in _OF_CODE:
             return None
         ours = places_of(root_of(group.members[0].failure), "")
-        unable = _UNABLE.search(signature.masked)
-        if not ours or is_test(ours[-1]) or not ours[-1].source or not unable:
+        if not ours or is_test(ours[-1]) or not ours[-1].source:
             return None
-        return signature.type_name, ours[-1], unable[1], signature.context
+        unable = _UNABLE.search(signature.masked)
+        said = (unable[1],) if unable else (signature.masked, *signature.hard, *signature.details)
+        return signature.type_name, short(ours[-1].path), ours[-1].function, ours[-1].source, said
 
     return _merge_by(groups, line, lambda _: True)
 
 
+_OF_CODE = frozenset({"TypeError", "AttributeError", "NameError", "ZeroDivisionError", "IndexError", "ValueError", "KeyError"})
 _UNABLE = re.compile(r"has no attribute '(\w+)'|unsupported operand|not supported between|cannot unpack|object is not ")
 
 

@@ -49,6 +49,7 @@ _ARGUMENT = re.compile(r"'\w+'")
 _MISSING = (
     re.compile(r"No module named '([\w.]+)'(?:; .*)?"),
     re.compile(r"cannot import name '(\w+)' from '([\w.]+)'(?: \(.*\))?(?:\. Did you mean.*)?", re.DOTALL),
+    re.compile(r"<module '([\w.]+)' from '.*'> does not have the attribute '(\w+)'"),
     re.compile(r"module '([\w.]+)' has no attribute '(\w+)'(?:\. Did you mean.*)?", re.DOTALL),
 )
 _IN_A_CIRCLE = re.compile(r".*partially initialized module '([\w.]+)'.*circular import", re.DOTALL)

@@ -114,8 +114,9 @@ def links_of(failure: Failure) -> tuple[Root, ...]:
             (at for at in range(len(joints), 0, -1) if joints[at - 1] and _is_only_first_try(*links[at - 1 : at + 1])), 0
         )
         links = links[first:]
-    if told := _told_inside(links[0].message):
-        links = [*told, *links[1:]]
+    if told := _told_inside(links[0].type_name, links[0].message):
+        again = len(links) > 1 and (links[1].type_name, links[1].message) == (told[0].type_name, told[0].message)
+        links = [*told, *links[2 if again else 1 :]]
     return tuple(_without_cancelled(links))
 
 
@@ -126,14 +127,16 @@ def _without_cancelled(links: list[Root]) -> list[Root]:
     return links
 
 
-def _told_inside(message: str) -> list[Root]:
+def _told_inside(type_name: str, message: str) -> list[Root]:
     """The exceptions of another process whose traceback is this one's message: a program's output, a worker's last words."""
     if found := _RESULT.search(message):
         message = found[2] if found[1] == "KeyError" else _unquoted(found[2])
         return [Root(type_name=canonical(found[1]), message=message)] if found[1] != "SystemExit" else []
     at = message.find(_TRACEBACK)
     if at < 0:
-        return []
+        shown = _SHOWN.search(message) if type_name.endswith(("AssertionError", "Failed")) and "Error(" in message else None
+        words = shown[3].replace("\\'", "'") if shown else ""
+        return [Root(type_name=canonical(shown[1]), message=f"'{words}'" if shown[1] == "KeyError" else words)] if shown else []
     first, _, rest = message[at:].partition("\nassert ")[0].partition("\n")
     sections = _BORDER.split(f"{first}\n{textwrap.dedent(_closed(rest))}")
     links = [_of_native(section) for section in sections if _TRACEBACK in section]
@@ -144,6 +147,9 @@ def _closed(text: str) -> str:
     """Lines of a traceback without the blanks and quotes that stand around it."""
     return "\n".join(line if line.strip() else "" for line in text.rstrip('\n"').splitlines())
 
+
+_SHOWN = re.compile(r"^(?! *\+ ).*?(?<![\w.])([A-Z]\w*Error)\((\\?['\"])(.+?)\2\)", re.MULTILINE)
+"""An exception as it shows itself in what a test says: ``1 errors, first: KeyError('it')``."""
 
 _RESULT = re.compile(r"^ *\+ *where -?\d+ = <Result (\w+)\((.*)\)>\.exit_code", re.MULTILINE)
 """How click's and typer's runner shows what a command raised."""

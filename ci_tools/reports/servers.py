@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ci_tools.reports.grievance import Grievance
-from ci_tools.reports.places import askers_of
+from ci_tools.reports.places import askers_of, protocol_of
+from ci_tools.reports.roots import links_of
 from ci_tools.reports.signatures import Signature, port_of
 from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT
 
@@ -40,23 +41,35 @@ def with_servers(grievances: Sequence[Grievance], root: str) -> list[Grievance]:
 def _with_only_server(grievances: Sequence[Grievance], root: str) -> list[Grievance]:
     """What a client did not name its server for joins the only server that the same code asked, and of which it says the same."""
     faults = {one.contact.fault for one in grievances if not one.contact.servers}
-    known: dict[tuple[str, str], dict[str, Signature]] = {}
+    known: dict[tuple[str, str, str], dict[str, Signature]] = {}
     for grievance in grievances:
         fault, server = grievance.contact.fault, grievance.signature.server
         if fault and server and fault in faults:
+            protocol = protocol_of(links_of(grievance.failure))
             for asker in itertools.chain.from_iterable(askers_of(grievance.failure, root)):
-                known.setdefault((fault, asker), {})[server] = grievance.signature
-    asked = {fault for fault, _ in known}
+                known.setdefault((fault, asker, protocol), {})[server] = grievance.signature
+    asked = {fault for fault, *_ in known}
     return [
         _with_server_asked(one, known, root) if one.contact.fault in asked and not one.contact.servers else one
         for one in grievances
     ]
 
 
-def _with_server_asked(grievance: Grievance, known: Mapping[tuple[str, str], Mapping[str, Signature]], root: str) -> Grievance:
-    """With the one server that was asked: by functions that speak to no other, else by such classes, else by such files."""
+def _with_server_asked(
+    grievance: Grievance, known: Mapping[tuple[str, str, str], Mapping[str, Signature]], root: str
+) -> Grievance:
+    """With the one server that was asked: by functions that speak to no other, else by such classes, else by such files.
+
+    Only through clients that speak the same: who asks a cache does not ask what is asked over HTTP.
+    """
+    protocol = protocol_of(links_of(grievance.failure))
+    fault = grievance.contact.fault
+    protocols = {protocol, ""} if protocol else {spoken for *_, spoken in known}
     for askers in askers_of(grievance.failure, root):
-        asked = [known.get((grievance.contact.fault, asker), {}) for asker in askers]
+        asked = [
+            {server: signature for spoken in protocols for server, signature in known.get((fault, asker, spoken), {}).items()}
+            for asker in askers
+        ]
         only = {server: signature for found in asked if len(found) == 1 for server, signature in found.items()}
         if only:
             return replace(grievance, signature=next(iter(only.values()))) if len(only) == 1 else grievance

@@ -17,6 +17,7 @@ from ci_tools.reports.clients import CUT_SHORT, DISCONNECTED, SILENT, STATUS, UN
 from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, expectation_of, first_name, without_message
 from ci_tools.reports.language import CIRCLE
 from ci_tools.reports.places import (
+    SPOKEN,
     circle_of,
     client_of,
     fixture_place,
@@ -24,6 +25,7 @@ from ci_tools.reports.places import (
     is_test,
     place_of,
     places_of,
+    protocol_of,
     raised_place,
     servers_in_source,
 )
@@ -153,15 +155,24 @@ def _without_server(
     elif unraised := _NOT_RAISED.fullmatch(said.masked):
         place = " ".join(expectation_of(origin, root)) or unraised[2]
         signature = replace(signature, type_name="Failed", masked=f"DID NOT RAISE {unraised[1]}", hard=(), place=place)
-    elif said.is_bare:
-        signature = _compared(signature, said, origin, comparison_of(origin, root, test))
-    elif origin.type_name.endswith("AssertionError") and (status := _compared_status(signature)):
-        signature = _answered(signature, status, "" if status in _ABOUT_THE_SERVER else asked_for(origin, root))
+    elif said.is_bare or (origin.type_name.endswith("AssertionError") and _compared_status(signature)):
+        signature = _of_comparison(signature, said, origin, root, test)
     elif said.type_name == STATUS and (status := _status_in(said.hard)):
         signature = _answered(signature, status, _path_in(said.masked) or (place_of(links, root) if said.is_nobodys else ""))
     elif place := _place_of_words(failure, links, said, root):
         signature = replace(signature, place=place)
     return signature, servers
+
+
+def _of_comparison(signature: Signature, said: Wording, origin: Root, root: str, test: str) -> Signature:
+    """What a test compared: a status, or what came instead of an answer, or a line's own subject."""
+    answered = _SHOWN_ANSWER.search(origin.message) if said.is_bare else None
+    status = answered[1] if answered else "" if said.is_bare else _compared_status(signature)
+    if not status:
+        return _compared(signature, said, origin, comparison_of(origin, root, test))
+    signature = _answered(signature, status, "" if status in _ABOUT_THE_SERVER else asked_for(origin, root))
+    expected = _STATUS_EXPECTED.search(origin.message) if status[0] in "23" else None
+    return replace(signature, hard=(*signature.hard, f"instead of {expected[1]}")) if expected else signature
 
 
 def _place_of_words(failure: Failure, links: Sequence[Root], said: Wording, root: str) -> str:
@@ -303,6 +314,9 @@ _OF_CONNECTIONS = frozenset({UNRESOLVED, UNENCRYPTED})
 _STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
 _NOT_RAISED = re.compile(r"(\w+) not raised by (\w+)")
 """unittest's way of saying it."""
+_SHOWN_ANSWER = re.compile(r"<\w*Response\b[^\[\n]*\[([45]\d\d)\b")
+"""How clients show an answer that refused, beside what a test looked for in it."""
+_STATUS_EXPECTED = re.compile(r"\b[1-5]\d\d == ([1-5]\d\d)\b")
 _STATUS_COMPARED = re.compile(r"\b([1-5]\d\d) == [1-5]\d\d\b")
 _ABOUT_THE_SERVER = frozenset({"401", "407", "429", "502", "503", "504", "511"})
 """Whatever was asked for: it is the server that cannot answer, or does not answer this client."""
@@ -345,12 +359,18 @@ _PRODUCTS = {
 }
 """The module of a client, and what it speaks to: whichever way one came there, it is that server that refuses."""
 
+PROTOCOLS = frozenset({*_PRODUCTS.values(), *SPOKEN.values()})
+"""What a refusal may have been met through, where neither server nor place is known."""
+
 
 _SILENT = re.compile(r"(?:\A|\.)Timeout\w*\Z")
 
 
 def _product(links: Sequence[Root]) -> str:
-    return next((_PRODUCTS[module] for link in links if (module := link.type_name.partition(".")[0]) in _PRODUCTS), "")
+    """What the client speaks that gave up, where few servers of a project speak it."""
+    named = next((_PRODUCTS[module] for link in links if (module := link.type_name.partition(".")[0]) in _PRODUCTS), "")
+    spoken = "" if named else protocol_of(links)
+    return named or ("" if spoken == "http" else spoken)
 
 
 def _context(outer: Sequence[Wording]) -> tuple[str, bool]:

@@ -60,11 +60,14 @@ _LONGEST_WORD = 40
 _DEEPEST = 12
 """Variables and calls that are followed: a variable may have been taken from itself."""
 
-_OF_VALUES = frozenset(name for kind in (str, bytes, dict, list, set, tuple, int, float) for name in dir(kind))
+_OF_VALUES = frozenset(name for kind in (str, bytes, dict, list, set, tuple, int, float, datetime) for name in dir(kind))
 """Methods of plain values: what they are called on is what matters."""
 
 _PARTS_OF_VALUES = frozenset(name for kind in (datetime, timedelta, complex) for name in dir(kind)) | {"value", "values", "name"}
 """Attributes of plain values: which of them a line looks at says nothing of what is wrong."""
+
+_READING = frozenset({"json", "get_json", "text", "read"})
+"""Methods of a client's answer."""
 
 _WRAPPERS = (
     frozenset(dir(builtins)) | {"approx", "loads", "dumps", "expect"} | {"date", "datetime", "timedelta", "Decimal", "UUID"}
@@ -153,7 +156,7 @@ def _of_call(call: ast.Call, given: Mapping[str, str], depth: int) -> Subject | 
         case ast.Attribute(value=inner, attr=name):
             on = _subject(inner, given, depth)
             if on is not None:
-                return on if name in _OF_VALUES or name == "json" else Subject(f"{on.called}.{name}")
+                return on if name in _OF_VALUES or name in _READING else Subject(f"{on.called}.{name}")
             path = _dotted(call.func)
             base = path.partition(".")[0]
             is_of_module = bool(given) and base not in given and base.islower()

@@ -75,7 +75,7 @@ _OS_ERRORS = re.compile(
 _QUOTED_PATH = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"")
 _COMPARES = re.compile(
     r"\A(?:assert\b"
-    r"|Not equal to tolerance|Arrays are not |(?:DataFrame|Series|Index|numpy array)\b.* (?:are|is) different"
+    r"|Not equal to tolerance|Arrays are not |(?:Attributes of )?(?:DataFrame|Series|Index|numpy array)\b.* (?:are|is) different"
     r"|.* != .*|(?:Lists|Tuples|Sets|Dicts|Sequences|Items|Element counts) (?:differ|in the|were not equal)"
     r"|(?:False|True|None|.{1,80}) is (?:not )?(?:true|false|None|True|False)\b"
     r"|.{1,200} not (?:less than|greater than|found in|equal to|almost equal)|.{1,80} unexpectedly|.{0,9}expected:? ?<.*> but was"

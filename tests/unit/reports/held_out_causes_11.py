@@ -2,7 +2,7 @@
 
 Written without sight of the algorithm and committed before it was first measured; nothing may be tuned on it. The archive
 has the layout of the eighth set's, and its reports are read and scored by the functions of the third and fourth. A bank's
-back office, a scheduler of YAML jobs, a map and image tool and a Django booking site fail together. New: Django's ORM,
+back office, a scheduler of YAML jobs, a map and image tool and a Django booking site fail together. Met are Django's ORM,
 migrations, templates and test client, SQLAlchemy, Flask, marshmallow, pandas, pika, requests, httpx, cattrs, croniter,
 jsonschema, typer, Pillow, numpy and shapely. Every label was checked: the suite was run nine times with each root mended in
 five of the runs, no two roots in the same five, and a test whose failures were not those of its root alone was left out. The

@@ -68,7 +68,8 @@ class Failure:
     """Why one phase of one attempt did not pass.
 
     ``chain`` runs from the exception that pytest saw to its root cause, so ``chain[-1]`` is the root.
-    ``text`` is the whole traceback as pytest renders it. ``fixture`` is set when a fixture raised.
+    ``text`` is the whole traceback as pytest renders it. ``fixture`` is set when a fixture raised. ``calls`` are the functions of
+    the project that the failed code refers to and that those refer to: ``caller callee callee …``, each ``module.function``.
     """
 
     phase: Phase
@@ -80,6 +81,7 @@ class Failure:
     fixture: str | None = None
     fixture_scope: str | None = None
     fixture_path: str | None = None
+    calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

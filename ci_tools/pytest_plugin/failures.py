@@ -84,6 +84,7 @@ def failure_of(
     fixture: str | None = None,
     fixture_scope: str | None = None,
     fixture_path: str | None = None,
+    calls: tuple[str, ...] = (),
 ) -> Failure:
     """The failure that this exception is: its chain down to the root cause, and the deepest frame in the project."""
     chain = []
@@ -105,6 +106,7 @@ def failure_of(
         fixture=fixture,
         fixture_scope=fixture_scope,
         fixture_path=fixture_path,
+        calls=calls,
     )
 
 

@@ -17,6 +17,7 @@ from ci_tools.model.journal import (
     TestsCollected,
 )
 from ci_tools.model.shard import digest_of
+from ci_tools.pytest_plugin.calls import calls_of
 from ci_tools.pytest_plugin.failures import Project, blamed_fixture, failure_of
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import Position, test_id_of
@@ -257,6 +258,7 @@ class Recording:
             fixture=fixture.name if fixture else None,
             fixture_scope=fixture.scope if fixture else None,
             fixture_path=fixture.path if fixture else None,
+            calls=calls_of(call.excinfo.value, self._project),
         )
 
 

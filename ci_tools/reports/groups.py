@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ci_tools.reports.grievance import Grievance, Group
 from ci_tools.reports.kin import merge_kin
 from ci_tools.reports.places import raising_fixture
+from ci_tools.reports.reached import merge_reached
 from ci_tools.reports.servers import servers_of_files, with_servers
 from ci_tools.reports.signatures import GARBLED, PROTOCOLS, Signature
 from ci_tools.reports.twins import merge_near
@@ -20,7 +21,8 @@ def groups_of(grievances: Sequence[Grievance], root: str = "") -> list[Group]:
     groups = merge_near(_group(with_servers(grievances, root)))
     if any(group.members[0].contact.fault == GARBLED for group in groups):
         groups = _merge_garbled(groups, servers_of_files(grievances, root))
-    return merge_kin(_merge_parametrized(_merge_fixtures(_split_contexts(_split_places(_split_types(groups))))))
+    groups = _merge_parametrized(_merge_fixtures(_split_contexts(_split_places(_split_types(groups)))))
+    return merge_reached(merge_kin(groups))
 
 
 def _group(grievances: Iterable[Grievance]) -> list[Group]:

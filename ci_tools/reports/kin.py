@@ -35,7 +35,7 @@ def merge_kin(groups: Sequence[Group]) -> list[Group]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
+class View:
     """What a comparison looked at: a function, class or page by the words of its name, and keys of what came out.
 
     ``module`` is empty where none is known, ``words`` where a local variable is all that the line names.
@@ -48,24 +48,25 @@ class _View:
 
     @property
     def is_function(self) -> bool:
+        """Whether it is a function by the spelling of its name, and no class."""
         return bool(self.words) and not self.name[:1].isupper()
 
 
-_PAGE = "/"
+PAGE = "/"
 _NAMED = re.compile(r"(?:((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)\.)?([A-Za-z_]\w*)")
 
 
-def _view_of(signature: Signature) -> _View | None:
+def view_of(signature: Signature) -> View | None:
     """None for what is no comparison of a test."""
     if not signature.test:
         return None
     keys = frozenset(token.strip("'\"`") for token in signature.details)
     if named := _NAMED.fullmatch(signature.place):
-        return _View(module=named[1] or "", name=named[2], words=_words(named[2]), keys=keys)
+        return View(module=named[1] or "", name=named[2], words=_words(named[2]), keys=keys)
     if signature.place.startswith("answer of /"):
         page = signature.place.removeprefix("answer of /")
-        return _View(module=_PAGE, name=page, words=_words(page), keys=keys)
-    return _View(module="", name="", words=frozenset(), keys=keys | looked_at(signature.place.partition(".py:")[2]))
+        return View(module=PAGE, name=page, words=_words(page), keys=keys)
+    return View(module="", name="", words=frozenset(), keys=keys | looked_at(signature.place.partition(".py:")[2]))
 
 
 _PARTS = re.compile(r"[^\W_]+")
@@ -90,7 +91,7 @@ def _merge_views(groups: Sequence[Group]) -> list[Group]:
 
     Only to the one function beside it that this can be: two that fit are no answer.
     """
-    views = [(view, group) for group in groups if (view := _view_of(group.signature))]
+    views = [(view, group) for group in groups if (view := view_of(group.signature))]
     bases = [(view, group) for view, group in views if view.is_function]
     target: dict[int, Group] = {}
     for view, group in sorted(views, key=lambda pair: (-len(pair[0].words), pair[1].signature.id)):
@@ -106,13 +107,13 @@ def _merge_views(groups: Sequence[Group]) -> list[Group]:
             base = target[id(group)]
             while id(base) in target:
                 base = target[id(base)]
-            _join(base, group)
+            join(base, group)
     return [group for group in groups if id(group) not in target]
 
 
-def _shows(view: _View, base: _View) -> bool:
+def _shows(view: View, base: View) -> bool:
     """Whether what is wrong in ``base`` is seen in ``view``."""
-    is_near = view.module in {base.module, _PAGE, ""}
+    is_near = view.module in {base.module, PAGE, ""}
     if not is_near:
         return False
     if len(view.keys) == 1 and not base.keys and (key := _words(next(iter(view.keys)))) <= base.words:
@@ -145,7 +146,7 @@ def _merge_words(groups: Sequence[Group]) -> list[Group]:
         _, is_expected, words = group.signature.masked.partition(RAISED_WITH)
         found = by_words.get(words, []) if is_expected else []
         if len(found) == 1:
-            _join(found[0], group)
+            join(found[0], group)
         else:
             kept.append(group)
     return kept
@@ -163,7 +164,7 @@ def _merge_shared(groups: Sequence[Group]) -> list[Group]:
     for group in groups:
         found = given.get(group.signature.place, []) if not group.signature.test else []
         if len(found) == 1 and found[0].signature.type_name == group.signature.type_name:
-            _join(found[0], group)
+            join(found[0], group)
         else:
             kept.append(group)
     return kept
@@ -213,7 +214,7 @@ def _merge_pages(groups: Sequence[Group]) -> list[Group]:
     for group in groups:
         found = statuses.get(group.signature.place.removeprefix("answer of "), []) if _is_complaint(group.signature) else []
         if len(found) == 1:
-            _join(found[0], group)
+            join(found[0], group)
         else:
             kept.append(group)
     return kept
@@ -296,11 +297,12 @@ def _merge_by(
             continue
         first, *others = sorted(kin, key=lambda group: (-len(group.members), group.signature.id))
         for other in others:
-            _join(first, other)
+            join(first, other)
         kept.append(first)
     return kept
 
 
-def _join(base: Group, other: Group) -> None:
+def join(base: Group, other: Group) -> None:
+    """Adds the failures and the signatures of ``other`` to ``base``."""
     base.members.extend(other.members)
     base.aliases |= other.aliases

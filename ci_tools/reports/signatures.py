@@ -155,7 +155,7 @@ def _without_server(
     elif unraised := _NOT_RAISED.fullmatch(said.masked):
         place = " ".join(expectation_of(origin, root)) or unraised[2]
         signature = replace(signature, type_name="Failed", masked=f"DID NOT RAISE {unraised[1]}", hard=(), place=place)
-    elif said.is_bare or (origin.type_name.endswith("AssertionError") and _compared_status(signature)):
+    elif said.is_bare or (origin.type_name.endswith("AssertionError") and _status_of(signature, origin)):
         signature = _of_comparison(signature, said, origin, root, test)
     elif said.type_name == STATUS and (status := _status_in(said.hard)):
         signature = _answered(signature, status, _path_in(said.masked) or (place_of(links, root) if said.is_nobodys else ""))
@@ -166,9 +166,7 @@ def _without_server(
 
 def _of_comparison(signature: Signature, said: Wording, origin: Root, root: str, test: str) -> Signature:
     """What a test compared: a status, or what came instead of an answer, or a line's own subject."""
-    answered = _SHOWN_ANSWER.search(origin.message) if said.is_bare else None
-    status = answered[1] if answered else "" if said.is_bare else _compared_status(signature)
-    if not status:
+    if not (status := _status_of(signature, origin)):
         return _compared(signature, said, origin, comparison_of(origin, root, test))
     signature = _answered(signature, status, "" if status in _ABOUT_THE_SERVER else asked_for(origin, root))
     expected = _STATUS_EXPECTED.search(origin.message) if status[0] in "23" else None
@@ -202,8 +200,10 @@ _ADDRESS = re.compile(r" for \w+://([^/\s]*)(\S*)")
 _NO_NAME = re.compile(r"(?:<ip>|localhost|testserver|test)?(?::<port>|:\d+)?")
 
 
-def _compared_status(signature: Signature) -> str:
+def _status_of(signature: Signature, origin: Root) -> str:
+    """The status that a failed comparison looked at, or that the answer has which it looked into."""
     found = _STATUS_COMPARED.search(signature.masked) or _STATUS_COMPARED.search(" ".join(signature.details))
+    found = found or _SHOWN_ANSWER.search(origin.message)
     return found[1] if found else ""
 
 

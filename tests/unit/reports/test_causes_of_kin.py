@@ -334,3 +334,88 @@ def test_a_line_that_tests_share_is_about_what_was_given_to_it() -> None:
         ),
     )
     assert len(find_causes(report)) == 1
+
+
+@pytest.mark.parametrize(
+    ("shown", "count"),
+    [
+        ("<WrapperTestResponse streamed [404 NOT FOUND]>", 1),
+        ("<Response [404]>", 1),
+        ("<ClientResponse(http://127.0.0.1:36155/loans/7) [404 Not Found]>", 1),
+        ("<Response [500 Internal Server Error]>", 2),
+        ("<Response [200 OK]>", 2),
+    ],
+)
+def test_an_answer_that_refused_is_its_status_whatever_a_test_looked_for_in_it(shown: str, count: int) -> None:
+    """As the client shows it below the comparison; the path is the one that was asked for."""
+    page = "client.get('/loans/7')"
+    refused = compared(
+        f"assert {page}.status_code == 200", "assert 404 == 200\n +  where 404 = <Response [404 Not Found]>.status_code"
+    )
+    looked = compared(
+        f"assert {page}.get_json() == want",
+        f"assert None == 3\n +  where None = get_json()\n +    where get_json = {shown}.get_json",
+    )
+    assert count == causes_of(refused, looked)
+
+
+def test_of_answers_that_did_not_refuse_the_expected_status_tells_faults_apart() -> None:
+    """200 instead of 201 is one fault, 200 instead of 409 another."""
+    said = "assert 200 == {0}\n +  where 200 = <Response [200 OK]>.status_code"
+    created, again, refused = (
+        compared(f"assert client.post('/loans/{number}').status_code == {status}", said.format(status))
+        for number, status in ((1, 201), (2, 201), (3, 409))
+    )
+    assert [1, 2] == [causes_of(created, again), causes_of(created, refused)]
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ("""1 errors, first: stage trim failed: AttributeError("'str' object has no attribute 'trim'")""", 1),
+        ("""['stage trim failed: AttributeError("\\'str\\' object has no attribute \\'trim\\'")']\nassert False""", 1),
+        ("1 errors, first: stage trim failed: KeyError('it')", 2),
+        ("""assert 3 == 4\n +  where 3 = len(AttributeError("'str' object has no attribute 'trim'"))""", 2),
+    ],
+)
+def test_an_exception_that_an_assertion_tells_of_is_the_root(said: str, count: int) -> None:
+    """Collected, shown, and not raised; what pytest shows of a comparison's parts is none."""
+    direct = raised("AttributeError", "'str' object has no attribute 'trim'", line="return row.trim()")
+    assert count == causes_of(direct, compared("assert result.is_good, result.errors", said))
+
+
+def test_one_line_that_cannot_use_what_it_is_given_is_one_cause_whatever_was_raised_from_it() -> None:
+    """Called directly, through a wrapper of the project, or in another process; another function's line is another cause."""
+    broken = [
+        raised("ZeroDivisionError", "division by zero", line="return whole / part", function=function)
+        for function in ("ratio", "ratio", "share")
+    ]
+    wrapped = Failure(
+        phase=Phase.CALL,
+        type_name="shop.StageError",
+        message="ratio failed",
+        text=f"{broken[1].text}\n\nThe above exception was the direct cause of the following exception:\n\n"
+        "    def run(day):\n>       raise StageError(day)\nE       shop.StageError: ratio failed\n\nshop/run.py:5: StageError",
+    )
+    assert [1, 2] == [causes_of(broken[0], wrapped), causes_of(broken[0], wrapped, broken[2])]
+
+
+def refused_by(library: str, *, path: str = "", address: str = "") -> Failure:
+    """A refusal through a client library, in one file of the project."""
+    text = (
+        f"tests/test_a.py:3: in test_it\n    links.ask()\nshop/links.py:22: in ask{path}\n    client.call()\n"
+        f"/opt/venv/lib/python3.11/site-packages/{library}/client.py:5: in call\n    connect()\n"
+        f"E   ConnectionRefusedError: [Errno 111] Connection refused{address}"
+    )
+    message = f"[Errno 111] Connection refused{address}"
+    return Failure(phase=Phase.CALL, type_name="ConnectionRefusedError", message=message, text=text)
+
+
+def test_a_client_that_names_no_server_asks_none_that_speaks_otherwise() -> None:
+    """In one file, one asks over HTTP and says whom; the next asks a cache. Two clients of one cache are one."""
+    known = refused_by("aiohttp", address=" ('127.0.0.1', 5000)")
+    assert [2, 1, 1] == [
+        causes_of(known, refused_by("pymemcache", path="_cache")),
+        causes_of(known, refused_by("requests", path="_page")),
+        causes_of(refused_by("pymemcache", path="_one"), refused_by("aiomcache", path="_two")),
+    ]

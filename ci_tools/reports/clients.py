@@ -64,6 +64,7 @@ _REFUSALS = (
     ("shutting down", "CannotConnectNow"),
 )
 """PostgreSQL turns a client away in words; asyncpg names the kind."""
+_NO_COLUMN = re.compile(r"table (\w+) has no column named (\w+)|no such column: ([\w.]+)")
 _ASKED = re.compile(r"host='([^']+)', port=(\d+)")
 _RESOLVED = re.compile(r"resolve ('[^']+')")
 _OF_PIPELINE = re.compile(r"\ACommand # \d+ \(.{0,400}?\) of pipeline caused error: ", re.DOTALL)
@@ -75,6 +76,9 @@ def unified(type_name: str, message: str) -> tuple[str, str]:
     if module in {"psycopg", "psycopg2"} and (refusal := _FATAL.search(message)):
         kind = next((kind for words, kind in _REFUSALS if words in refusal[1]), "Fatal")
         return f"postgres.{kind}", refusal[1]
+    if module == "sqlite3" and (lacking := _NO_COLUMN.match(message)):
+        table, column = lacking[1] or "", lacking[2] or lacking[3]
+        return type_name, f"no such column: '{table or column.rpartition('.')[0]}.{column.rpartition('.')[2]}'".replace("'.", "'")
     if module not in _CLIENTS:
         return type_name, message
     if module in {"redis", "valkey"}:

@@ -29,7 +29,7 @@ def said_of_program(type_name: str, message: str) -> tuple[str, str, tuple[str, 
         ended = "timed out" if end.startswith("timed out") else re.sub(r"<Signals\.(\w+): \d+>", r"\1", end).rstrip(".")
         return type_name, *_ended(found[1], ended)
     told = _TOLD_OF_END.match(message)
-    if told and (told["command"] or told["exits"] or "exit" in told["words"]):
+    if told and (told["command"] or told["exits"] or "exit" in told["words"] or message[told.end() :][:1] in {"", ":", ","}):
         return "subprocess.CalledProcessError", *_ended(
             told["command"] or told["name"], f"returned non-zero exit status {told['status']}"
         )

@@ -153,7 +153,7 @@ def _without_server(
     elif said.masked.startswith("DID NOT "):
         signature = replace(signature, place=" ".join(expectation_of(origin, root)))
     elif unraised := _NOT_RAISED.fullmatch(said.masked):
-        place = " ".join(expectation_of(origin, root)) or unraised[2]
+        place = " ".join(expectation_of(origin, root)) or unraised[2] or ""
         signature = replace(signature, type_name="Failed", masked=f"DID NOT RAISE {unraised[1]}", hard=(), place=place)
     elif said.is_bare or (origin.type_name.endswith("AssertionError") and _status_of(signature, origin)):
         signature = _of_comparison(signature, said, origin, root, test)
@@ -203,7 +203,9 @@ _NO_NAME = re.compile(r"(?:<ip>|localhost|testserver|test)?(?::<port>|:\d+)?")
 def _status_of(signature: Signature, origin: Root) -> str:
     """The status that a failed comparison looked at, or that the answer has which it looked into."""
     found = _STATUS_COMPARED.search(signature.masked) or _STATUS_COMPARED.search(" ".join(signature.details))
-    found = found or _SHOWN_ANSWER.search(origin.message)
+    found = found or _SHOWN_ANSWER.search(origin.message) or _RESPONSE_CODE.search(origin.message)
+    if found is None and (unequal := _STATUS_UNEQUAL.match(origin.message)) and "status" in (origin.marked or origin.text):
+        found = unequal
     return found[1] if found else ""
 
 
@@ -312,11 +314,15 @@ _OF_CONNECTIONS = frozenset({UNRESOLVED, UNENCRYPTED})
 """What kept a client from its server, in words that name neither."""
 
 _STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
-_NOT_RAISED = re.compile(r"(\w+) not raised by (\w+)")
+_NOT_RAISED = re.compile(r"(\w+) not raised(?: by (\w+))?")
 """unittest's way of saying it."""
 _SHOWN_ANSWER = re.compile(r"<\w*Response\b[^\[\n]*\[([45]\d\d)\b")
 """How clients show an answer that refused, beside what a test looked for in it."""
-_STATUS_EXPECTED = re.compile(r"\b[1-5]\d\d == ([1-5]\d\d)\b")
+_RESPONSE_CODE = re.compile(r"\bResponse code was ([1-5]\d\d) \(expected [1-5]\d\d\)")
+"""Django's own assertions."""
+_STATUS_UNEQUAL = re.compile(r"([1-5]\d\d) != [1-5]\d\d\b")
+"""unittest's way of saying it."""
+_STATUS_EXPECTED = re.compile(r"\b[1-5]\d\d [=!]= ([1-5]\d\d)\b")
 _STATUS_COMPARED = re.compile(r"\b([1-5]\d\d) == [1-5]\d\d\b")
 _ABOUT_THE_SERVER = frozenset({"401", "407", "429", "502", "503", "504", "511"})
 """Whatever was asked for: it is the server that cannot answer, or does not answer this client."""

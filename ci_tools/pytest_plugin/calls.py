@@ -17,8 +17,8 @@ MOST_FUNCTIONS = 60
 def calls_of(error: BaseException, project: Project) -> tuple[str, ...]:
     """``caller callee callee …`` for each function of the project that the code of the failed test refers to, and so on.
 
-    Functions are named ``package.module.Class.function``. What is called by a name that only a running program knows (a method of
-    whatever an argument is) is missing, and a name that is referred to need not have been called.
+    Functions are named ``package.module.Class.function``. A method of whatever an argument is may be that of any class of the
+    project that the module knows; and a name that is referred to need not have been called.
     """
     try:
         return _calls_of(error, project)
@@ -57,6 +57,7 @@ class _Names:
         self.names = {*_names_in(code)}
         self.known = known
         self.owner = owner
+        self.classes = [value for value in known.values() if issubclass(type(value), type)]
 
     @classmethod
     def of_frame(cls, frame: FrameType) -> "_Names":
@@ -94,6 +95,9 @@ def _referred(names: _Names, project: Project) -> Iterator[FunctionType]:
     for name in sorted(names.names):
         if (value := names.known.get(name)) is not None:
             yield from _functions_of(value, names.names, project)
+    unknown = names.names - names.known.keys()
+    for value in names.classes if unknown else ():  # whatever an argument is: one of the classes that the module knows, maybe
+        yield from _functions_of(value, unknown, project, is_made=False)
     if names.owner is not None:
         yield from _functions_of(names.owner, names.names, project, is_made=False)
 

@@ -156,6 +156,16 @@ def _line(source: str, ours: Sequence[Place], function: str) -> Comparison:
 _OF_TESTS = re.compile(r"(?:\A|/)(?:tests?|testing)/|(?:\A|/)conftest\.py\Z")
 
 
+def given_to(origin: Root, root: str, test: str) -> Comparison | None:
+    """What a test gave to a helper that says in words what it found; None where that is no call of the project's."""
+    ours = places_of(origin, root)
+    if not ours or is_test(ours[-1]) or not _OF_TESTS.search(ours[-1].path):
+        return None
+    about = _asked_inside(ours)
+    function = test.partition("[")[0]
+    return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False) if about else None
+
+
 def _asked_inside(ours: Sequence[Place]) -> Subject | None:
     """What a test gave to a helper that compares (``expect_close(total(cart), 3)``): its call, not the helper's."""
     helper = ours[-1].function

@@ -29,6 +29,7 @@ def merge_kin(groups: Sequence[Group]) -> list[Group]:
         _merge_views,
         _merge_shared,
         _merge_words,
+        _merge_missed,
     ):
         groups = merge(groups)
     return [*groups]
@@ -136,6 +137,36 @@ def _is_begun(word: str, other: str) -> bool:
 _SHORTEST_STEM = 5
 
 
+def _merge_missed(groups: Sequence[Group]) -> list[Group]:
+    """Join keys that one place misses where one of them is data, and a key that is missed here and in what a test was given."""
+    by_place: dict[Hashable, list[Group]] = {}
+    by_key: dict[tuple[str, ...], list[Group]] = {}
+    for group in groups:
+        signature = group.signature
+        if signature.type_name == "KeyError":
+            by_key.setdefault(signature.details if signature.test else signature.hard, []).append(group)
+            if signature.place and not signature.test:
+                by_place.setdefault((signature.place, signature.context), []).append(group)
+    joined: dict[int, Group] = {}
+    for kin in by_place.values():
+        if len(kin) > 1 and any(_is_data(group.signature) for group in kin):
+            joined |= {id(group): kin[0] for group in kin[1:]}
+    for key, kin in by_key.items():
+        if key and len(kin) == 2 and sum(bool(group.signature.test) for group in kin) == 1:  # noqa: PLR2004 - here and there
+            joined.setdefault(id(kin[1]), kin[0])
+    for group in groups:
+        if (base := joined.get(id(group))) is not None and id(base) not in joined:
+            join(base, group)
+        else:
+            joined.pop(id(group), None)
+    return [group for group in groups if id(group) not in joined]
+
+
+def _is_data(signature: Signature) -> bool:
+    """Whether the key that was missed is a number or an object, or a text with such in it."""
+    return not signature.hard or "<" in signature.masked
+
+
 def _merge_words(groups: Sequence[Group]) -> list[Group]:
     """Join what was raised with other words than a test expects to the one exception that is met with these words elsewhere."""
     by_words: dict[str, list[Group]] = {}
@@ -180,7 +211,7 @@ def _merge_sentences(groups: Sequence[Group]) -> list[Group]:
         said = sentence_of(root_of(group.members[0].failure))
         return (signature.type_name, signature.place, signature.context, said) if said else None
 
-    return _merge_by(groups, sentence, lambda _: True)
+    return merge_by(groups, sentence, lambda _: True)
 
 
 def _merge_code(groups: Sequence[Group]) -> list[Group]:
@@ -197,7 +228,7 @@ def _merge_code(groups: Sequence[Group]) -> list[Group]:
         said = (unable[1],) if unable else (signature.masked, *signature.hard, *signature.details)
         return signature.type_name, short(ours[-1].path), ours[-1].function, ours[-1].source, said
 
-    return _merge_by(groups, line, lambda _: True)
+    return merge_by(groups, line, lambda _: True)
 
 
 _OF_CODE = frozenset({"TypeError", "AttributeError", "NameError", "ZeroDivisionError", "IndexError", "ValueError", "KeyError"})
@@ -242,7 +273,7 @@ def _merge_keys(groups: Sequence[Group]) -> list[Group]:
             return None
         return whole[place][0] if len(whole[place]) == 1 else place
 
-    return _merge_by(groups, call, _go_on)
+    return merge_by(groups, call, _go_on)
 
 
 def _go_on(kin: Sequence[Group]) -> bool:
@@ -264,7 +295,7 @@ def _merge_lines(groups: Sequence[Group]) -> list[Group]:
             return None
         return signature.type_name, keys, _LITERAL.sub("*", source), signature.hard, signature.details
 
-    return _merge_by(groups, line, lambda _: True)
+    return merge_by(groups, line, lambda _: True)
 
 
 _LITERAL = re.compile(r"(?<!\w)(?:[bruf]{0,2}(?:'[^'\n]*'|\"[^\"\n]*\")|-?\d[\d_.]*)(?!\w)|(?<=== )[\[{(].*")
@@ -277,12 +308,10 @@ def _merge_arguments(groups: Sequence[Group]) -> list[Group]:
         signature = group.signature
         return signature.hard if signature.masked.endswith(CALLED_OTHERWISE) else None
 
-    return _merge_by(groups, function, _go_on)
+    return merge_by(groups, function, _go_on)
 
 
-def _merge_by(
-    groups: Iterable[Group], key: Callable[[Group], Hashable], is_one: Callable[[Sequence[Group]], bool]
-) -> list[Group]:
+def merge_by(groups: Iterable[Group], key: Callable[[Group], Hashable], is_one: Callable[[Sequence[Group]], bool]) -> list[Group]:
     """Join the groups of one key where they are one; those without a key stay as they are."""
     kept: list[Group] = []
     found: dict[Hashable, list[Group]] = {}

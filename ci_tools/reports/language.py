@@ -11,7 +11,6 @@ _OF_LANGUAGE = tuple(
         (r"could not convert string to (\w+): .*", r"could not convert string to \1"),
         (r"Invalid isoformat string: .*", "Invalid isoformat string"),
         (r"time data .* does not match format.*", "time data does not match format"),
-        (r"(?:'[^']*'|[\w.-]+) (is not a valid \w+)", r"\1"),
         (r"(?:'[^']*'|[\w.-]+) (is not in (?:list|deque))", r"\1"),
         (r"unconverted data remains: .*", "unconverted data remains"),
         (r"('[\w-]+' codec can't (?:de|en)code) .*", r"\1"),
@@ -87,6 +86,15 @@ def said_of_call(type_name: str, message: str) -> tuple[str, str, tuple[str, ...
 
 
 CALLED_OTHERWISE = "was called otherwise than it is written"
+
+
+def said_of_kind(type_name: str, message: str) -> tuple[str, tuple[str, ...]] | None:
+    """A value that an enumeration lacks, by the enumeration."""
+    found = _NO_KIND.fullmatch(message) if type_name == "ValueError" and "is not a valid " in message else None
+    return (f"is not a valid {found[1]}", (f"'{found[1]}'",)) if found else None
+
+
+_NO_KIND = re.compile(r"(?:'[^'\n]*'|[\w.-]+) is not a valid ([A-Z]\w*)")
 
 
 def said_of_import(type_name: str, message: str) -> tuple[str, tuple[str, ...]] | None:

@@ -1,9 +1,9 @@
 """Failures of a function and of what calls it: as far as the journals of a run say what calls what. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from ci_tools.reports.grievance import Group
-from ci_tools.reports.kin import PAGE, View, join, view_of
+from ci_tools.reports.kin import PAGE, View, join, merge_by, view_of
 
 
 def merge_reached(groups: Sequence[Group]) -> list[Group]:
@@ -14,6 +14,7 @@ def merge_reached(groups: Sequence[Group]) -> list[Group]:
     callees = _callees(groups)
     if not callees:
         return [*groups]
+    groups = merge_by(groups, _outcome_of, lambda _: True)
     named = [(node, group) for group in groups if (node := _node_of(group))]
     below = {node: _reached(node, callees) for node, _ in named}
     target: dict[int, Group] = {}
@@ -28,6 +29,13 @@ def merge_reached(groups: Sequence[Group]) -> list[Group]:
                 base = target[id(base)]
             join(base, group)
     return [group for group in groups if id(group) not in target]
+
+
+def _outcome_of(group: Group) -> Hashable:
+    """The function whose outcome was compared, by its own name, and the keys of it that were looked at."""
+    view = view_of(group.signature)
+    node = _node_of(group) if view is not None else ""
+    return (node, view.keys) if view is not None and node else None
 
 
 def _callees(groups: Sequence[Group]) -> dict[str, tuple[str, ...]]:

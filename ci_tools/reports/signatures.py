@@ -14,7 +14,15 @@ from functools import lru_cache
 
 from ci_tools.model.case import Failure
 from ci_tools.reports.clients import CUT_SHORT, DISCONNECTED, SILENT, STATUS, UNENCRYPTED, UNRESOLVED
-from ci_tools.reports.comparisons import Comparison, asked_for, comparison_of, expectation_of, first_name, without_message
+from ci_tools.reports.comparisons import (
+    Comparison,
+    asked_for,
+    comparison_of,
+    expectation_of,
+    first_name,
+    given_to,
+    without_message,
+)
 from ci_tools.reports.language import CIRCLE
 from ci_tools.reports.places import (
     SPOKEN,
@@ -157,6 +165,9 @@ def _without_server(
         signature = replace(signature, type_name="Failed", masked=f"DID NOT RAISE {unraised[1]}", hard=(), place=place)
     elif said.is_bare or (origin.type_name.endswith("AssertionError") and _status_of(signature, origin)):
         signature = _of_comparison(signature, said, origin, root, test)
+    elif origin.type_name.endswith("AssertionError") and not said.hard and (given := given_to(origin, root, test)):
+        keys = tuple(sorted(f"'{key}'" for key in given.keys))
+        signature = replace(signature, masked="assert", place=given.place, test=given.test, details=keys)
     elif said.type_name == STATUS and (status := _status_in(said.hard)):
         signature = _answered(signature, status, _path_in(said.masked) or (place_of(links, root) if said.is_nobodys else ""))
     elif place := _place_of_words(failure, links, said, root):

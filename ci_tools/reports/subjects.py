@@ -41,7 +41,10 @@ def looked_at(source: str) -> frozenset[str]:
     node = _parsed(source) if source else None
     if node is None or any(isinstance(one, ast.Call) and not _is_of_builtin(one) for one in ast.walk(node)):
         return frozenset()
-    compared = node.value.left if isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare) else node
+    compared: ast.AST = node.value if isinstance(node, ast.Expr) else node
+    if isinstance(compared, ast.Compare):
+        sides = (compared.left, *compared.comparators)
+        compared = next((side for side in sides if isinstance(side, ast.Attribute | ast.Subscript)), compared.left)
     found: set[str] = set()
     while isinstance(compared, ast.Attribute | ast.Subscript):
         if isinstance(compared, ast.Attribute):

@@ -12,7 +12,7 @@ from itertools import islice
 
 from ci_tools.reports.clients import SILENT, STATUS, unified
 from ci_tools.reports.differences import differing_keys
-from ci_tools.reports.language import is_of_language, said_of_call, said_of_import, said_of_values
+from ci_tools.reports.language import is_of_language, said_of_call, said_of_import, said_of_kind, said_of_values
 from ci_tools.reports.masks import finish, has_any, kind_of_file, mask, may_be_hard, names_in, soft
 from ci_tools.reports.programs import said_of_program
 from ci_tools.reports.roots import canonical
@@ -349,6 +349,8 @@ def _of_code(type_name: str, message: str) -> Wording | None:
         return Wording(type_name="ImportError", masked=said[0], hard=said[1])
     if called := said_of_call(type_name, message):
         return Wording(type_name=type_name, masked=called[0], hard=(called[1],), details=called[2])
+    if kind := said_of_kind(type_name, message):
+        return Wording(type_name=type_name, masked=kind[0], hard=kind[1])
     said = said_of_values(type_name, message)
     return Wording(type_name=type_name, masked=said[0], hard=said[1], is_generic=True) if said else None
 

@@ -152,8 +152,8 @@ def _without_server(
 ) -> tuple[Signature, Servers]:
     signature = _worded(said)
     origin = links[0]
-    if missed := _in_test(signature, said, origin, root, test):
-        return missed
+    if seen := _in_test(signature, said, origin, root, test) or _in_words(signature, said, origin, root, test):
+        return seen, ()
     if said.is_generic and signature.type_name != _TIMED_OUT:
         return _of_nameless(signature, links, said, servers, root)
     if signature.type_name == _TIMED_OUT:
@@ -165,9 +165,6 @@ def _without_server(
         signature = replace(signature, type_name="Failed", masked=f"DID NOT RAISE {unraised[1]}", hard=(), place=place)
     elif said.is_bare or (origin.type_name.endswith("AssertionError") and _status_of(signature, origin)):
         signature = _of_comparison(signature, said, origin, root, test)
-    elif origin.type_name.endswith("AssertionError") and not said.hard and (given := given_to(origin, root, test)):
-        keys = tuple(sorted(f"'{key}'" for key in given.keys))
-        signature = replace(signature, masked="assert", place=given.place, test=given.test, details=keys)
     elif said.type_name == STATUS and (status := _status_in(said.hard)):
         signature = _answered(signature, status, _path_in(said.masked) or (place_of(links, root) if said.is_nobodys else ""))
     elif place := _place_of_words(failure, links, said, root):
@@ -251,7 +248,7 @@ def _compared(signature: Signature, said: Wording, origin: Root, line: Compariso
     return replace(signature, place=line.place, test=line.test, hard=hard, details=details)
 
 
-def _in_test(signature: Signature, said: Wording, origin: Root, root: str, test: str) -> tuple[Signature, Servers] | None:
+def _in_test(signature: Signature, said: Wording, origin: Root, root: str, test: str) -> Signature | None:
     """What a test's own line could not do with what it had called, as a comparison of it; None where it called nothing."""
     if signature.type_name not in _OF_VALUES or not (said.is_generic or signature.type_name == "KeyError"):
         return None
@@ -263,7 +260,16 @@ def _in_test(signature: Signature, said: Wording, origin: Root, root: str, test:
         return None
     missed = signature.hard if signature.type_name == "KeyError" else ()
     details = tuple(sorted({*missed, *(f"'{key}'" for key in line.keys)}))
-    return replace(signature, place=line.place, test=line.test, hard=(), details=details), ()
+    return replace(signature, place=line.place, test=line.test, hard=(), details=details)
+
+
+def _in_words(signature: Signature, said: Wording, origin: Root, root: str, test: str) -> Signature | None:
+    """What a helper of the tests said in words of what it was given, as a comparison; None where the words name something."""
+    if not origin.type_name.endswith("AssertionError") or said.is_bare or said.hard or _status_of(signature, origin):
+        return None
+    given = given_to(origin, root, test)
+    keys = tuple(sorted(f"'{key}'" for key in given.keys)) if given else ()
+    return replace(signature, masked="assert", place=given.place, test=given.test, details=keys) if given else None
 
 
 _OF_VALUES = frozenset({"TypeError", "AttributeError", "IndexError", "KeyError"})

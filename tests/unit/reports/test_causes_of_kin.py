@@ -419,3 +419,63 @@ def test_a_client_that_names_no_server_asks_none_that_speaks_otherwise() -> None
         causes_of(known, refused_by("requests", path="_page")),
         causes_of(refused_by("pymemcache", path="_one"), refused_by("aiomcache", path="_two")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "said", "other", "count"),
+    [
+        ("sqlite3.OperationalError", "table guest has no column named company", "no such column: guest.company", 1),
+        ("sqlite3.OperationalError", "table guest has no column named company", "no such column: guest.phone", 2),
+        ("ValueError", "'skipped' is not a valid State", "'late' is not a valid State", 1),
+        ("ValueError", "'skipped' is not a valid State", "'skipped' is not a valid Kind", 2),
+    ],
+)
+def test_what_is_missing_is_known_by_its_name(type_name: str, said: str, other: str, count: int) -> None:
+    """A column in both of SQLite's sentences; the enumeration that has no such member, wherever it was asked."""
+    assert count == causes_of(raised(type_name, said, line="a()"), raised(type_name, other, line="b()", function="other"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "404 != 200",
+        "404 != 302 : Response didn't redirect as expected: Response code was 404 (expected 302)",
+    ],
+)
+def test_unittests_and_djangos_ways_to_compare_a_status(said: str) -> None:
+    """One page, one status; where nothing says that it is a status, it is a number."""
+    page = "self.client.get('/loans/7')"
+    plain = compared(f"assert {page}.status_code == 200", "assert 404 == 200")
+    assert 1 == causes_of(plain, compared(f"self.assertEqual({page}.status_code, 200)", said))
+    assert 2 == causes_of(plain, compared("self.assertEqual(loans.count(), 200)", "404 != 200"))
+
+
+@pytest.mark.parametrize(("keys", "count"), [(("'a'", "7"), 1), (("'load17'", "'x'"), 1), (("'fee'", "'rate'"), 2)])
+def test_keys_that_one_place_misses_are_data_where_one_of_them_is(keys: tuple[str, str], count: int) -> None:
+    """A number, or a text with one in it: names of fields have none."""
+    assert count == causes_of(*(raised("KeyError", key, line="return seen[name]") for key in keys))
+
+
+def test_a_key_missed_in_the_project_and_in_what_a_test_was_given_is_one_cause() -> None:
+    """The table lacks it; another key is another cause."""
+    inside = raised("KeyError", "'SEK'", line="return rates[currency]", place="shop/money.py", function="convert")
+    given, other = (in_test(f"assert files.rates()['{key}'] == 2", "KeyError", f"'{key}'") for key in ("SEK", "NOK"))
+    assert [1, 2] == [causes_of(inside, given), causes_of(inside, other)]
+
+
+def test_a_helper_that_says_in_words_what_it_found_is_about_what_it_was_given() -> None:
+    """`check_near(geo.distance(…), 3)` beside `geo.distance(…) == 3`."""
+
+    def asked(call: str) -> Failure:
+        text = (
+            f"    def test_it():\n>       checks.check_near({call}, 3)\n\ntests/test_a.py:8: \n_ _ _ _\n\n"
+            '    def check_near(found, wanted):\n>       raise AssertionError(f"{found} is not within 1 of {wanted}")\n'
+            "E       AssertionError: 5 is not within 1 of 3\n\ntests/checks.py:56: AssertionError"
+        )
+        return Failure(phase=Phase.CALL, type_name="AssertionError", message="5 is not within 1 of 3", text=text)
+
+    compared_directly = at("geo.distance(1, 2)")
+    assert [1, 2] == [
+        causes_of(compared_directly, asked("geo.distance(4, 5)")),
+        causes_of(compared_directly, asked("geo.area(4)")),
+    ]

@@ -13,9 +13,9 @@ from ci_tools.reports.causes import find_causes
 
 AT_LEAST = 0.97
 """Pairwise precision and recall, and near misses that stay apart."""
-RECALL = {"held_out_causes_8": 0.96}
+RECALL = {"held_out_causes_8": 0.96, "held_out_causes_9": 0.89, "held_out_causes_10": 0.84}
 """Of a set whose misses are not all mended."""
-SETS = [f"held_out_causes_{number}" for number in range(4, 9)]
+SETS = [f"held_out_causes_{number}" for number in range(4, 11)]
 
 
 @pytest.fixture(scope="module", params=SETS)

@@ -4,46 +4,67 @@ Looked up only when a test failed, and without running any code of the project: 
 """
 
 import inspect
+import weakref
+from collections import deque
 from collections.abc import Iterator, Mapping
 from types import CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ci_tools.pytest_plugin.failures import Project, links_of
 
 MOST_FUNCTIONS = 60
 """Functions of which the calls are kept: a line that reaches more says nothing of any."""
+MOST_FAILURES = 1000
+"""Failures of one process with which calls are kept: of a suite that fails everywhere, these know what there is to know."""
 
 
-def calls_of(error: BaseException, project: Project) -> tuple[str, ...]:
-    """``caller callee callee …`` for each function of the project that the code of the failed test refers to, and so on.
+class Calls:
+    """What the functions of a project refer to, as far as failed tests have led to them; each is looked at once."""
 
-    Functions are named ``package.module.Class.function``. A method of whatever an argument is may be that of any class of the
-    project that the module knows; and a name that is referred to need not have been called.
-    """
-    try:
-        return _calls_of(error, project)
-    except Exception:  # noqa: BLE001 - whatever a project keeps in its names: the report must not die of it
-        return ()
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._callees: WeakKeyDictionary[FunctionType, tuple[weakref.ref[FunctionType], ...]] = WeakKeyDictionary()
+        self._left = MOST_FAILURES
 
+    def of(self, error: BaseException) -> tuple[str, ...]:
+        """``caller callee callee …`` for each function of the project that the code of the failed test refers to, and so on.
 
-def _calls_of(error: BaseException, project: Project) -> tuple[str, ...]:
-    *_, root = links_of(error)
-    waiting: list[FunctionType] = []
-    traceback = root.__traceback__
-    while traceback is not None:
-        if project.holds(traceback.tb_frame.f_code.co_filename):
-            waiting.extend(_referred(_Names.of_frame(traceback.tb_frame), project))
-        traceback = traceback.tb_next
-    calls: dict[str, str] = {}
-    while waiting and len(calls) < MOST_FUNCTIONS:
-        function = waiting.pop(0)
-        name = _name_of(function)
-        if name in calls:
-            continue
-        callees = [*_referred(_Names.of_function(function), project)]
-        calls[name] = " ".join((name, *dict.fromkeys(_name_of(callee) for callee in callees if callee is not function)))
-        waiting.extend(callees)
-    return tuple(calls.values())
+        Functions are named ``package.module.Class.function``. A method of whatever an argument is may be that of any class of the
+        project that the module knows; and a name that is referred to need not have been called.
+        """
+        if self._left <= 0:
+            return ()
+        self._left -= 1
+        try:
+            return self._of(error)
+        except Exception:  # noqa: BLE001 - whatever a project keeps in its names: the report must not die of it
+            return ()
+
+    def _of(self, error: BaseException) -> tuple[str, ...]:
+        *_, root = links_of(error)
+        waiting: deque[FunctionType] = deque()
+        traceback = root.__traceback__
+        while traceback is not None:
+            if self._project.holds(traceback.tb_frame.f_code.co_filename):
+                waiting.extend(_referred(_Names.of_frame(traceback.tb_frame), self._project))
+            traceback = traceback.tb_next
+        calls: dict[str, str] = {}
+        while waiting and len(calls) < MOST_FUNCTIONS:
+            function = waiting.popleft()
+            name = _name_of(function)
+            if name not in calls:
+                callees = self._callees_of(function)
+                calls[name] = " ".join((name, *dict.fromkeys(_name_of(callee) for callee in callees if callee is not function)))
+                waiting.extend(callees)
+        return tuple(calls.values())
+
+    def _callees_of(self, function: FunctionType) -> list[FunctionType]:
+        known = self._callees.get(function)
+        if known is None:
+            found = _referred(_Names.of_function(function), self._project)
+            known = self._callees[function] = tuple(weakref.ref(callee) for callee in found)
+        return [callee for reference in known if (callee := reference()) is not None]
 
 
 def _name_of(function: FunctionType) -> str:

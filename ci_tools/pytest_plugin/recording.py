@@ -17,7 +17,7 @@ from ci_tools.model.journal import (
     TestsCollected,
 )
 from ci_tools.model.shard import digest_of
-from ci_tools.pytest_plugin.calls import calls_of
+from ci_tools.pytest_plugin.calls import Calls
 from ci_tools.pytest_plugin.failures import Project, blamed_fixture, failure_of
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import Position, test_id_of
@@ -92,6 +92,7 @@ class Recording:
         self.execution: Execution | None = None
         self._position = position
         self._project = project
+        self._calls = Calls(project)
         self._lists_tests = lists_tests
         self._markers = markers
         self._executions: dict[str, int] = {}
@@ -258,7 +259,7 @@ class Recording:
             fixture=fixture.name if fixture else None,
             fixture_scope=fixture.scope if fixture else None,
             fixture_path=fixture.path if fixture else None,
-            calls=calls_of(call.excinfo.value, self._project),
+            calls=self._calls.of(call.excinfo.value),
         )
 
 

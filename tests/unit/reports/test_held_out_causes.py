@@ -55,7 +55,7 @@ def test_what_calls_what_joins_what_one_function_got_wrong(name: str, tmp_path: 
     truth = known.unpack(tmp_path)
     texts = score_of(find_causes(read_run(tmp_path, "journals")), truth)
     shutil.rmtree(tmp_path / "journals")
-    with tarfile.open(known.ARCHIVE.with_name(f"{name}.again.tar.xz")) as archive:
+    with tarfile.open(known.ARCHIVE.with_name(f"{name}_again.tar.xz")) as archive:
         archive.extractall(tmp_path, filter="data")
     report = read_run(tmp_path, "journals")
     assert set(truth.labels) == red_names(report)

@@ -75,7 +75,7 @@ def _wordless(attempt: Attempt) -> Failure:
 
 
 _ENDED = frozenset({Outcome.TIMED_OUT, Outcome.CRASHED})
-_STACK_FRAME = re.compile(r'^\s*File "([^"\n]+)", line \d+, in (\S+)', re.MULTILINE)
+_STACK_FRAME = re.compile(r'^[ \t]*File "([^"\n]+)", line \d+, in (\S+)', re.MULTILINE)
 _LIBRARY = re.compile(r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]Lib[\\/]|hostedtoolcache|<frozen|\A<")
 
 

@@ -77,8 +77,8 @@ def unified(type_name: str, message: str) -> tuple[str, str]:
         kind = next((kind for words, kind in _REFUSALS if words in refusal[1]), "Fatal")
         return f"postgres.{kind}", refusal[1]
     if module == "sqlite3" and (lacking := _NO_COLUMN.match(message)):
-        table, column = lacking[1] or "", lacking[2] or lacking[3]
-        return type_name, f"no such column: '{table or column.rpartition('.')[0]}.{column.rpartition('.')[2]}'".replace("'.", "'")
+        column = f"{lacking[1]}.{lacking[2]}" if lacking[1] else lacking[3]
+        return type_name, f"no such column: '{column}'"
     if module not in _CLIENTS:
         return type_name, message
     if module in {"redis", "valkey"}:

@@ -20,9 +20,9 @@ _PREFIX = re.compile(r"api|rest|v\d{1,2}")
 
 _STEADY_PART = re.compile(r"[^\d%{}]{1,40}")
 
-_MARKED_LINE = re.compile(r"^>\s*\S", re.MULTILINE)
+_MARKED_LINE = re.compile(r"^>[ \t]*\S", re.MULTILINE)
 
-_DEF_LINE = re.compile(r"^\s*(?:async )?def \w+\(", re.MULTILINE)
+_DEF_LINE = re.compile(r"^[ \t]*(?:async )?def \w+\(", re.MULTILINE)
 
 _CALLED = re.compile(r"^ *\+ +where .* = <(?:bound method|function) ([\w.]+)", re.MULTILINE)
 
@@ -186,9 +186,9 @@ def _given(origin: Root) -> dict[str, str]:
 
 _BEGUN = re.compile(r"\s*(?:async )?def [^:]*:")
 _PARAMETER = re.compile(r"(?<![\w.\"'])[A-Za-z_]\w*(?=[,)=:(])")
-_LOOPED = re.compile(r"^\s+(?:async )?for \(?(\w+(?:, ?\w+)*)\)? in (\S.*\S):$", re.MULTILINE)
-_TAKEN_FROM = re.compile(r"^\s+\(?(\*?\w+(?:, ?\*?\w+)*)\)? = (\S.*\S)$", re.MULTILINE)
-_ENTERED = re.compile(r"^\s+(?:async )?with (?!(?:pytest\.)?(?:raises|warns)\b)(\S.*) as (\w+):$", re.MULTILINE)
+_LOOPED = re.compile(r"^[ \t]+(?:async )?for \(?(\w+(?:, ?\w+)*)\)? in (\S.*\S):$", re.MULTILINE)
+_TAKEN_FROM = re.compile(r"^[ \t]+\(?(\*?\w+(?:, ?\*?\w+)*)\)? = (\S.*\S)$", re.MULTILINE)
+_ENTERED = re.compile(r"^[ \t]+(?:async )?with (?!(?:pytest\.)?(?:raises|warns)\b)(\S.*) as (\w+):$", re.MULTILINE)
 
 
 def _lines_before(origin: Root) -> str:

@@ -18,11 +18,17 @@ from ci_tools.reports.twins import merge_near
 
 def groups_of(grievances: Sequence[Grievance], root: str = "") -> list[Group]:
     """The failures by their cause, in no order that means anything; paths below ``root`` are made relative to it."""
+    grievances = sorted(grievances, key=_place_in_order)
     groups = merge_near(_group(with_servers(grievances, root)))
     if any(group.members[0].contact.fault == GARBLED for group in groups):
         groups = _merge_garbled(groups, servers_of_files(grievances, root))
     groups = _merge_parametrized(_merge_fixtures(_split_contexts(_split_places(_split_types(groups)))))
     return merge_reached(merge_kin(groups))
+
+
+def _place_in_order(grievance: Grievance) -> tuple[str, ...]:
+    """What comes first must not depend on which file was read first."""
+    return grievance.configuration, grievance.test_id, grievance.failure.phase, grievance.failure.message
 
 
 def _group(grievances: Iterable[Grievance]) -> list[Group]:
@@ -105,8 +111,7 @@ def _merge_parametrized(groups: Iterable[Group]) -> list[Group]:
         if twin is group:
             merged.append(group)
         else:
-            twin.members.extend(group.members)
-            twin.aliases |= group.aliases
+            twin.take(group)
             twin.signature = min(twin.signature, group.signature, key=lambda one: one.id)
     return merged
 
@@ -129,8 +134,7 @@ def _merge_garbled(groups: Sequence[Group], servers_of: Mapping[str, set[str]]) 
         if twin is group:
             merged.append(group)
         else:
-            twin.members.extend(group.members)
-            twin.aliases |= group.aliases
+            twin.take(group)
     return merged
 
 
@@ -152,8 +156,7 @@ def _merge_fixtures(groups: Iterable[Group]) -> list[Group]:
         if twin is None:
             merged[key] = group
         else:
-            twin.members.extend(group.members)
-            twin.aliases |= group.aliases
+            twin.take(group)
             if group.signature.id < twin.signature.id:
                 twin.signature = group.signature
     return [*merged.values(), *rest]

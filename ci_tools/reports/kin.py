@@ -2,12 +2,12 @@
 
 import itertools
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from ci_tools.reports.clients import STATUS
 from ci_tools.reports.comparisons import line_of
-from ci_tools.reports.grievance import Group
+from ci_tools.reports.grievance import Group, merge_by
 from ci_tools.reports.language import CALLED_OTHERWISE
 from ci_tools.reports.places import is_test, places_of, short
 from ci_tools.reports.roots import root_of
@@ -108,7 +108,7 @@ def _merge_views(groups: Sequence[Group]) -> list[Group]:
             base = target[id(group)]
             while id(base) in target:
                 base = target[id(base)]
-            join(base, group)
+            base.take(group)
     return [group for group in groups if id(group) not in target]
 
 
@@ -156,7 +156,7 @@ def _merge_missed(groups: Sequence[Group]) -> list[Group]:
             joined.setdefault(id(kin[1]), kin[0])
     for group in groups:
         if (base := joined.get(id(group))) is not None and id(base) not in joined:
-            join(base, group)
+            base.take(group)
         else:
             joined.pop(id(group), None)
     return [group for group in groups if id(group) not in joined]
@@ -177,7 +177,7 @@ def _merge_words(groups: Sequence[Group]) -> list[Group]:
         _, is_expected, words = group.signature.masked.partition(RAISED_WITH)
         found = by_words.get(words, []) if is_expected else []
         if len(found) == 1:
-            join(found[0], group)
+            found[0].take(group)
         else:
             kept.append(group)
     return kept
@@ -195,7 +195,7 @@ def _merge_shared(groups: Sequence[Group]) -> list[Group]:
     for group in groups:
         found = given.get(group.signature.place, []) if not group.signature.test else []
         if len(found) == 1 and found[0].signature.type_name == group.signature.type_name:
-            join(found[0], group)
+            found[0].take(group)
         else:
             kept.append(group)
     return kept
@@ -245,7 +245,7 @@ def _merge_pages(groups: Sequence[Group]) -> list[Group]:
     for group in groups:
         found = statuses.get(group.signature.place.removeprefix("answer of "), []) if _is_complaint(group.signature) else []
         if len(found) == 1:
-            join(found[0], group)
+            found[0].take(group)
         else:
             kept.append(group)
     return kept
@@ -309,29 +309,3 @@ def _merge_arguments(groups: Sequence[Group]) -> list[Group]:
         return signature.hard if signature.masked.endswith(CALLED_OTHERWISE) else None
 
     return merge_by(groups, function, _go_on)
-
-
-def merge_by(groups: Iterable[Group], key: Callable[[Group], Hashable], is_one: Callable[[Sequence[Group]], bool]) -> list[Group]:
-    """Join the groups of one key where they are one; those without a key stay as they are."""
-    kept: list[Group] = []
-    found: dict[Hashable, list[Group]] = {}
-    for group in groups:
-        if (value := key(group)) is None:
-            kept.append(group)
-        else:
-            found.setdefault(value, []).append(group)
-    for kin in found.values():
-        if len(kin) == 1 or not is_one(kin):
-            kept.extend(kin)
-            continue
-        first, *others = sorted(kin, key=lambda group: (-len(group.members), group.signature.id))
-        for other in others:
-            join(first, other)
-        kept.append(first)
-    return kept
-
-
-def join(base: Group, other: Group) -> None:
-    """Adds the failures and the signatures of ``other`` to ``base``."""
-    base.members.extend(other.members)
-    base.aliases |= other.aliases

@@ -2,8 +2,8 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 
-from ci_tools.reports.grievance import Group
-from ci_tools.reports.kin import PAGE, View, join, merge_by, view_of
+from ci_tools.reports.grievance import Group, merge_by
+from ci_tools.reports.kin import PAGE, View, view_of
 
 
 def merge_reached(groups: Sequence[Group]) -> list[Group]:
@@ -27,7 +27,7 @@ def merge_reached(groups: Sequence[Group]) -> list[Group]:
         if (base := target.get(id(group))) is not None:
             while id(base) in target:
                 base = target[id(base)]
-            join(base, group)
+            base.take(group)
     return [group for group in groups if id(group) not in target]
 
 

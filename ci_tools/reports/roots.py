@@ -43,8 +43,8 @@ _CRASH = re.compile(r"[^\s>][^\n]*:\d+: ([\w.]+)\s*\Z")
 _TRACEBACK = "Traceback (most recent call last):"
 _MARGIN = re.compile(r"^ *(?:[|+][-+ |]*(?:\d+ -+)?|-+)? ?", re.MULTILINE)
 _CUT = re.compile(r"\n?\[\+\d+ more lines?[^\]\n]*\]?\s*\Z")
-_TOLD = re.compile(r"^\s+[\w./-]+\.go:\d+: (.+)|panicked at \S+:\d+:\d+:\n(.+)", re.MULTILINE)
-_CAUSED = re.compile(r"^(?:\s*Caused by|\s*\[?cause\]?): (.+)$", re.MULTILINE)
+_TOLD = re.compile(r"^[ \t]+[\w./-]+\.go:\d+: (.+)|panicked at \S+:\d+:\d+:\n(.+)", re.MULTILINE)
+_CAUSED = re.compile(r"^[ \t]*(?:Caused by|\[?cause\]?): (.+)$", re.MULTILINE)
 _JS_TYPE = re.compile(r"\A(\w*(?:Error|Exception))(?: \[(\w+)\])?: ")
 _PYTEST_OWN = frozenset({"", "testCodeFailure", "Error", "error", "failure", "Failure", "AssertionError", "rerun"})
 
@@ -134,7 +134,11 @@ def _told_inside(type_name: str, message: str) -> list[Root]:
         return [Root(type_name=canonical(found[1]), message=message)] if found[1] != "SystemExit" else []
     at = message.find(_TRACEBACK)
     if at < 0:
-        shown = _SHOWN.search(message) if type_name.endswith(("AssertionError", "Failed")) and "Error(" in message else None
+        shown = (
+            _SHOWN.search(message[:LONGEST_TOLD])
+            if type_name.endswith(("AssertionError", "Failed")) and "Error(" in message
+            else None
+        )
         words = shown[3].replace("\\'", "'") if shown else ""
         return [Root(type_name=canonical(shown[1]), message=f"'{words}'" if shown[1] == "KeyError" else words)] if shown else []
     first, _, rest = message[at:].partition("\nassert ")[0].partition("\n")
@@ -147,6 +151,9 @@ def _closed(text: str) -> str:
     """Lines of a traceback without the blanks and quotes that stand around it."""
     return "\n".join(line if line.strip() else "" for line in text.rstrip('\n"').splitlines())
 
+
+LONGEST_TOLD = 2_000
+"""Characters of a message in which an exception may show itself."""
 
 _SHOWN = re.compile(r"^(?! *\+ ).*?(?<![\w.])([A-Z]\w*Error)\((\\?['\"])(.+?)\2\)", re.MULTILINE)
 """An exception as it shows itself in what a test says: ``1 errors, first: KeyError('it')``."""

@@ -7,21 +7,24 @@ from itertools import takewhile
 LONGEST_SECTION = 60_000
 """Characters of one traceback that are read, from its end: the place that raised stands there."""
 
+LONGEST_LINE = 2_000
+"""Characters of a source line, or of a statement, that are read."""
+
 _PLACE = re.compile(r"^([^\s:>|][^:\n]*|[A-Za-z]:[^:\n]+):(\d+): *(?:in (\S+)|([\w.]+))?(?:: [^\n]*)? *$", re.MULTILINE)
 _NATIVE = re.compile(r'^[ |]*File "([^"\n]+)", line (\d+), in (\S+)\n?([^\n]*)', re.MULTILINE)
-_DEF = re.compile(r"^[>E ]?\s*(?:async )?def (\w+)\(", re.MULTILINE)
-_MARKED = re.compile(r"^>\s*(?:\d+ \|)?\s*(\S.*)$", re.MULTILINE)
+_DEF = re.compile(r"^[>E ]?[ \t]*(?:async )?def (\w+)\(", re.MULTILINE)
+_MARKED = re.compile(r"^>[ \t]*(?:\d+ \|[ \t]*)?(\S.*)$", re.MULTILINE)
 _NOT_OURS = re.compile(
     r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]Lib[\\/]|(?:\A|[\\/])\.?venv[\\/]|hostedtoolcache|<frozen|\A<"
     r"|/threading\.py|/asyncio/|importlib/__init__\.py|(?:\A|/)node_modules/|\Anode:|\Ainternal/|\.tox/|\.nox/|/rustc/|/vendor/"
 )
 # Other languages: what a stack line looks like, and which classes are no project's.
 _STACK = re.compile(
-    r"^\s+at (?:async )?(?:(?P<js>[^\s(][^(\n]*?) \()?(?:file://)?(?P<jsfile>[^\s():]*[/.][^\s():]*):\d+:\d+\)?\s*$"
-    r"|^\s+at (?P<java>[\w.$]+)\.(?P<method>[\w$<>]+)\((?P<javafile>\w+\.(?:java|kt|scala|groovy)):\d+\)"
-    r"|^\s+at (?P<net>[\w.<>`]+)\([^)\n]*\) in (?P<netfile>.+):line \d+"
+    r"^[ \t]+at (?:async )?(?:(?P<js>[^\s(][^(\n]*?) \()?(?:file://)?(?P<jsfile>[^\s():]*[/.][^\s():]*):\d+:\d+\)?[ \t]*$"
+    r"|^[ \t]+at (?P<java>[\w.$]+)\.(?P<method>[\w$<>]+)\((?P<javafile>\w+\.(?:java|kt|scala|groovy)):\d+\)"
+    r"|^[ \t]+at (?P<net>[\w.<>`]+)\([^)\n]*\) in (?P<netfile>.+):line \d+"
     r"|panicked at (?:'[^'\n]*', )?(?P<rust>[\w./\\-]+\.rs):\d+:\d+"
-    r"|^\s+(?P<go>[\w./-]+\.go):\d+(?::|\s)"
+    r"|^[ \t]+(?P<go>[\w./-]+\.go):\d+(?::|\s)"
     r"|^(?P<php>/[^\s:]+\.php):\d+$",
     re.MULTILINE,
 )
@@ -58,7 +61,7 @@ def places_in(text: str) -> tuple[Place, ...]:
             block = text[end : place.start()]
             block = block[max(0, block.rfind("\n_ _")) :]
             marked = _MARKED.findall(block)
-            source = marked[-1].strip() if marked else ""
+            source = marked[-1][:LONGEST_LINE].strip() if marked else ""
             function = named[1] if (named := _DEF.search(block)) else ""
         found.append(Place(path=path, function=_plain(function), source=source))
         end = place.end()
@@ -80,7 +83,12 @@ def statement_in(text: str) -> tuple[str, ...]:
         lambda line: line.strip() and not line.startswith(("E ", ">", "E\n")) and not _PLACE.match(line),
         text[begun.end() + 1 :].split("\n"),
     )
-    return (begun[1].strip(), *(line.strip() for line in further))
+    lines = [begun[1][:LONGEST_LINE].strip()]
+    for line in further:
+        lines.append(line.strip())
+        if sum(map(len, lines)) > LONGEST_LINE:
+            return tuple(lines[:1])
+    return tuple(lines)
 
 
 def _stack(text: str) -> list[Place]:

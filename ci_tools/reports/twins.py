@@ -3,10 +3,10 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from difflib import SequenceMatcher
 
-from ci_tools.reports.grievance import Group
+from ci_tools.reports.grievance import Group, merge_by
 from ci_tools.reports.roots import links_of
 
 NEAR = 0.90
@@ -66,8 +66,7 @@ def _merge_bucket(bucket: list[Group]) -> list[Group]:
             kept.append(group)
             same.append(group)
         else:
-            twin.members.extend(group.members)
-            twin.aliases |= group.aliases
+            twin.take(group)
         for shape in shapes:
             by_shape.setdefault(shape, twin)
     return kept
@@ -92,51 +91,44 @@ def _merge_families(groups: Sequence[Group]) -> Sequence[Group]:
             continue
         first, *others = family
         for other in others:
-            first.members.extend(other.members)
-            first.aliases |= other.aliases
+            first.take(other)
             joined.add(id(other))
     return [group for group in groups if id(group) not in joined] if joined else groups
 
 
 def _merge_missing(groups: Sequence[Group]) -> Sequence[Group]:
     """Join files of one kind that one folder has not, each name met hardly twice: the folder is not filled."""
-    folders: dict[tuple[str, ...], list[Group]] = {}
-    for group in groups:
+
+    def folder(group: Group) -> Hashable:
         signature = group.signature
         names = [token for token in signature.hard if token[0] == "'"]
-        if signature.type_name == "FileNotFoundError" and len(names) == 1 and not signature.details and "." in names[0]:
-            message = links_of(group.members[0].failure)[0].message
-            if folder := re.search(rf"([^/\\'\"]+)[/\\]{re.escape(names[0][1:-1])}(?![\w.])", message):
-                folders.setdefault((folder[1], names[0].rpartition(".")[2], signature.place, signature.context), []).append(group)
-    joined: set[int] = set()
-    for first, *others in folders.values():
-        failures = sum(len(group.members) for group in (first, *others))
-        if len(others) + 1 >= FEWEST_KIN and failures <= MOST_REPEATED * (len(others) + 1):
-            for other in others:
-                first.members.extend(other.members)
-                first.aliases |= other.aliases
-                joined.add(id(other))
-    return [group for group in groups if id(group) not in joined] if joined else groups
+        if signature.type_name != "FileNotFoundError" or len(names) != 1 or signature.details or "." not in names[0]:
+            return None
+        message = links_of(group.members[0].failure)[0].message
+        found = re.search(rf"([^/\\'\"]+)[/\\]{re.escape(names[0][1:-1])}(?![\w.])", message)
+        return (found[1], names[0].rpartition(".")[2], signature.place, signature.context) if found else None
+
+    return merge_by(groups, folder, _are_hardly_met_twice)
 
 
 def _merge_programs(groups: Sequence[Group]) -> Sequence[Group]:
     """Join what one program ended with where what stands behind its name is data (met hardly twice), or is left out."""
-    programs: dict[tuple[str, ...], list[Group]] = {}
-    for group in groups:
-        signature = group.signature
-        if len(signature.hard) == 2 and signature.masked == " ".join((signature.hard[0].strip("'"), signature.hard[1])):  # noqa: PLR2004 - program, end
-            programs.setdefault((signature.hard[0].strip("'").partition(" ")[0], signature.hard[1]), []).append(group)
-    joined: set[int] = set()
-    for kin in programs.values():
+
+    def program(group: Group) -> Hashable:
+        named, *end = group.signature.hard or ("",)
+        is_program = len(end) == 1 and group.signature.masked == f"{named.strip(_QUOTES)} {end[0]}"
+        return (named.strip(_QUOTES).partition(" ")[0], end[0]) if is_program else None
+
+    def is_one(kin: Sequence[Group]) -> bool:
         bare = [group for group in kin if " " not in group.signature.hard[0]]
-        failures = sum(len(group.members) for group in kin)
-        if (bare and len(kin) == 2) or (len(kin) >= FEWEST_KIN and failures <= MOST_REPEATED * len(kin)):  # noqa: PLR2004 - with and without
-            first, *others = sorted(kin, key=lambda group: (-len(group.members), group.signature.id))
-            for other in others:
-                first.members.extend(other.members)
-                first.aliases |= other.aliases
-                joined.add(id(other))
-    return [group for group in groups if id(group) not in joined] if joined else groups
+        return len(kin) - len(bare) == 1 or _are_hardly_met_twice(kin)
+
+    return merge_by(groups, program, is_one)
+
+
+def _are_hardly_met_twice(kin: Sequence[Group]) -> bool:
+    """Whether these are several, and hardly any comes back: then what tells them apart is data."""
+    return len(kin) >= FEWEST_KIN and sum(len(group.members) for group in kin) <= MOST_REPEATED * len(kin)
 
 
 def _add_to_family(group: Group, words: Sequence[str], families: list[list[Group]]) -> None:

@@ -236,3 +236,33 @@ def test_a_client_that_names_no_server_asks_none_that_speaks_otherwise() -> None
 def test_what_is_missing_is_known_by_its_name(type_name: str, said: str, other: str, count: int) -> None:
     """A column in both of SQLite's sentences; the enumeration that has no such member, wherever it was asked."""
     assert count == causes_of(raised(type_name, said, line="a()"), raised(type_name, other, line="b()", function="other"))
+
+
+MUCH = 60_000
+"""Characters: what is read of one traceback."""
+
+
+def shown(lines: str) -> Failure:
+    """A failed comparison with these lines above it."""
+    text = f"    def test_it():\n{lines}\n>       assert x == 2\nE       assert 1 == 2\n\ntests/test_a.py:3: AssertionError"
+    return Failure(phase=Phase.CALL, type_name="AssertionError", message="assert 1 == 2", text=text)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "failure",
+    [
+        shown("\n" * MUCH),
+        shown(" " * MUCH),
+        shown("    for " + "a, " * (MUCH // 3)),
+        shown("    with " + "as a " * (MUCH // 5)),
+        raised("AssertionError", 'AnError("' * (MUCH // 9)),
+        raised("AssertionError", "assert {" + "'a': 1} != {" * 500),
+        raised("ImportError", "cannot import name 'a' from 'b' (" * 2000),
+        raised("shop.ProgramError", "'" * MUCH),
+    ],
+    ids=["lines", "blanks", "loop", "with", "exceptions", "braces", "imports", "quotes"],
+)
+def test_a_text_made_to_be_slow_is_read_all_the_same(failure: Failure) -> None:
+    """What took minutes, or for ever, takes as long as any other text."""
+    assert causes_of(failure) == 1

@@ -5,6 +5,7 @@ All were mended in their sight since, so this proves nothing of failures that no
 
 import shutil
 import tarfile
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -63,3 +64,14 @@ def test_what_calls_what_joins_what_one_function_got_wrong(name: str, tmp_path: 
     assert score.precision >= AT_LEAST, score.merged
     assert score.recall >= AGAIN[name], score.split
     assert score.recall > texts.recall
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_the_order_of_what_was_read_changes_no_cause(name: str, tmp_path: Path) -> None:
+    """Neither what is together nor its signature."""
+    import_module(name).unpack(tmp_path)
+    report = read_run(tmp_path, "journals")
+    turned = replace(report, cases=report.cases[::-1])
+    dealt = replace(report, cases=tuple(sorted(report.cases, key=lambda case: case.test_id[::-1])))
+    expected, *others = ({(one.signature, frozenset(one.tests)) for one in find_causes(run)} for run in (report, turned, dealt))
+    assert [expected, expected] == others

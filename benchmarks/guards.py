@@ -24,66 +24,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-EMPTY = """
-import asyncio
+from guarded.suites import CLOCK, EMPTY, NOTHING, WORK
 
-import pytest
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("number", range({tests}))
-async def test_it(number):
-    await asyncio.sleep(0)
-"""
-WORK = """
-import asyncio
-import os
-
-import pytest
-import redis.asyncio
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("number", range({tests}))
-async def test_it(number):
-    async with redis.asyncio.Redis.from_url(os.environ["BENCH_REDIS_URL"], max_connections=4) as client:
-        for part in range(10):
-            await asyncio.gather(*(asyncio.create_task(client.set(f"{{part}}-{{key}}", key)) for key in range(1)))
-            await asyncio.gather(*(asyncio.create_task(asyncio.sleep(0)) for _ in range(30)))
-        for key in range(190):
-            await client.get(str(key))
-"""
-NOTHING = "def test_it():\n    pass\n"
-CLOCK = """
-import gc
-import os
-import time
-
-import pytest
-
-BEGAN = []
-CUT = os.environ.get("BENCH_TESTS")
-WITHOUT = os.environ.get("BENCH_WITHOUT")
-if CUT:
-    gc.disable()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    if WITHOUT:
-        items[:] = [item for item in items if WITHOUT not in item.fixturenames]
-    if CUT:
-        del items[int(CUT):]
-
-
-def pytest_collection_finish():
-    BEGAN.append(time.process_time())
-
-
-def pytest_sessionfinish():
-    with open("seconds.txt", "w") as file:
-        file.write(str(time.process_time() - BEGAN[0]))
-"""
 INI = """
 [tool.pytest.ini_options]
 asyncio_default_fixture_loop_scope = "{scope}"

@@ -80,7 +80,7 @@ def judge_evidence(project: Project, evidence: Evidence, facts: Facts) -> Judgem
 
 
 def _strangers(report: RunReport, project: Project) -> Iterator[str]:
-    """What whoever looks must know when the evidence is of another commit, or of another repository: its names are as unlike."""
+    """A note where the evidence is of another commit than the checkout: of another repository, too, as two share no commit."""
     if report.commit and project.commit and report.commit != project.commit:
         yield (
             f"the reports are of commit {report.commit[:12]}, this checkout is {project.commit[:12]}: only its policy and its"

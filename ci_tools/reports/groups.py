@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ci_tools.reports.grievance import Grievance, Group
 from ci_tools.reports.kin import merge_kin
 from ci_tools.reports.places import raising_fixture
+from ci_tools.reports.protocols import PROTOCOLS
 from ci_tools.reports.reached import merge_reached
 from ci_tools.reports.servers import servers_of_files, with_servers
-from ci_tools.reports.signatures import GARBLED, PROTOCOLS, Signature
+from ci_tools.reports.signatures import GARBLED, Signature
 from ci_tools.reports.twins import merge_near
 
 

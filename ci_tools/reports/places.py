@@ -132,28 +132,6 @@ def hung_at(links: Sequence[Root], root: str, test: str) -> str:
     return test.partition("[")[0]
 
 
-def protocol_of(links: Sequence[Root]) -> str:
-    """What the client in the traceback speaks; empty where there is none that is known."""
-    places = (place.path.replace("\\", "/") for link in links for place in link.places())
-    names = (name for path in places for found in _LIBRARY.findall(path) for name in found)
-    return next((SPOKEN[name] for name in names if name in SPOKEN), "")
-
-
-_LIBRARY = re.compile(r"(?:site-packages|dist-packages)/(\w+)/|/[Ll]ib/(?:python[\d.]+/)?(urllib|http|smtplib|ftplib)\b")
-SPOKEN = {
-    **dict.fromkeys(("aiohttp", "http", "httpcore", "httpx", "requests", "urllib", "urllib3"), "http"),
-    **dict.fromkeys(("redis", "valkey"), "redis"),
-    **dict.fromkeys(("asyncpg", "pg8000", "psycopg", "psycopg2"), "postgres"),
-    **dict.fromkeys(("aiomcache", "memcache", "pylibmc", "pymemcache"), "memcached"),
-    **dict.fromkeys(("aio_pika", "aiormq", "pika"), "amqp"),
-    **dict.fromkeys(("aiomysql", "MySQLdb", "pymysql"), "mysql"),
-    **dict.fromkeys(("motor", "pymongo"), "mongodb"),
-    **dict.fromkeys(("aiosmtplib", "smtplib"), "smtp"),
-    **dict.fromkeys(("aiokafka", "confluent_kafka", "kafka"), "kafka"),
-    **{name: name for name in ("ftplib", "grpc", "ldap3", "nats", "paho", "paramiko", "websockets")},
-}
-
-
 def askers_of(failure: Failure, root: str) -> tuple[tuple[str, ...], ...]:
     """Which of the project's functions, classes and files stand in the traceback, tests left out."""
     functions: dict[str, None] = {}

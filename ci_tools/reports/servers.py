@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ci_tools.reports.grievance import Grievance
-from ci_tools.reports.places import askers_of, protocol_of
+from ci_tools.reports.places import askers_of
+from ci_tools.reports.protocols import protocol_of
 from ci_tools.reports.roots import links_of
 from ci_tools.reports.signatures import Signature, port_of
 from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT

@@ -25,7 +25,6 @@ from ci_tools.reports.comparisons import (
 )
 from ci_tools.reports.language import CIRCLE
 from ci_tools.reports.places import (
-    SPOKEN,
     circle_of,
     client_of,
     fixture_place,
@@ -33,10 +32,10 @@ from ci_tools.reports.places import (
     is_test,
     place_of,
     places_of,
-    protocol_of,
     raised_place,
     servers_in_source,
 )
+from ci_tools.reports.protocols import product_of
 from ci_tools.reports.roots import Root, links_of
 from ci_tools.reports.wording import FIRST_EPHEMERAL_PORT, Servers, Wording, wording_of
 
@@ -227,7 +226,7 @@ def _of_nameless(
         servers = servers_in_source(links, root)
     if _is_own_type(said.type_name) and said.masked != said.type_name:
         return signature, servers
-    if (said.is_refused or _SILENT.search(said.type_name)) and (product := _product(links)):
+    if (said.is_refused or _SILENT.search(said.type_name)) and (product := product_of(links)):
         return replace(signature, context=product), servers
     context, is_named = _context([other for other, _ in outer])
     place = "" if is_named else place_of(links, root)
@@ -361,39 +360,7 @@ def _is_own_type(type_name: str) -> bool:
     return bool(module) and module.partition(".")[0] not in sys.stdlib_module_names and not _TRANSPORT.match(name)
 
 
-_PRODUCTS = {
-    "redis": "redis",
-    "valkey": "redis",
-    "postgres": "postgres",
-    "psycopg": "postgres",
-    "psycopg2": "postgres",
-    "asyncpg": "postgres",
-    "pymongo": "mongodb",
-    "pymysql": "mysql",
-    "MySQLdb": "mysql",
-    "aiomysql": "mysql",
-    "pika": "rabbitmq",
-    "aio_pika": "rabbitmq",
-    "aiormq": "rabbitmq",
-    "kafka": "kafka",
-    "aiokafka": "kafka",
-    "elasticsearch": "elasticsearch",
-    "nats": "nats",
-}
-"""The module of a client, and what it speaks to: whichever way one came there, it is that server that refuses."""
-
-PROTOCOLS = frozenset({*_PRODUCTS.values(), *SPOKEN.values()})
-"""What a refusal may have been met through, where neither server nor place is known."""
-
-
 _SILENT = re.compile(r"(?:\A|\.)Timeout\w*\Z")
-
-
-def _product(links: Sequence[Root]) -> str:
-    """What the client speaks that gave up, where few servers of a project speak it."""
-    named = next((_PRODUCTS[module] for link in links if (module := link.type_name.partition(".")[0]) in _PRODUCTS), "")
-    spoken = "" if named else protocol_of(links)
-    return named or ("" if spoken == "http" else spoken)
 
 
 def _context(outer: Sequence[Wording]) -> tuple[str, bool]:

@@ -6,11 +6,9 @@ service has a port of its own, and each fault of the code stands beside its mend
 with all of them mended the tests of those roots were green.
 """
 
-import json
-import tarfile
 from pathlib import Path
 
-from held_out_causes_4 import SOURCES, Score, Truth, read_run, red_names, score_of
+from held_out_causes_4 import SOURCES, Score, Truth, read_run, red_names, score_of, truth_in
 
 __all__ = ["ARCHIVE", "SOURCES", "Score", "Truth", "read_run", "red_names", "score_of", "unpack"]
 
@@ -19,7 +17,4 @@ ARCHIVE = Path(__file__).with_suffix(".tar.xz")
 
 def unpack(folder: Path) -> Truth:
     """Writes the archive's files into ``folder`` and reads the truth."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    known = json.loads((folder / "roots.json").read_text("utf-8"))
-    return Truth(labels=known["labels"], near_misses=tuple((one, other) for one, other in known["near_misses"]))
+    return truth_in(ARCHIVE, folder)

@@ -6,11 +6,9 @@ tests stand in classes, the code stands in packages of classes, and most faults 
 templates, schemas, streams of messages, shared libraries, locales, redirects, answers that break off, an ORM).
 """
 
-import json
-import tarfile
 from pathlib import Path
 
-from held_out_causes_4 import SOURCES, Score, Truth, read_run, red_names, score_of
+from held_out_causes_4 import SOURCES, Score, Truth, read_run, red_names, score_of, truth_in
 
 __all__ = ["ARCHIVE", "SOURCES", "Score", "Truth", "read_run", "red_names", "score_of", "unpack"]
 
@@ -19,7 +17,4 @@ ARCHIVE = Path(__file__).with_suffix(".tar.xz")
 
 def unpack(folder: Path) -> Truth:
     """Writes the archive's files into ``folder`` and reads the truth."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    known = json.loads((folder / "roots.json").read_text("utf-8"))
-    return Truth(labels=known["labels"], near_misses=tuple((one, other) for one, other in known["near_misses"]))
+    return truth_in(ARCHIVE, folder)

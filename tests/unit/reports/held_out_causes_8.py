@@ -7,11 +7,9 @@ themselves, roots of a single test; frames of hypothesis, click, jinja2, PyJWT, 
 that is down fails up to 34 tests) beside narrow ones. The recorded paths were rewritten to those of an ordinary machine.
 """
 
-import json
-import tarfile
 from pathlib import Path
 
-from held_out_causes_4 import SOURCES, Score, Truth, read_run, red_names, score_of
+from held_out_causes_4 import SOURCES, Score, Truth, read_run, red_names, score_of, truth_in
 
 __all__ = ["ARCHIVE", "SOURCES", "Score", "Truth", "read_run", "red_names", "score_of", "unpack"]
 
@@ -20,7 +18,4 @@ ARCHIVE = Path(__file__).with_suffix(".tar.xz")
 
 def unpack(folder: Path) -> Truth:
     """Writes the archive's files into ``folder`` and reads the truth."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    known = json.loads((folder / "roots.json").read_text("utf-8"))
-    return Truth(labels=known["labels"], near_misses=tuple((one, other) for one, other in known["near_misses"]))
+    return truth_in(ARCHIVE, folder)

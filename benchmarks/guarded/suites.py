@@ -25,7 +25,7 @@ async def test_it(number):
     async with redis.asyncio.Redis.from_url(os.environ["BENCH_REDIS_URL"], max_connections=4) as client:
         for part in range(10):
             await asyncio.gather(*(asyncio.create_task(client.set(f"{{part}}-{{key}}", key)) for key in range(1)))
-            await asyncio.gather(*(asyncio.create_task(asyncio.sleep(0)) for _ in range(30)))
+            await asyncio.gather(*(asyncio.create_task(asyncio.sleep(0)) for _ in range(9)))
         for key in range(190):
             await client.get(str(key))
 """

@@ -15,34 +15,25 @@ if TYPE_CHECKING:
 Site = tuple[tuple[CodeType, int], ...]
 """Where something was made: (code, instruction) pairs, innermost first."""
 
-PRUNE_FROM = 256
-"""From this many records on, those of what is gone are dropped."""
-
 _MOST_MADE = 10_000
 NO_SITE: Site = ()
 
 
-@dataclass(slots=True, eq=False)
-class TaskRecord:
-    """One task: where it was made, and whether it was made for ``run_until_complete``.
+class TaskRecord(weakref.ref["asyncio.Task[Any]"] if TYPE_CHECKING else weakref.ref):  # type: ignore[misc] # as the type says
+    """One task, which it does not keep, and where it was made.
 
-    The coroutine is kept and the task is not. A suspended coroutine keeps its task from being collected unnoticed (asyncio
-    itself holds only weak references); a finished task goes at once, with its exception.
+    The coroutine is kept: as long as it waits for something, that keeps its task from being collected as garbage, unnoticed,
+    for asyncio itself holds only weak references.
     """
 
-    ref: "weakref.ref[asyncio.Task[Any]]"
+    __slots__ = ("coro", "is_root", "is_said", "site")
+
     coro: Any
     site: Site
     is_root: bool
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether the coroutine has still something to do."""
-        coro = self.coro
-        try:
-            return coro.cr_frame is not None
-        except AttributeError:
-            return getattr(coro, "gi_frame", None) is not None
+    """Whether it was made for ``run_until_complete``."""
+    is_said: bool
+    """Whether it is among the findings already."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,18 +46,24 @@ class Made:
 
 
 class Owner:
-    """A test or a fixture, and what it made. ``value`` is what a living fixture gave."""
+    """A test or a fixture, and what it made. ``value`` is what a living fixture gave.
 
-    __slots__ = ("is_over", "made", "name", "prune_at", "scope", "tasks", "value")
+    ``tasks`` holds the records of the tasks that are still there: each takes itself out by ``forget``, without any Python, when
+    its task goes. So a suite that makes tasks by the thousand keeps nothing, and gives the garbage collector nothing to do.
+    """
+
+    __slots__ = ("forget", "is_over", "lost", "made", "name", "scope", "tasks", "value")
 
     def __init__(self, name: str, scope: str) -> None:  # by hand: three of them for each test, at a third of a dataclass's price
         self.name = name
         self.scope = scope
         self.is_over = False
-        self.tasks: list[TaskRecord] = []
+        self.tasks: dict[TaskRecord, None] = {}
+        self.forget = self.tasks.pop
+        self.lost: list[tuple[Any, Site]] = []
+        """Coroutines of tasks that went before they were done, and where these were made."""
         self.made: list[Made] = []
         self.value: object = None
-        self.prune_at = PRUNE_FROM
 
     @property
     def label(self) -> str:
@@ -76,12 +73,11 @@ class Owner:
     @property
     def has_left(self) -> bool:
         """Whether anything that it made may still be there: a task that has not ended, or anything else at all."""
-        return bool(self.made) or any([record.is_unfinished for record in self.tasks])  # noqa: C419 - a generator costs as much again
+        return bool(self.made or self.lost) or any(True for _ in self.pending())
 
-    def prune(self) -> None:
-        """Drop the records of tasks that are gone."""
-        self.tasks = [kept for kept in self.tasks if kept.is_unfinished]
-        self.prune_at = max(PRUNE_FROM, 2 * len(self.tasks))
+    def record(self, task: "asyncio.Task[Any]") -> TaskRecord | None:
+        """The record of a task of its own."""
+        return next((record for record in list(self.tasks) if record() is task), None)
 
     def keep(self, made: Made) -> None:
         """Keep something else; a test that makes very many keeps the latest."""
@@ -91,17 +87,10 @@ class Owner:
 
     def pending(self) -> "Iterator[tuple[asyncio.Task[Any], TaskRecord]]":
         """The tasks that are not done, with their records."""
-        for record in self.tasks:
-            if record.is_unfinished:
-                task = record.ref()
-                if task is not None and not task.done():
-                    yield task, record
-
-    def destroyed(self) -> "Iterator[TaskRecord]":
-        """The records of tasks that went before they were done: their loop was closed with them still in its queue."""
-        for record in self.tasks:
-            if record.is_unfinished and record.ref() is None:
-                yield record
+        for record in list(self.tasks):  # any of them may go meanwhile
+            task = record()
+            if task is not None and not task.done() and not record.is_said:
+                yield task, record
 
 
 FLOATING = Owner(name="whoever runs", scope="floating")

@@ -2,16 +2,14 @@
 
 One context variable holds the owner; a task inherits it with its context. So a task that a session's pool makes while
 a test runs is the pool's, and a thing is a leak only when its owner's life is over. Making a task costs a walk to the
-nearest frame of the project, kept as (code, instruction) pairs that are decoded only for a report.
+nearest frame of the project (``sites.py``).
 """
 
 import contextlib
 import contextvars
-import re
 import sys
 import threading
 import weakref
-from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,18 +17,17 @@ import pytest
 from ci_tools.model.case import Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
-from ci_tools.pytest_plugin.owners import FLOATING, NO_SITE, NOBODY, PRUNE_FROM, Owner, Site, TaskRecord
+from ci_tools.pytest_plugin.owners import FLOATING, NO_SITE, NOBODY, Owner, Site, TaskRecord
+from ci_tools.pytest_plugin.sites import Sites
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-_RUNNER = "_run_tests_and_fixtures"
-"""The coroutine of anyio's plugin that is one task for many tests."""
-_KEPT_FRAMES = 3
-_OWN, _PYTEST, _FOREIGN = "own", "pytest", "foreign"
-_PLUGGY = re.compile(r"[\\/](pluggy|_pytest|pytest_asyncio)[\\/]")
-"""Below these frames nothing of the project made anything."""
+_ANYIO, _RUNNER = "anyio._backends._asyncio", "_run_tests_and_fixtures"
+"""The coroutine of anyio's plugin that is one task for many tests, and the module that it stands in."""
+_PRUNE_LOOPS_FROM = 256
+"""From this many records of loops on, those of what is gone are dropped."""
 
 _OWNER: contextvars.ContextVar[Owner | None] = contextvars.ContextVar("ci_tools_owner", default=None)
 
@@ -59,8 +56,9 @@ class Ownership(Guard):
         self.test: Owner | None = None
         self.fixtures: dict[int, Owner] = {}
         self.ended: list[Owner] = []
-        self._project = project
-        self._kinds: dict[str, str] = {}
+        self._sites = Sites(project)
+        self.site = self._sites.site
+        """Where something is made right now, from so many frames up."""
         self._running: list[Owner] = []
         self._threads: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
         self._main_thread = threading.main_thread()
@@ -68,7 +66,7 @@ class Ownership(Guard):
         self._restore: list[Callable[[], None]] = []
         self._before_close: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self._loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
-        self._prune_loops_at = PRUNE_FROM
+        self._prune_loops_at = _PRUNE_LOOPS_FROM
         self._closing: asyncio.AbstractEventLoop | None = None
         """The loop that its runner is closing: the tasks that asyncio makes for that are nobody's."""
         self.stirred: set[Guard] = set()
@@ -138,12 +136,16 @@ class Ownership(Guard):
         if owner is not None:
             owner.is_over = True
             owner.value = None
-            if owner.tasks or owner.made:
+            if owner.tasks or owner.lost or owner.made:
                 self.ended.append(owner)
 
     def over(self) -> list[Owner]:
         """The owners whose life ends with this tear-down."""
         return [*self.ended, *([self.test] if self.test is not None else [])]
+
+    def owners(self) -> list[Owner]:
+        """These, and the fixtures that live on."""
+        return [*self.over(), *self.fixtures.values()]
 
     def has_left(self) -> bool:
         """Whether an owner whose life ends with this tear-down has left anything that a guard would look at."""
@@ -152,11 +154,11 @@ class Ownership(Guard):
         owner = self.test
         if owner is None:
             return False
-        if owner.made:
+        if owner.made or owner.lost:
             return True
-        for record in owner.tasks:
-            task = record.ref()
-            if record.is_unfinished or (task is not None and getattr(task, "_log_traceback", True)):
+        for record in list(owner.tasks):
+            task = record()
+            if task is not None and (not task.done() or getattr(task, "_log_traceback", True)):
                 return True
         return False
 
@@ -197,7 +199,8 @@ class Ownership(Guard):
             task = asyncio.current_task()
         except RuntimeError:
             return NO_SITE
-        return next((record.site for record in reversed(owner.tasks) if record.ref() is task), NO_SITE) if task else NO_SITE
+        record = owner.record(task) if task is not None else None
+        return record.site if record is not None else NO_SITE
 
     def owner_of_thread(self, thread: threading.Thread) -> Owner | None:
         """Who started this thread."""
@@ -214,6 +217,7 @@ class Ownership(Guard):
         import asyncio  # noqa: PLC0415 - loaded already: otherwise there is nothing to patch
 
         self._is_asyncio = True
+        self._sites.know_asyncio()
         self._patch_loop(asyncio.BaseEventLoop)  # any loop of the standard library
         original, observers = asyncio.Runner.close, self._before_close
 
@@ -262,8 +266,17 @@ class Ownership(Guard):
     def _patch_loop(self, kind: Any) -> None:  # noqa: ANN401 - a class of loops
         self.loop_kinds.append(kind)
         original: Any = kind.create_task
-        adopt, site, reference, own, floating = self._adopt, self.site, weakref.ref, _OWNER, FLOATING
+        adopt, site, record_of, own, floating, nobody = (
+            self._adopt,
+            self._sites.site_of_new_task,
+            TaskRecord,
+            _OWNER,
+            FLOATING,
+            NOBODY,
+        )
+        modules = sys.modules
 
+        # Every statement of it is a hundredth of what making a task costs, so nothing is asked twice or by way of an attribute.
         def create_task(loop: "asyncio.AbstractEventLoop", coro: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature grows with each version
             context = options.get("context") if options else None
             if context is not None:
@@ -272,20 +285,26 @@ class Ownership(Guard):
                 return original(loop, coro, **options)
             else:
                 owner = own.get()
-                if owner is floating or getattr(coro, "__name__", "") == _RUNNER:
+                if owner is floating or (_ANYIO in modules and getattr(coro, "__name__", "") == _RUNNER):
                     context = options["context"] = adopt(coro)
                     owner = context.get(own)
-            task = original(loop, coro, **options)
+            task = original(loop, coro, **options) if options else original(loop, coro)
             if owner is None or owner.is_over:
                 # A thread's own tasks belong to nobody here: a server in a thread works for test after test.
                 owner = self._current()
-            if owner is None or owner is FLOATING or owner is NOBODY:
+            if owner is None or owner is floating or owner is nobody:
                 return task
             if not self._loops or self._loops[-1]() is not loop:  # mostly the one of the task before
                 self._know(loop)
-            owner.tasks.append(TaskRecord(reference(task), coro, site(2), not loop.is_running()))
-            if len(owner.tasks) >= owner.prune_at:
-                owner.prune()
+            made_at = site()
+            if made_at is None:
+                return task
+            record = record_of(task, owner.forget)
+            record.coro = coro
+            record.site = made_at
+            record.is_root = not loop.is_running()
+            record.is_said = False
+            owner.tasks[record] = None
             return task
 
         self._restore.append(self.replace(kind, "create_task", create_task))  # where every loop of the class makes its tasks
@@ -305,38 +324,5 @@ class Ownership(Guard):
     def _know(self, loop: "asyncio.AbstractEventLoop") -> None:
         if len(self._loops) >= self._prune_loops_at:  # those that are gone
             self._loops = [weakref.ref(one) for one in self.loops]
-            self._prune_loops_at = max(PRUNE_FROM, 2 * len(self._loops))
+            self._prune_loops_at = max(_PRUNE_LOOPS_FROM, 2 * len(self._loops))
         self._loops.append(weakref.ref(loop))
-
-    def site(self, depth: int, *, past_pytest: bool = False) -> Site:
-        """The nearest frames of the project, from so many frames up; of pytest's own the first may be passed by."""
-        frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - documented, and the only way to a frame
-        kinds = self._kinds
-        kept: list[tuple[CodeType, int]] = []
-        own = 0
-        while frame is not None:
-            code = frame.f_code
-            kind = kinds.get(code.co_filename)
-            if kind is None:
-                kind = self._classify(code.co_filename)
-            if kind is _OWN:
-                kept.append((code, frame.f_lasti))
-                own += 1
-                if own == _KEPT_FRAMES:
-                    break
-            elif kind is _PYTEST and (kept or not past_pytest):
-                break
-            elif not kept:
-                kept.append((code, frame.f_lasti))
-            frame = frame.f_back
-        return tuple(kept)
-
-    def _classify(self, filename: str) -> str:
-        if self._project.holds(filename):
-            kind = _OWN
-        elif _PLUGGY.search(filename):
-            kind = _PYTEST
-        else:
-            kind = _FOREIGN
-        self._kinds[filename] = kind
-        return kind

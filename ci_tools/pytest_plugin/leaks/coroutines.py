@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import CodeType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,8 +82,9 @@ class CoroutineGuard(Guard):
             if self._findings.is_on(GENERATOR):
                 self._install_generators(kind)
             if self._findings.is_on(TIMER):
-                self._install_timers(kind, "call_later")
                 self._install_timers(kind, "call_at")
+                if not _is_of_python(kind):  # there call_later() is nothing but a call_at() a little later
+                    self._install_timers(kind, "call_later")
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nothing of the test may be waiting, nor of the fixtures that ended with it."""
@@ -138,11 +140,23 @@ class CoroutineGuard(Guard):
         original = getattr(kind, name)
         ownership, holds = self._ownership, self._project.holds
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
+        is_own: dict[str, bool] = {}
+        of_call_later = kind.call_later.__code__ if _is_of_python(kind) else None
 
         def call(loop: object, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature
             handle = original(loop, *arguments, **options)
-            if holds(get_frame(1).f_code.co_filename):  # a library's own timers are its own affair
-                owner, site = ownership.making()
+            code = get_frame(1).f_code
+            depth = 3
+            if code is of_call_later:
+                code = get_frame(2).f_code
+                depth = 4
+            filename = code.co_filename
+            try:
+                is_noted = is_own[filename]
+            except KeyError:
+                is_noted = is_own[filename] = holds(filename)
+            if is_noted:  # a library's own timers are its own affair
+                owner, site = ownership.making(depth)
                 # uvloop's call_at() calls call_later(), without a frame between them
                 if owner is not None and not (owner.made and owner.made[-1].kind == TIMER and owner.made[-1].thing() is handle):
                     owner.keep(Made(TIMER, weakref.ref(handle), site))
@@ -179,6 +193,10 @@ class CoroutineGuard(Guard):
     def _leak(self, kind: str, what: str, site: Site, owner: Owner) -> Leak:
         created, stack = frames_of_site(site, self._project)
         return Leak(kind=kind, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINTS[kind])
+
+
+def _is_of_python(kind: Any) -> bool:  # noqa: ANN401 - a class of loops
+    return isinstance(kind.call_later, FunctionType)  # what Cython makes has a code, too
 
 
 def _waiting(owners: Sequence[Owner]) -> list[_Found]:

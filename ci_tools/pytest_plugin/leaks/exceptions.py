@@ -59,8 +59,8 @@ class ExceptionGuard(Guard):
             return error
         over = self._ownership.over()
         for owner in over:
-            for record in owner.tasks:
-                task = record.ref()
+            for record in list(owner.tasks):
+                task = record()
                 if task is not None and task.done() and getattr(task, "_log_traceback", False):
                     self._note_task(owner, task, task._exception)  # noqa: SLF001 - exception() would count as asking
                     task._log_traceback = False  # noqa: SLF001 - it is said now
@@ -92,7 +92,7 @@ class ExceptionGuard(Guard):
         def call(loop: "asyncio.AbstractEventLoop", context: dict[str, Any]) -> None:
             task = context.get("task") or context.get("future")
             if task is not None and "never retrieved" in context.get("message", "") and loop.get_exception_handler() is None:
-                owner = next((one for one in self._owners() if any(record.ref() is task for record in one.tasks)), None)
+                owner = next((one for one in self._ownership.owners() if one.record(task) is not None), None)
                 if owner is not None:
                     self._note_task(owner, task, context.get("exception"))
                 elif not hasattr(task, "get_coro"):
@@ -114,9 +114,6 @@ class ExceptionGuard(Guard):
             own, _ = frames_of_site(self._ownership.site(3), self._project)
         if own is not None:
             self._note(owner, what, error, hint, own)
-
-    def _owners(self) -> list[Owner]:
-        return [*self._ownership.over(), *self._ownership.fixtures.values()]
 
     def _note_task(self, owner: Owner, task: "asyncio.Task[Any]", error: BaseException | None) -> None:
         if error is not None:

@@ -1,7 +1,7 @@
 """Asyncio tasks that outlive the test or fixture that made them: named with where they were made, then ended."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.owners import Owner, TaskRecord, frames_of_site
+from ci_tools.pytest_plugin.owners import Owner, Site, TaskRecord, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.reach import holder_of
 from ci_tools.pytest_plugin.stacks import await_chain
@@ -39,17 +39,47 @@ class TaskGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
+        self._restore: list[Callable[[], None]] = []
+        self._known_loops = 0
         if findings.is_on(KIND):
             ownership.before_close(self._before_close)
+
+    def note_modules(self) -> None:
+        """Hear of tasks that go before they are done, on each kind of loop as soon as somebody has loaded it."""
+        kinds = self._ownership.loop_kinds
+        while self._known_loops < len(kinds):
+            if self._findings.is_on(KIND):
+                self._install_loop(kinds[self._known_loops])
+            self._known_loops += 1
+
+    def remove(self) -> None:
+        """Put the loops' own methods back."""
+        while self._restore:
+            self._restore.pop()()
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nothing of the test may be left, nor of the fixtures that ended with it."""
         if phase is Phase.TEARDOWN and self._ownership.is_installed:
-            owners = [owner for owner in (self._ownership.test, *self._ownership.ended) if owner is not None and owner.tasks]
+            owners = [owner for owner in self._ownership.over() if owner.tasks or owner.lost]
             if owners:
                 self._look(owners, loop=None)
                 self._look_for_destroyed(owners)
         return error
+
+    def _install_loop(self, kind: Any) -> None:  # noqa: ANN401 - a class of loops
+        original = kind.call_exception_handler
+
+        def call(loop: "asyncio.AbstractEventLoop", context: dict[str, Any]) -> None:
+            task = context.get("task")
+            if task is not None and not task.done():  # it is being destroyed: its record knows it for the last time
+                for owner in self._ownership.owners():
+                    record = owner.record(task)
+                    if record is not None and not record.is_said:
+                        owner.lost.append((task.get_coro(), record.site))
+            original(loop, context)
+
+        # where a task says it as it goes
+        self._restore.append(self._ownership.replace(kind, "call_exception_handler", call))
 
     def _before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
         self._look([owner for owner in self._ownership.ending_here() if owner.tasks], loop=loop)
@@ -62,20 +92,21 @@ class TaskGuard(Guard):
         found = [(task, record, owner) for task, record, owner in self._pending(owners, loop) if not self._is_held(task)]
         if not found:
             return
-        leaks = [self._leak(_describe(task), record, owner) for task, record, owner in found]
+        leaks = [self._leak(_describe(task), record.site, owner) for task, record, owner in found]
         stubborn = _contain(
             [task for (task, _, _), leak in zip(found, leaks, strict=True) if not self._findings.is_allowed(leak)]
         )
-        for (task, _, owner), leak in zip(found, leaks, strict=True):
-            owner.tasks = [record for record in owner.tasks if record.ref() is not task]
+        for (task, record, _), leak in zip(found, leaks, strict=True):
+            record.is_said = True
             self._findings.add(leak, stubborn.get(task, ""))
 
     def _look_for_destroyed(self, owners: Sequence[Owner]) -> None:
         for owner in owners:
-            for record in tuple(owner.destroyed()):
-                name = getattr(record.coro, "__qualname__", repr(record.coro))
+            for coro, site in owner.lost:
+                name = getattr(coro, "__qualname__", repr(coro))
                 what = f"asyncio task of {name} was destroyed before it was done: its loop was closed with the task in its queue"
-                self._findings.add(self._leak(what, record, owner), partial(_close, record.coro))
+                self._findings.add(self._leak(what, site, owner), partial(_close, coro))
+            owner.lost.clear()
 
     def _pending(self, owners: Iterable[Owner], loop: "asyncio.AbstractEventLoop | None") -> list[_Found]:
         found = [
@@ -99,8 +130,8 @@ class TaskGuard(Guard):
         values = [owner.value for owner in self._ownership.fixtures.values() if owner.value is not None]
         return bool(holder_of(task, values))
 
-    def _leak(self, what: str, record: TaskRecord, owner: Owner) -> Leak:
-        created, stack = frames_of_site(record.site, self._project)
+    def _leak(self, what: str, site: Site, owner: Owner) -> Leak:
+        created, stack = frames_of_site(site, self._project)
         return Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT)
 
 

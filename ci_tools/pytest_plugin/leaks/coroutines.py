@@ -6,8 +6,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import CodeType
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest

@@ -1,14 +1,17 @@
 """Sockets, servers, connections, files and raw descriptors that outlive the test or fixture that opened them.
 
 Nothing is listed: whatever opens one from Python is noted with its owner, and only what an owner that is over has opened
-is asked whether it is still open. What C code opens by itself (sqlite3, gRPC, uvloop's own handles) is not seen.
+is asked whether it is still open. What C code opens for Python is noted in ``native.py``; what it opens by itself is not seen.
 """
 
 import builtins
+import contextlib
 import gc
 import io
 import os
 import socket
+import stat
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,6 +23,7 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.leaks.native import NativeNotes
 from ci_tools.pytest_plugin.leaks.opened import (
     CONNECTION,
     DESCRIPTOR,
@@ -41,6 +45,21 @@ KINDS = (CONNECTION, FILE, DESCRIPTOR)
 SETTLE_S = 0.02
 """A connection that was told to close gets this long, once per loop and only where one is open."""
 
+_RAW = (
+    "open",
+    "dup",
+    "dup2",
+    "pipe",
+    "pipe2",
+    "openpty",
+    "posix_openpt",
+    "memfd_create",
+    "eventfd",
+    "pidfd_open",
+    "timerfd_create",
+)
+_THIN = (os.path.join(os.path.dirname(os.__file__), "pty.py"),)  # noqa: PTH118, PTH120 - as code objects spell it
+"""What only hands over what ``os`` gives: its caller has opened it."""
 _MAKERS = ("create_connection", "create_unix_connection", "create_datagram_endpoint", "create_server", "create_unix_server")
 _Found = tuple[Made, Owner]
 
@@ -63,6 +82,17 @@ class _Noting:
         return getattr(self._original, name)
 
 
+class _Copying(_Noting):
+    """The same in the place of ``dup2``: over what is open already it puts something there and back, as a rule."""
+
+    def __call__(self, fd: int, fd2: int, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+        was_open = identity_of(fd2) is not None
+        result = self._original(fd, fd2, *arguments, **options)
+        if not was_open:
+            self._note(result)
+        return result
+
+
 class DescriptorGuard(Guard):
     """Notes who opens what, and looks when the owner's life is over or its loop is about to be closed."""
 
@@ -75,6 +105,7 @@ class DescriptorGuard(Guard):
         self._project = project
         self._restore: list[Callable[[], None]] = []
         self._held: list[object] = []
+        self._native = NativeNotes(ownership, findings, project)
         self._knows_psycopg = False
         self._knows_uvloop = False
         if findings.is_on(CONNECTION):
@@ -88,15 +119,20 @@ class DescriptorGuard(Guard):
             opening = _Noting(builtins.open, self._note_file)
             self._replace(builtins, "open", opening)
             self._replace(io, "open", opening)
+            if "bz2" in sys.modules:  # which took its own before us
+                self._replace(sys.modules["bz2"], "_builtin_open", opening)
         gc.callbacks.append(self._hold)
         self._restore.append(lambda: gc.callbacks.remove(self._hold))
         if self._findings.is_on(DESCRIPTOR):
-            for name in ("open", "dup", "pipe", "openpty", "memfd_create", "eventfd", "pidfd_open"):
+            for name in _RAW:
                 if hasattr(os, name):
                     self._install_raw(name)
+            self._install_detaching()
+        self._native.install()
 
     def remove(self) -> None:
         """Put everything back."""
+        self._native.remove()
         while self._restore:
             self._restore.pop()()
 
@@ -115,7 +151,9 @@ class DescriptorGuard(Guard):
         if phase is Phase.TEARDOWN:
             found = self._open()
             if found:
-                self._report([one for one in found if not self._is_kept(one[0], item)])
+                kept = [made for made, _ in found if self._is_kept(made, item)]
+                numbers = {_number_of(made) for made in kept}  # a raw descriptor that one of these has been given is theirs
+                self._report([one for one in found if one[0] not in kept and one[0].thing.descriptor not in numbers])
         return error
 
     def look_at_loops(self, item: pytest.Item) -> None:
@@ -159,12 +197,25 @@ class DescriptorGuard(Guard):
 
     def _install_raw(self, name: str) -> None:
         original = getattr(os, name)
-        opening = _Noting(original, self._note_raw)
+        opening = _Copying(original, self._note_raw) if name == "dup2" else _Noting(original, self._note_raw)
         self._replace(os, name, opening)
         for supporters in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
             if original in supporters:  # "os.open in os.supports_dir_fd" is asked by the standard library
                 supporters.add(opening)
                 self._restore.append(lambda known=supporters: known.discard(opening))  # type: ignore[misc] # the loop's value
+
+    def _install_detaching(self) -> None:
+        original = socket.socket.detach
+        note = self._note_raw
+
+        def detach(opened: socket.socket) -> int:
+            number = original(opened)
+            if number >= 0:
+                note(number)
+            return number
+
+        socket.socket.detach = detach  # type: ignore[method-assign,assignment] # what it gives away is a raw descriptor from then on
+        self._restore.append(lambda: setattr(socket.socket, "detach", original))
 
     def _install_psycopg(self, kind: Any) -> None:  # noqa: ANN401 - a class of an optional library
         original = kind.__init__
@@ -214,7 +265,11 @@ class DescriptorGuard(Guard):
 
     def _note_raw(self, result: int | tuple[int, ...]) -> None:
         owner, site = self._ownership.making(depth=4)
-        if owner is None or not site or not self._project.holds(site[0][0].co_filename):
+        if owner is None:
+            return
+        if site and site[0][0].co_filename in _THIN:
+            site = site[1:]
+        if not site or not self._project.holds(site[0][0].co_filename):
             return  # a library keeps its numbers where nobody can find them: only the project's own can be judged
         for number in result if isinstance(result, tuple) else (result,):
             owner.keep(Made(DESCRIPTOR, Opened(DESCRIPTOR, number, None, identity=identity_of(number)), site))
@@ -311,8 +366,20 @@ def _open_of(owners: Sequence[Owner], loop: "asyncio.AbstractEventLoop") -> list
         (made, owner)
         for owner in owners
         for made in owner.made
-        if made.kind == CONNECTION and made.thing.is_open and (made.thing.descriptor in watched or _works_for(made, loop))
+        if made.kind in (CONNECTION, FILE)
+        and made.thing.is_open
+        and ((made.kind == CONNECTION and made.thing.descriptor in watched) or _works_for(made, loop))
     ]
+
+
+def _number_of(made: Made) -> int:
+    """The descriptor of what has one; -1 where it does not say."""
+    if made.thing.descriptor >= 0:
+        return int(made.thing.descriptor)
+    try:
+        return int(made.thing.ref().fileno())
+    except Exception:  # noqa: BLE001 - anything may have happened to it
+        return -1
 
 
 def _watched(loop: "asyncio.AbstractEventLoop") -> frozenset[int]:
@@ -325,18 +392,32 @@ def _watched(loop: "asyncio.AbstractEventLoop") -> frozenset[int]:
 def _works_for(made: Made, loop: "asyncio.AbstractEventLoop") -> bool:
     """Whether it hangs on one of the loop's transports, which is not reading just now."""
     thing = made.thing.ref() if made.thing.ref is not None else None
-    if isinstance(made.thing, LoopOpened):
-        return getattr(thing, "_loop", loop) is loop  # uvloop's do not say whose they are: one loop runs a test
+    if made.kind == FILE:
+        if not _is_pipe(_number_of(made)) or (
+            made.site and made.site[0][0].co_filename == subprocess.__file__
+        ):  # a child's is told with it
+            return False
+        thing = _transport_of(thing)
+    if made.kind == FILE or isinstance(made.thing, LoopOpened):
+        return thing is not None and getattr(thing, "_loop", loop) is loop  # uvloop's do not say whose: one loop runs a test
     if not isinstance(thing, socket.socket) or thing.gettimeout() != 0:
         return False
     return getattr(_transport_of(thing), "_loop", None) is loop
 
 
-def _transport_of(thing: socket.socket) -> Any:  # noqa: ANN401 - a transport of any loop
+def _is_pipe(number: int) -> bool:
+    with contextlib.suppress(OSError):
+        return number >= 0 and stat.S_ISFIFO(os.fstat(number).st_mode)
+    return False
+
+
+def _transport_of(thing: object) -> Any:  # noqa: ANN401 - a transport of any loop
     for referrer in gc.get_referrers(thing):
         # From Python 3.13 on an object's attributes may have become a dictionary of their own, which is what refers then.
         for one in gc.get_referrers(referrer) if type(referrer) is dict else (referrer,):
-            if hasattr(one, "abort") and hasattr(one, "get_extra_info"):
+            if hasattr(one, "get_extra_info") and (
+                hasattr(one, "abort") or hasattr(one, "get_protocol")
+            ):  # a pipe's has no abort
                 return one
     return None
 
@@ -344,6 +425,11 @@ def _transport_of(thing: socket.socket) -> Any:  # noqa: ANN401 - a transport of
 def _close(made: Made, loop: "asyncio.AbstractEventLoop | None") -> str:
     """End it the way its loop does, so that the loop's books are right; else close it."""
     thing = made.thing.ref() if made.thing.ref is not None else None
+    if loop is not None and made.kind == FILE:
+        transport = _transport_of(thing)
+        if transport is not None:  # of a pipe
+            transport.close()
+            return ""
     if loop is None or not isinstance(thing, socket.socket):
         return str(made.thing.close())
     transport = _transport_of(thing)

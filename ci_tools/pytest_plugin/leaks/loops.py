@@ -56,6 +56,7 @@ class LoopLeakGuard(Guard):
                     self._install(module, "new_event_loop")
                     if name == "asyncio":
                         self._install_runners()
+                        self._install_class()
 
     def remove(self) -> None:
         """Put asyncio and uvloop back."""
@@ -86,6 +87,21 @@ class LoopLeakGuard(Guard):
 
         setattr(module, name, make)
         self._restore.append(lambda: setattr(module, name, original))
+
+    def _install_class(self) -> None:
+        import asyncio  # noqa: PLC0415 - loaded already
+
+        kind: Any = asyncio.SelectorEventLoop
+        original = kind.__init__
+        note, holds = self._note, self._project.holds
+        get_frame = sys._getframe  # noqa: SLF001 - as above
+
+        def start(loop: object, selector: object = None) -> None:  # for each function's loop: as little as can be
+            original(loop, selector)
+            if holds(get_frame(1).f_code.co_filename):
+                note(weakref.ref(loop))
+
+        self._restore.append(self._ownership.replace(kind, "__init__", start))
 
     def _install_runners(self) -> None:
         import asyncio  # noqa: PLC0415 - loaded already

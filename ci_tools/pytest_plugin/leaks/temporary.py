@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.leaks.opened import DESCRIPTOR, Opened, identity_of
 from ci_tools.pytest_plugin.owners import Made, frames_of_site
-from ci_tools.pytest_plugin.ownership import Ownership
+from ci_tools.pytest_plugin.ownership import Ownership, unowned
 from ci_tools.pytest_plugin.position import test_id_of
+from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 
 TEMPORARY, WORKING_TREE = "temporary", "working_tree"
 KINDS = (TEMPORARY, WORKING_TREE)
@@ -26,7 +29,40 @@ _HINTS = {
     TEMPORARY: "use pytest's tmp_path, or tempfile.TemporaryDirectory with `with`",
     WORKING_TREE: "write to tmp_path, or remove it in the tear-down",
 }
+_HINT_OF_SHARED_MEMORY = "unlink() it when nobody needs it any more, besides close()"
 _EXPECTED = frozenset({"__pycache__", ".pytest_cache", ".hypothesis", "ci-artifacts", ".coverage"})
+
+
+@dataclass(slots=True, eq=False)
+class SharedMemory:
+    """A block of multiprocessing's shared memory, by name; ``ref`` gives the object that made it while somebody holds that."""
+
+    name: str
+    ref: Callable[[], Any]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether nobody has unlinked it."""
+        try:
+            import _posixshmem  # type: ignore[import-not-found] # noqa: PLC0415 - on Windows a block goes with its last user
+
+            os.close(_posixshmem.shm_open(f"/{self.name}", os.O_RDONLY, mode=0o600))
+        except (ImportError, OSError):
+            return False
+        return True
+
+    def unlink(self) -> str:
+        """Close and unlink it, so that multiprocessing's own books are right, too."""
+        from multiprocessing import shared_memory  # noqa: PLC0415 - loaded already
+
+        try:
+            with unowned():
+                block = self.ref() or shared_memory.SharedMemory(self.name)
+                block.unlink()
+                block.close()
+        except (OSError, BufferError) as error:
+            return f"it could not be put away: {error}"
+        return ""
 
 
 class TemporaryGuard(Guard):
@@ -66,13 +102,28 @@ class TemporaryGuard(Guard):
         if phase is Phase.TEARDOWN:
             for owner in self._ownership.over():
                 for made in owner.made:
-                    if made.kind == TEMPORARY and os.path.lexists(made.thing):
+                    if made.kind != TEMPORARY:
+                        continue
+                    if isinstance(made.thing, SharedMemory):
+                        self._look_at_shared_memory(made.thing, made, owner.label, item)
+                    elif os.path.lexists(made.thing):
                         self._report(TEMPORARY, made, owner.label)
             for folder, before in self._before.items():
                 for name in sorted(_names(folder) - before):
                     self._report(WORKING_TREE, Made(WORKING_TREE, str(Path(folder, name)), ()), test_id_of(item))
             self._before = {}
         return error
+
+    def _look_at_shared_memory(self, block: SharedMemory, made: Made, owner: str, item: pytest.Item) -> None:
+        thing = block.ref()
+        if not block.is_there:
+            return
+        if thing is not None and (holder_of(thing, self._ownership.living_values()) or keeper_of(thing, item.path)):
+            return
+        created, stack = frames_of_site(made.site, self._project)
+        what = f"shared memory {block.name} is still there"
+        leak = Leak(kind=TEMPORARY, what=what, created=created, created_stack=stack, owner=owner, hint=_HINT_OF_SHARED_MEMORY)
+        self._findings.add(leak, block.unlink)
 
     def _report(self, kind: str, made: Made, owner: str) -> None:
         created, stack = frames_of_site(made.site, self._project)
@@ -95,6 +146,9 @@ class TemporaryGuard(Guard):
                 path = result[1] if isinstance(result, tuple) else getattr(result, "name", result)
                 if owner is not None and isinstance(path, (str, bytes)):
                     owner.keep(Made(TEMPORARY, os.fsdecode(path), site))
+                    if isinstance(result, tuple) and self._findings.is_on(DESCRIPTOR):  # of mkstemp
+                        opened = Opened(DESCRIPTOR, result[0], None, identity=identity_of(result[0]))
+                        owner.keep(Made(DESCRIPTOR, opened, site))
             return result
 
         setattr(tempfile, name, make)

@@ -1,10 +1,11 @@
 """Threads that outlive the test or fixture that started them: named with where they were started."""
 
+import _thread
 import contextlib
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,8 +25,53 @@ _WAITERS = ("_do_waitpid", "_do_shutdown")
 SETTLE_S = 0.1
 """A thread that was told to end gets this long to be gone, once per test and only where one is alive."""
 
+_BELOW = ("start_new_thread", "start_new")
 _POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 _HINT = "tell it to end and join it, leave its executor with `with`, or stop it in the fixture's tear-down"
+
+
+class _Bare:
+    """A thread below the threading module: runs a function, and knows when that is over. What it makes is nobody's."""
+
+    daemon = True
+    """The interpreter does not wait for it."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._target = function
+        self.ident: int | None = None
+        self.name = getattr(function, "__qualname__", "?")
+        self._is_over = threading.Event()
+
+    def __call__(self, *arguments: object, **options: object) -> None:
+        try:
+            self._target(*arguments, **options)
+        finally:
+            self._is_over.set()
+
+    def is_alive(self) -> bool:
+        """Whether the function has not come back."""
+        return not self._is_over.is_set()
+
+    def join(self, timeout: float) -> None:
+        """Wait for it, so many seconds."""
+        self._is_over.wait(timeout)
+
+
+class _Starting:
+    """In the place of ``_thread.start_new_thread``. Not a function: kept in a class's body it must not turn into a method."""
+
+    __slots__ = ("_guard", "_original")
+
+    def __init__(self, original: Callable[..., int], guard: "ThreadGuard") -> None:
+        self._original = original
+        self._guard = guard
+
+    def __call__(self, function: Callable[..., object], *arguments: Any) -> int:  # noqa: ANN401 - the original's own signature
+        bare = self._guard.bare_thread(function)
+        if bare is None:
+            return self._original(function, *arguments)
+        bare.ident = number = self._original(bare, *arguments)
+        return number
 
 
 class ThreadGuard(Guard):
@@ -39,6 +85,7 @@ class ThreadGuard(Guard):
         self._findings = findings
         self._project = project
         self._original: Any = None
+        self._original_below: Any = None
 
     def install(self) -> None:
         """Note every start from now on."""
@@ -53,9 +100,27 @@ class ThreadGuard(Guard):
             original(thread)
 
         threading.Thread.start = start  # type: ignore[method-assign,assignment] # the one place where Python's threads start
+        self._original_below = _thread.start_new_thread
+        for name in _BELOW:
+            setattr(_thread, name, _Starting(self._original_below, self))
+
+    def bare_thread(self, function: Callable[..., object]) -> _Bare | None:
+        """In the function's place, where the project's own code starts a thread below the threading module."""
+        if not callable(function) or not self._project.holds(sys._getframe(2).f_code.co_filename):  # noqa: SLF001 - documented
+            return None
+        owner, site = self._ownership.making(depth=4)
+        if owner is None:
+            return None
+        bare = _Bare(function)
+        owner.keep(Made(KIND, bare, site))
+        return bare
 
     def remove(self) -> None:
         """Put threading back as it was."""
+        if self._original_below is not None:
+            for name in _BELOW:
+                setattr(_thread, name, self._original_below)
+            self._original_below = None
         if self._original is not None:
             threading.Thread.start = self._original  # type: ignore[method-assign] # as above
             self._original = None

@@ -19,7 +19,7 @@ class Orders(sqlite3.Connection):
 @pytest.fixture(scope="module")
 def orders() -> Orders:
     """Gives it, and forgets it."""
-    KEPT.append(Orders(":memory:"))  # made here
+    KEPT.append(sqlite3.connect(":memory:", factory=Orders))  # made here
     return KEPT[-1]
 
 

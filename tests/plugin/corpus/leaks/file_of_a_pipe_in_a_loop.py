@@ -1,23 +1,25 @@
-"""A loop reads from a pipe when the test ends.
+"""A loop reads from a named pipe when the test ends.
 
 kind: file
 outcome: error
+says: fifo
 """
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
 
 @pytest.mark.asyncio
-async def test_offender() -> None:
+async def test_offender(tmp_path: Path) -> None:
     """Passes."""
-    read, write = os.pipe()
-    os.close(write)
-    file = os.fdopen(read)  # made here
+    os.mkfifo(tmp_path / "fifo")
+    file = (tmp_path / "fifo").open("r+b", buffering=0)  # made here
     await asyncio.get_running_loop().connect_read_pipe(asyncio.Protocol, file)
 
 
-def test_innocent() -> None:
+@pytest.mark.asyncio
+async def test_innocent() -> None:
     """An innocent neighbour."""

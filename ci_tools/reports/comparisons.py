@@ -2,12 +2,13 @@
 
 import ast
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ci_tools.reports.masks import mask
-from ci_tools.reports.places import is_test, places_of, plain_source, short
+from ci_tools.reports.places import is_of_tests, is_test, places_of, plain_source, short
 from ci_tools.reports.roots import Root
 from ci_tools.reports.subjects import Subject, subject_of, words_of
 from ci_tools.reports.traces import LONGEST_SECTION, Place
@@ -116,7 +117,7 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     asserted = _asserted(source)
     source = plain_source(asserted.condition if asserted else source)
     if ours and not is_test(ours[-1]):
-        return _in_shared_code(ours, source, function)
+        return _in_shared_code(ours, source, function, _given(origin))
     about = subject_of(source, _given(origin)) if source else None
     if about and not (about.called.rpartition(".")[2][:1].isupper() and _REQUEST.search(source)):
         return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
@@ -129,11 +130,20 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     return _line(source, ours, function)
 
 
-def _in_shared_code(ours: Sequence[Place], source: str, function: str) -> Comparison:
+def _in_shared_code(ours: Sequence[Place], source: str, function: str, given: Mapping[str, str]) -> Comparison:
     about = _asked_inside(ours) if _OF_TESTS.search(ours[-1].path) else None
+    if about is None and (_OF_TESTS.search(ours[-1].path) or is_of_tests(ours[-1])):
+        about = _called_itself(source, given)
     if about is not None:
         return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
     return Comparison(place=line_of(replace(ours[-1], source=source)))
+
+
+def _called_itself(source: str, given: Mapping[str, str]) -> Subject | None:
+    """What a helper of the tests calls in the line that compares, unless that was given to it."""
+    about = subject_of(source, given) if source else None
+    base = about.called.partition(".")[0] if about else ""
+    return None if base in given or base in {"self", "cls"} or base in sys.stdlib_module_names else about
 
 
 def line_of(place: Place) -> str:

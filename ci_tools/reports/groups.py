@@ -6,6 +6,7 @@ Pure: failures with their signatures in, groups of them out.
 import builtins
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ci_tools.reports.grievance import Grievance, Group
 from ci_tools.reports.kin import merge_kin
@@ -23,7 +24,7 @@ def groups_of(grievances: Sequence[Grievance], root: str = "") -> list[Group]:
     groups = merge_near(_group(with_servers(grievances, root)))
     if any(group.members[0].contact.fault == GARBLED for group in groups):
         groups = _merge_garbled(groups, servers_of_files(grievances, root))
-    groups = _merge_parametrized(_merge_fixtures(_split_contexts(_split_places(_split_types(groups)))))
+    groups = _merge_parametrized(_merge_fixtures(_split_ports(_split_contexts(_split_places(_split_types(groups))))))
     return merge_reached(merge_kin(groups))
 
 
@@ -58,7 +59,7 @@ def _is_short(type_name: str) -> bool:
 def _split_places(groups: Iterable[Group]) -> Iterator[Group]:
     """Part what was raised in different places; a failure without a place joins the only one there is."""
     for group in groups:
-        yield from _split(group, _whereabouts)
+        yield from _split(group, _whereabouts, joint=":'")
 
 
 def _whereabouts(signature: Signature) -> str:
@@ -70,6 +71,43 @@ def _split_contexts(groups: Iterable[Group]) -> Iterator[Group]:
     """Part what was raised from roots alike in different contexts; one that goes less far out joins the only longer one."""
     for group in groups:
         yield from _split(group, lambda signature: signature.context, joint=" < ")
+
+
+def _split_ports(groups: Iterable[Group]) -> Iterator[Group]:
+    """Part what wide fixtures were set up for by one function: in each shard each of them has its own port."""
+    for group in groups:
+        fixture_at = _fixtures_by_port(group.members)
+        if len(set(fixture_at.values())) <= 1:
+            yield group
+            continue
+        parts: dict[str, list[Grievance]] = {}
+        for member in group.members:
+            fixture = _wide_fixture(member) or next(
+                (fixture_at[at] for server in member.contact.servers if (at := (member.shard, server)) in fixture_at), ""
+            )
+            parts.setdefault(fixture, []).append(member)
+        for fixture, members in parts.items():
+            signature = replace(group.signature, context=f"fixture {fixture}") if fixture else group.signature
+            yield Group(signature, members, {signature.id})
+
+
+def _fixtures_by_port(members: Sequence[Grievance]) -> dict[tuple[str, str], str]:
+    """The fixture that asked each server in each shard; empty where two asked one, or one asked two."""
+    found: dict[tuple[str, str], set[str]] = {}
+    asked: dict[tuple[str, str], set[str]] = {}
+    for member in members:
+        fixture = _wide_fixture(member)
+        for server in member.contact.servers if fixture else ():
+            found.setdefault((member.shard, server), set()).add(fixture)
+            asked.setdefault((member.shard, fixture), set()).add(server)
+    is_clear = all(len(one) == 1 for one in (*found.values(), *asked.values()))
+    return {at: next(iter(fixtures)) for at, fixtures in found.items()} if is_clear else {}
+
+
+def _wide_fixture(member: Grievance) -> str:
+    """The fixture that raised, if more than one test shares it."""
+    fixture = raising_fixture(member.failure)
+    return fixture[0] if fixture and fixture[1] != "function" and not member.signature.server else ""
 
 
 def _split(group: Group, aspect: Callable[[Signature], str], joint: str = "") -> Iterator[Group]:

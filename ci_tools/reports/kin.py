@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ci_tools.reports.clients import STATUS
 from ci_tools.reports.comparisons import line_of
+from ci_tools.reports.folders import merge_folders
 from ci_tools.reports.grievance import Group, merge_by
 from ci_tools.reports.language import CALLED_OTHERWISE
 from ci_tools.reports.places import is_test, places_of, short
@@ -21,6 +22,7 @@ def merge_kin(groups: Sequence[Group]) -> list[Group]:
     """Join what several sides show of one fault."""
     for merge in (
         _merge_sentences,
+        merge_folders,
         _merge_code,
         _merge_arguments,
         _merge_lines,

@@ -32,6 +32,9 @@ _FIXTURE = re.compile(
     re.MULTILINE,
 )
 
+_FIXTURE_SHOWN = re.compile(r"<FixtureDef argname='(\w+)' scope='(\w+)'")
+"""How pytest shows a fixture among the arguments of a plugin's hook."""
+
 _SCOPE = re.compile(r"""scope\s*=\s*["'](\w+)["']""")
 
 _CALLED_SERVER = re.compile(r"\(['\"](?!(?:GET|HEAD|POST|PUT|PATCH|DELETE)['\"])([A-Za-z][A-Za-z_-]{2,30})['\"]")
@@ -53,6 +56,11 @@ def is_test(place: Place) -> bool:
     """Whether it is a test's own code, and none that tests share."""
     is_named_so = not place.path.endswith(".py") or not place.function or _TEST_FUNCTION.match(place.function) is not None
     return is_named_so and _TEST_FILE.search(place.path) is not None
+
+
+def is_of_tests(place: Place) -> bool:
+    """Whether it stands in a file of tests, be it in a function that several share."""
+    return _TEST_FILE.search(place.path) is not None
 
 
 def short(path: str) -> str:
@@ -160,7 +168,7 @@ def client_of(links: Sequence[Root], root: str, *, is_path_its_name: bool) -> st
 
     The first name of the path that was asked for stands in for both where ``is_path_its_name``.
     """
-    places = [place for link in links for place in reversed(places_of(link, root)) if not is_test(place)]
+    places = _outside_tests([place for link in links for place in reversed(places_of(link, root)) if not is_test(place)])
     for place in places:
         if found := _CALLED_SERVER.search(place.source):
             return f"{short(place.path)}:'{found[1]}'"
@@ -173,13 +181,40 @@ def client_of(links: Sequence[Root], root: str, *, is_path_its_name: bool) -> st
     return ""
 
 
+def setting_of(links: Sequence[Root], root: str) -> str:
+    """The setting that says which server it is, where the line that asked reads it; empty where that line does not.
+
+    The line of the code under test, or of the tests where none of that stands in the traceback.
+    """
+    for link in links:
+        if places := _outside_tests(places_of(link, root)[::-1]):
+            found = _SETTING.search(places[0].source)
+            return (found[1] or found[2]) if found else ""
+    return ""
+
+
+_SETTING = re.compile(
+    r"(?:environ(?:\.get)?[\[(]|getenv\()\s*['\"](\w+)['\"]"
+    r"|\b(?:settings?|config|conf|cfg|env)\.(\w*(?:url|host|port|dsn|addr|endpoint|server)\w*)",
+    re.IGNORECASE,
+)
+
+
 def servers_in_source(links: Sequence[Root], root: str) -> tuple[str, ...]:
     """The server that the project's lines name, the innermost that names one: many clients do not say whom they called."""
     for link in links:
-        for place in reversed(places_of(link, root)):
-            if found := servers_in(place.source) or tuple(f":{port}" for port in _PORT.findall(place.source)):
+        places = places_of(link, root)[::-1]
+        outside = _outside_tests(places)
+        for place in places:
+            ports = _PORT.findall(place.source) if place in outside else ()
+            if found := servers_in(place.source) or tuple(f":{port}" for port in ports):
                 return found
     return ()
+
+
+def _outside_tests(places: list[Place]) -> list[Place]:
+    """Those in no file of tests, if there are any: what a test's file gives to the code under test is data."""
+    return [place for place in places if not _TEST_FILE.search(place.path)] or places
 
 
 def raising_fixture(failure: Failure) -> tuple[str, str, str] | None:
@@ -190,7 +225,8 @@ def raising_fixture(failure: Failure) -> tuple[str, str, str] | None:
         return None
     found = _FIXTURE.findall(failure.text)
     if not found:
-        return None
+        shown = _FIXTURE_SHOWN.findall(failure.text)
+        return (*shown[-1], "") if shown else None
     arguments, name = found[-1]
     scope = _SCOPE.search(arguments)
     return name, scope[1] if scope else "function", ""

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from ci_tools.reports.clients import UNRESOLVED
 from ci_tools.reports.grievance import Grievance
 from ci_tools.reports.places import askers_of
 from ci_tools.reports.protocols import protocol_of
@@ -34,7 +35,7 @@ def with_servers(grievances: Sequence[Grievance], root: str) -> list[Grievance]:
             for server in member.contact.servers:
                 shards_of.setdefault(server, set()).add(member.shard)
         chosen = _chosen(shards_of, len(members)) | (shared & shards_of.keys())
-        fixed = {server: signature.of_server(server) for server in chosen}
+        fixed = {server: signature.of_server(_steady(server, signature)) for server in chosen}
         found.extend(_with_server(member, fixed) if fixed else member for member in members)
     return _with_only_server(found, root)
 
@@ -109,5 +110,21 @@ def _chosen(shards_of: dict[str, set[str]], count: int) -> set[str]:
     return {
         server
         for server, shards in shards_of.items()
-        if port_of(server) in KNOWN_PORTS or len(shards) > 1 or (port_of(server) < FIRST_EPHEMERAL_PORT and not is_scattered)
+        if _has_name(server)
+        or port_of(server) in KNOWN_PORTS
+        or len(shards) > 1
+        or (port_of(server) < FIRST_EPHEMERAL_PORT and not is_scattered)
     }
+
+
+def _has_name(server: str) -> bool:
+    """Whether its host has a name of its own, which is no number that somebody drew."""
+    host = server.rpartition(":")[0]
+    return bool(host) and "<" not in host
+
+
+def _steady(server: str, signature: Signature) -> str:
+    """Without a port that was handed out, or that nobody has come to: a host by its name is then all that is known of it."""
+    host = server.rpartition(":")[0]
+    is_ports = port_of(server) >= FIRST_EPHEMERAL_PORT or signature.type_name == UNRESOLVED
+    return host if is_ports and _has_name(server) else server

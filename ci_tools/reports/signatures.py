@@ -34,6 +34,7 @@ from ci_tools.reports.places import (
     places_of,
     raised_place,
     servers_in_source,
+    setting_of,
 )
 from ci_tools.reports.protocols import product_of
 from ci_tools.reports.roots import Root, links_of
@@ -221,13 +222,15 @@ def _of_nameless(
 ) -> tuple[Signature, Servers]:
     """What a root that names nothing is known by: a server, a product, or else the place and what was raised from it."""
     outer = [wording_of(link.type_name, link.message) for link in links[1:]]
-    servers = servers or next((others for _, others in outer if others), ())
+    servers = _with_names(servers, [others for _, others in outer]) or next((others for _, others in outer if others), ())
     if said.is_refused and not servers:
         servers = servers_in_source(links, root)
     if _is_own_type(said.type_name) and said.masked != said.type_name:
         return signature, servers
     if (said.is_refused or _SILENT.search(said.type_name)) and (product := product_of(links)):
         return replace(signature, context=product), servers
+    if said.is_refused and (setting := setting_of(links, root)):
+        return replace(signature, place=f"'{setting}'"), servers
     context, is_named = _context([other for other, _ in outer])
     place = "" if is_named else place_of(links, root)
     is_answer = _is_answer(said, links, root)
@@ -238,6 +241,12 @@ def _of_nameless(
         # Of one client of one server: whichever of its functions was called first.
         place = client or (place.partition(":")[0] if said.is_refused or said.type_name in _OF_CONNECTIONS else place)
     return replace(signature, place=place, context=context), servers
+
+
+def _with_names(servers: Servers, outer: Sequence[Servers]) -> Servers:
+    """With the names of their hosts, where only what was raised from the root says these."""
+    named = {server.rpartition(":")[2]: server for others in outer for server in others if not server.startswith(":")}
+    return tuple(named.get(server[1:], server) if server.startswith(":") else server for server in servers)
 
 
 def _compared(signature: Signature, said: Wording, origin: Root, line: Comparison) -> Signature:

@@ -186,6 +186,8 @@ def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
     if _is_assertion(type_name) and _COMPARES.match(head):
         # What is compared is data; a status is none.
         firm = tuple(token for token in hard if token[0] not in "'\"`")
+        if any(_STATUSES.search(token) for token in firm) and _is_outcome(message):
+            firm = ()
         keys = differing_keys(message)
         details = names_in(f"assert \n{more}") if more and keys is None else ()
         if any(_STATUSES.search(token) for token in firm):
@@ -213,6 +215,15 @@ def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
     is_named = any(not _NAMELESS.match(token) for token in (*hard, *details))
     is_generic = not is_named and _is_generic(type_name, head, masked, hard)
     return Wording(type_name=type_name, masked=masked, hard=hard, details=details, is_generic=is_generic), servers
+
+
+def _is_outcome(message: str) -> bool:
+    """Whether the message says that what was compared came out of a function, and nothing of a status."""
+    return _OUTCOME.search(message) is not None and not _OF_STATUS.search(message)
+
+
+_OUTCOME = re.compile(r"^ *\+ +where \d{3} = (?:\w+\.)*\w+\(", re.MULTILINE)
+_OF_STATUS = re.compile(r"status|code|respon", re.IGNORECASE)
 
 
 def _is_generic(type_name: str, head: str, masked: str, hard: tuple[str, ...]) -> bool:

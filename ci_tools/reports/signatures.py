@@ -234,13 +234,19 @@ def _of_nameless(
     context, is_named = _context([other for other, _ in outer])
     place = "" if is_named else place_of(links, root)
     is_answer = _is_answer(said, links, root)
-    if is_answer and not is_named:
+    if not is_named and (is_answer or (not said.is_refused and _is_wrapped_there(links, root))):
         context = ""
     if place.count(":") == 1 and not place.startswith(":") and (said.is_refused or is_answer):
         client = client_of(links, root, is_path_its_name=_is_garbled(said))
         # Of one client of one server: whichever of its functions was called first.
         place = client or (place.partition(":")[0] if said.is_refused or said.type_name in _OF_CONNECTIONS else place)
     return replace(signature, place=place, context=context), servers
+
+
+def _is_wrapped_there(links: Sequence[Root], root: str) -> bool:
+    """Whether all that was raised from the root was raised in its own file: what goes wrong there is that file's alone."""
+    files = [ours[-1].path if (ours := places_of(link, root)) else "" for link in links]
+    return bool(files[0]) and len(set(files)) == 1
 
 
 def _with_names(servers: Servers, outer: Sequence[Servers]) -> Servers:

@@ -48,10 +48,12 @@ _FAULTS = (
     (_READ, (SILENT, "timed out")),
 )
 _NAMELESS_HOST = re.compile(
-    r".*(\[Errno -?\d+\] (?:Name or service not known|Temporary failure in name resolution|nodename nor servname"
-    r"|getaddrinfo failed|No address associated)[^'\")>]*)",
+    r".*?((?:\[Errno -?\d+\] )?(?:Name or service not known|Temporary failure in name resolution|nodename nor servname"
+    r"|getaddrinfo failed|No address associated)[^'\")>\].]*)",
     re.DOTALL,
 )
+_ERRNOS = {"Name or service not known": "[Errno -2]", "Temporary failure in name resolution": "[Errno -3]"}
+"""What Linux calls them, for the clients that say only the words."""
 _FATAL = re.compile(r"\bFATAL: +(.+)")
 _REFUSALS = (
     ("password authentication failed", "InvalidPassword"),
@@ -67,6 +69,7 @@ _REFUSALS = (
 _NO_COLUMN = re.compile(r"table (\w+) has no column named (\w+)|no such column: ([\w.]+)")
 _ASKED = re.compile(r"host='([^']+)', port=(\d+)")
 _RESOLVED = re.compile(r"resolve ('[^']+')")
+_CONNECTED_TO = re.compile(r"connect(?:ing)? to (?:host )?([A-Za-z][\w.-]*):(\d{1,5})\b")
 _OF_PIPELINE = re.compile(r"\ACommand # \d+ \(.{0,400}?\) of pipeline caused error: ", re.DOTALL)
 
 
@@ -81,7 +84,7 @@ def unified(type_name: str, message: str) -> tuple[str, str]:
         return type_name, f"no such column: '{column}'"
     if module not in _CLIENTS:
         return type_name, message
-    if module in {"redis", "valkey"}:
+    if module in {"redis", "valkey"} and not (name.endswith("ConnectionError") and _NAMELESS_HOST.match(message)):
         return f"redis.{name}", _OF_PIPELINE.sub("", message)
     if found := _ANSWERED.match(message):
         kind = next(kind for kind in ("httpx", "requests", "aiohttp", "urllib") if found[kind])
@@ -95,7 +98,8 @@ def _fault(name: str, message: str) -> tuple[str, str] | None:
     if tls := _OF_TLS.match(message):
         return UNENCRYPTED, f"[SSL: {tls[1] or ''}] {tls[2]}{_host_in(message)}"
     if unknown := _NAMELESS_HOST.match(message):
-        return UNRESOLVED, f"{unknown[1]}{_host_in(message)}"
+        words = unknown[1].strip()
+        return UNRESOLVED, f"{_ERRNOS[words]} {words}{_host_in(message)}" if words in _ERRNOS else f"{words}{_host_in(message)}"
     for pattern, (fault, said) in _FAULTS:
         if pattern.match(message) or pattern.match(name):
             return fault, said if fault == DISCONNECTED else f"{said}{_host_in(message)}"
@@ -105,5 +109,7 @@ def _fault(name: str, message: str) -> tuple[str, str] | None:
 def _host_in(message: str) -> str:
     if asked := _ASKED.search(message):
         return f" at {asked[1]}:{asked[2]}"
+    if connected := _CONNECTED_TO.search(message):
+        return f" at {connected[1]}:{connected[2]}"
     named = _RESOLVED.search(message)
     return f" of {named[1]}" if named else ""

@@ -97,7 +97,8 @@ class Signature:
             )
         if self.type_name == STATUS and _status_in(self.hard) in _ABOUT_A_PAGE:
             return replace(self, context="", server=server)
-        return replace(self, place="", context="", server=server)
+        masked = self.masked.partition(" at ")[0] if self.type_name == UNRESOLVED else self.masked
+        return replace(self, masked=masked, place="", context="", server=server)
 
 
 def signature_of(failure: Failure, *, root: str = "", test: str = "") -> Signature:
@@ -234,7 +235,7 @@ def _of_nameless(
     context, is_named = _context([other for other, _ in outer])
     place = "" if is_named else place_of(links, root)
     is_answer = _is_answer(said, links, root)
-    if not is_named and (is_answer or (not said.is_refused and _is_wrapped_there(links, root))):
+    if not is_named and (is_answer or (_is_garbled(said) and _is_wrapped_there(links, root))):
         context = ""
     if place.count(":") == 1 and not place.startswith(":") and (said.is_refused or is_answer):
         client = client_of(links, root, is_path_its_name=_is_garbled(said))

@@ -182,39 +182,36 @@ def _wording(type_name: str, message: str) -> tuple[Wording, Servers]:
         # What a server was asked for names the fault, unless it answers nothing.
         head = f"{head[: requested.start(1)]}'{requested[2]}'{head[requested.end(1) :]}"
     masked, hard = mask(head)
-    more = message.strip().partition("\n")[2].strip()
     if _is_assertion(type_name) and _COMPARES.match(head):
-        # What is compared is data; a status is none.
-        firm = tuple(token for token in hard if token[0] not in "'\"`")
-        if any(_STATUSES.search(token) for token in firm) and _is_outcome(message):
-            firm = ()
-        keys = differing_keys(message)
-        details = names_in(f"assert \n{more}") if more and keys is None else ()
-        if any(_STATUSES.search(token) for token in firm):
-            return Wording(type_name=type_name, masked=masked, hard=firm), servers
-        if any(_STATUSES.search(token) for token in details):
-            return Wording(type_name=type_name, masked=masked, hard=firm, details=details), servers
-        quoted = tuple(token for token in hard if token[0] in "'\"`")
-        differing = tuple(sorted(f"'{key}'" for key in keys or ()))
-        return (
-            Wording(
-                type_name=type_name,
-                masked="assert",
-                hard=firm,
-                details=differing,
-                compared=quoted,
-                shown=details,
-                is_bare=True,
-            ),
-            (),
-        )
-    details = ()
+        return _of_comparison(type_name, message, masked, hard, servers)
+    more = message.strip().partition("\n")[2].strip()
+    details: tuple[str, ...] = ()
     if more:
         known = {token.strip("'\"`") for token in hard}
         details = tuple(name for name in names_in(more) if name.strip("'") not in known)
     is_named = any(not _NAMELESS.match(token) for token in (*hard, *details))
     is_generic = not is_named and _is_generic(type_name, head, masked, hard)
     return Wording(type_name=type_name, masked=masked, hard=hard, details=details, is_generic=is_generic), servers
+
+
+def _of_comparison(type_name: str, message: str, masked: str, hard: tuple[str, ...], servers: Servers) -> tuple[Wording, Servers]:
+    """What is compared is data; a status is none."""
+    more = message.strip().partition("\n")[2].strip()
+    firm = tuple(token for token in hard if token[0] not in "'\"`")
+    if any(_STATUSES.search(token) for token in firm) and _is_outcome(message):
+        firm = ()
+    keys = differing_keys(message)
+    details = names_in(f"assert \n{more}") if more and keys is None else ()
+    if any(_STATUSES.search(token) for token in firm):
+        return Wording(type_name=type_name, masked=masked, hard=firm), servers
+    if any(_STATUSES.search(token) for token in details):
+        return Wording(type_name=type_name, masked=masked, hard=firm, details=details), servers
+    quoted = tuple(token for token in hard if token[0] in "'\"`")
+    differing = tuple(sorted(f"'{key}'" for key in keys or ()))
+    bare = Wording(
+        type_name=type_name, masked="assert", hard=firm, details=differing, compared=quoted, shown=details, is_bare=True
+    )
+    return bare, ()
 
 
 def _is_outcome(message: str) -> bool:

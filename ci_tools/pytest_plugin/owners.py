@@ -1,5 +1,6 @@
 """Owners: tests and fixtures, and what each of them made, with where it was made."""
 
+import re
 import weakref
 from dataclasses import dataclass
 from types import CodeType
@@ -16,6 +17,8 @@ Site = tuple[tuple[CodeType, int], ...]
 """Where something was made: (code, instruction) pairs, innermost first."""
 
 _MOST_MADE = 10_000
+_XUNIT = re.compile(r"_(?:xunit|unittest)_(?P<function>\w+?)_fixture_(?P<subject>.*)")
+"""pytest's names for the fixtures that it makes of ``setup_module`` and its like."""
 NO_SITE: Site = ()
 
 
@@ -68,7 +71,11 @@ class Owner:
     @property
     def label(self) -> str:
         """For people: the test ID, or ``fixture pool (session)``."""
-        return self.name if self.scope == "test" else f"fixture {self.name} ({self.scope})"
+        if self.scope == "test":
+            return self.name
+        if (made := _XUNIT.fullmatch(self.name)) is not None:
+            return f"{made['function']} of {made['subject'].rpartition('.')[2]} ({self.scope})"
+        return f"fixture {self.name} ({self.scope})"
 
     @property
     def has_left(self) -> bool:

@@ -1,11 +1,15 @@
 """Reach: who still holds an object, a living fixture or a module. Asked only about what already looks like a leak."""
 
+import dis
 import gc
 import sys
 from collections import deque
 from collections.abc import Callable, Container, Sequence
-from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
+
+import pytest
+
+from ci_tools.pytest_plugin.owners import Owner, Site
 
 MOST_OBJECTS = 20_000
 """Objects looked at before the answer is no: a bound on time, not on truth."""
@@ -37,10 +41,10 @@ def holder_of(target: object, values: Sequence[object]) -> str:
     return ""
 
 
-def keeper_of(target: object, test_path: Path | None, is_meant: Callable[[str], bool] | None = None) -> str:
+def keeper_of(target: object, files: Container[str], is_meant: Callable[[str], bool] | None = None) -> str:
     """The module whose global leads to ``target``, of all or of those whose file is meant; empty when there is none.
 
-    In the test's own module a plain container or a class does not count: that is where a test puts what it forgets.
+    In these files a plain container or a class does not count: in its own module a test puts what it forgets.
     """
     modules = {
         id(vars(module)): name
@@ -60,7 +64,7 @@ def keeper_of(target: object, test_path: Path | None, is_meant: Callable[[str], 
                 continue
             if name is not None:
                 is_one = is_meant is None or is_meant(getattr(sys.modules.get(name), "__file__", None) or "")
-                if is_one and _counts(name, front, referrer, test_path):
+                if is_one and _counts(name, front, referrer, files):
                     return name
             elif not isinstance(referrer, (FrameType, ModuleType)) and not _is_crossroads(referrer):
                 found.append(referrer)
@@ -93,13 +97,42 @@ def kin_of(target: object, packages: Container[str]) -> str:
     return ""
 
 
-def _counts(name: str, front: Sequence[object], contents: object, test_path: Path | None) -> bool:
+def _counts(name: str, front: Sequence[object], contents: object, files: Container[str]) -> bool:
     module = sys.modules.get(name)
-    if test_path is None or module is None or getattr(module, "__file__", None) != str(test_path):
+    if module is None or getattr(module, "__file__", None) not in files:
         return True
     held = {id(thing) for thing in front}
     values = [value for value in vars(module).values() if id(value) in held]
     return contents is vars(module) and any(not isinstance(value, (list, dict, set, deque, tuple, type)) for value in values)
+
+
+def forgetful_files(item: pytest.Item, owner: Owner, site: Site) -> frozenset[str]:
+    """The files in which a container keeps nothing: the test's own, and those of a session's fixture: nobody comes after it."""
+    return frozenset((str(item.path), *([code.co_filename for code, _ in site] if owner.scope == "session" else ())))
+
+
+def is_stored(site: Site, is_it: Callable[[object], bool], values: Sequence[object]) -> bool:
+    """Whether what the code of this site made is still where its text puts it. For numbers and paths: nothing refers to those.
+
+    That is a module's global, or an attribute of what a living fixture gave or a module's global holds.
+    """
+    steps = [step for code, _ in site for step in dis.get_instructions(code)]
+    stored = {str(step.argval) for step in steps if step.opname == "STORE_GLOBAL"}
+    attributes = {str(step.argval) for step in steps if step.opname == "STORE_ATTR"}
+    if not stored and not attributes:
+        return False
+    files = {code.co_filename for code, _ in site}
+    modules = [vars(module) for module in tuple(sys.modules.values()) if getattr(module, "__file__", None) in files]
+    if any(is_it(names[name]) for names in modules for name in stored if name in names):
+        return True
+    holders = [*values, *(value for names in modules for value in tuple(names.values()))]
+    holders += [inner for holder in values for inner in tuple(_attributes_of(holder).values())]
+    return any(is_it(found[name]) for found in map(_attributes_of, holders) for name in attributes if name in found)
+
+
+def _attributes_of(thing: object) -> dict[str, object]:
+    found = getattr(thing, "__dict__", None)
+    return found if isinstance(found, dict) and not isinstance(thing, ModuleType) else {}
 
 
 def _referents(thing: object) -> Sequence[object]:

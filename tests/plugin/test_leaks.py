@@ -339,6 +339,51 @@ def test_a_kind_can_be_quieter(tmp_path: Path, mode: str) -> None:
     assert ("LeakWarning" in run.output, len(run.leaks)) == ((True, 1) if mode == "warn" else (False, 0))
 
 
+OF_A_SESSION_FIXTURE = """
+import pytest
+
+KEPT = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def log(tmp_path_factory):
+    KEPT.append((tmp_path_factory.mktemp("log") / "it.log").open("w"))
+
+
+def test_first():
+    pass
+"""
+
+
+def test_what_a_sessions_fixture_leaves_is_the_fixtures(tmp_path: Path) -> None:
+    """A list in the fixture's own file keeps nothing once the session is over, whichever file the last test stands in."""
+    write_suite(tmp_path, {"conftest.py": OF_A_SESSION_FIXTURE, "test_it.py": "def test_last(): pass"})
+    run = run_suite(tmp_path, "-q")
+    assert [("fixture log (session)", "conftest.py", 9)] == [
+        (event.leak.owner, event.leak.created.path, event.leak.created.line) for event in run.leaks if event.leak.created
+    ], run.output
+
+
+OF_A_MODULE = """
+import threading
+
+
+def setup_module():
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+def test_it():
+    pass
+"""
+
+
+def test_what_setup_module_leaves_is_told_by_that_name(tmp_path: Path) -> None:
+    """The name that pytest gives the fixture which it makes of the function is nobody's word."""
+    write_suite(tmp_path, {"test_it.py": OF_A_MODULE})
+    run = run_suite(tmp_path, "-q")
+    assert ["setup_module of test_it (module)"] == [event.leak.owner for event in run.leaks], run.output
+
+
 def test_no_two_corpus_files_share_a_name() -> None:
     """They run in one folder: one would take the other's place."""
     names = [path.stem for path in CORPUS.glob("*/*.py")]

@@ -32,10 +32,24 @@ KIND = "patch"
 _HINT = "patch it with pytest's monkeypatch.setattr, or unittest.mock's patch with `with`: both put it back"
 _OPCODES = frozenset(dis.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
 _WORDS = frozenset({"setattr", "delattr"})
+_METHODS = frozenset({"LOAD_METHOD", "LOAD_ATTR"})  # the one until Python 3.11, the other since
 _GROWING = frozenset({"argv", "callbacks", "path_hooks", "types_map", "dispatch_table"})
 """Lists and tables of the interpreter that are changed in place: of sys, gc, mimetypes and copyreg."""
 _DEEPEST = 3
+_MODULES = "modules"
 _CONTAINERS = (dict, list, set)
+
+
+class _Loaded:
+    """``sys.modules`` as an object whose attributes its modules are: what is put there or taken away is patched, too."""
+
+    __name__ = "sys.modules"
+
+    def __init__(self) -> None:
+        self.__dict__ = sys.modules
+
+
+_LOADED = _Loaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,9 @@ class _Assignment:
 
     def target(self) -> Any:  # noqa: ANN401 - a module or a class, else None
         """The module or class that it changes; None for anything else, and for what belongs to the tests themselves."""
+        if self.way == ("sys", _MODULES):  # the project's own modules and its libraries are the environment's
+            is_pythons = self.attribute.partition(".")[0] in sys.stdlib_module_names
+            return _LOADED if is_pythons and self.attribute in sys.modules else None
         first = self.names.get(self.way[0]) if self.names else sys.modules.get(self.way[0])
         for step in self.way[1:]:
             if not isinstance(first, (ModuleType, type)):
@@ -162,6 +179,7 @@ def _assignments(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]
         not _OPCODES.isdisjoint(code.co_code[::2])
         or not _WORDS.isdisjoint(code.co_names)
         or not _GROWING.isdisjoint(code.co_names)
+        or _MODULES in code.co_names
     ):
         yield from _parse(code, names)
 
@@ -184,6 +202,11 @@ def _parse(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
         elif step.opname == "LOAD_ATTR" and step.argval in _GROWING:
             way = _way(steps[:index], imported)
             attribute = step.argval
+        elif step.opname in {"DELETE_SUBSCR", "STORE_SUBSCR"} or (step.opname in _METHODS and step.argval == "pop"):
+            at = index + 1 if step.opname in _METHODS else index - 1
+            way = _way(steps[: index if step.opname in _METHODS else at], imported)
+            way = (False, ("sys", _MODULES)) if way is not None and way[1] == ("sys", _MODULES) else None
+            attribute = steps[at].argval if at < len(steps) else None
         else:
             continue
         if way is not None and isinstance(attribute, str):

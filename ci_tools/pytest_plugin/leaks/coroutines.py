@@ -98,7 +98,7 @@ class CoroutineGuard(Guard):
                 self._ownership.stirred.discard(self)
             found = _waiting([owner for owner in over if owner.made])
             if found:
-                self._report([one for one in found if not keeper_of(one[0].thing(), item.path)])
+                self._report([one for one in found if not keeper_of(one[0].thing(), {str(item.path)})])
         return error
 
     # Noting

@@ -36,7 +36,7 @@ from ci_tools.pytest_plugin.leaks.opened import (
 )
 from ci_tools.pytest_plugin.owners import Made, Owner, Site, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
-from ci_tools.pytest_plugin.reach import holder_of, keeper_of
+from ci_tools.pytest_plugin.reach import forgetful_files, holder_of, is_stored, keeper_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -151,7 +151,7 @@ class DescriptorGuard(Guard):
         if phase is Phase.TEARDOWN:
             found = self._open()
             if found:
-                kept = [made for made, _ in found if self._is_kept(made, item)]
+                kept = [made for made, owner in found if self._is_kept(made, owner, item)]
                 numbers = {_number_of(made) for made in kept}  # a raw descriptor that one of these has been given is theirs
                 self._report([one for one in found if one[0] not in kept and one[0].thing.descriptor not in numbers])
         return error
@@ -295,20 +295,23 @@ class DescriptorGuard(Guard):
             found = _open_of(owners, loop)
             if not found:
                 return
-        leaks = [one for one in found if not self._is_kept(one[0], item)]
+        leaks = [(made, owner) for made, owner in found if not self._is_kept(made, owner, item)]
         if leaks:
             self._report(leaks, loop)
             loop.run_until_complete(asyncio.sleep(0))
 
-    def _is_kept(self, made: Made, item: pytest.Item | None) -> bool:
+    def _is_kept(self, made: Made, owner: Owner, item: pytest.Item | None) -> bool:
         """Whether somebody who lives longer keeps it on purpose: a fixture, a library, a module's own client."""
-        thing = made.thing.ref() if made.thing.ref is not None else None
+        if made.thing.ref is None:
+            number = made.thing.descriptor
+            return is_stored(made.site, lambda value: type(value) is int and value == number, self._ownership.living_values())
+        thing = made.thing.ref()
         if thing is None:
             return False
         if holder_of(thing, self._ownership.living_values()):
             return True
         # A module's client may serve the next test; not when its loop is closed now.
-        return item is not None and bool(keeper_of(thing, item.path))
+        return item is not None and bool(keeper_of(thing, forgetful_files(item, owner, made.site)))
 
     def _is_made_by_project(self, made: Made) -> bool:
         return any(self._project.holds(code.co_filename) for code, _ in made.site)

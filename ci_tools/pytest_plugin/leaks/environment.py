@@ -33,6 +33,7 @@ from ci_tools.pytest_plugin.leaks.state import (
     attributes_now,
     differing,
     note_variable,
+    plain_handler,
     put_back,
     show,
     signal_aspect,
@@ -239,8 +240,9 @@ class EnvironmentGuard(Guard):
                     point.accept({key: handler} if key in point.changed else {})
                 return was
             is_changed = False
+            found = plain_handler(was) if type(was) is partial else was
             for point in self._points:
-                if point.changed.setdefault(key, was) is handler:
+                if point.changed.setdefault(key, found) is handler:
                     del point.changed[key]
                 else:
                     is_changed = True

@@ -14,10 +14,10 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project, frames_of
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.owners import Made, frames_of_site
+from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.position import test_id_of
-from ci_tools.pytest_plugin.reach import holder_of, keeper_of
+from ci_tools.pytest_plugin.reach import forgetful_files, holder_of, keeper_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,7 +28,7 @@ _HINT = "close() it, or leave it to asyncio.run() or to asyncio.Runner with `wit
 _HINT_OF_ANOTHER = (
     "make it in the loop that uses it: give fixture and test the same loop_scope, or let the fixture's scope be the test's"
 )
-_FOREIGN = re.compile(r"attached to a different loop|bound to a different event loop|Event loop is closed")
+_FOREIGN = re.compile(r"to a different (?:event )?loop|Event loop is closed")
 _MAKERS = ("asyncio", "uvloop")
 
 
@@ -65,13 +65,13 @@ class LoopLeakGuard(Guard):
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down no loop of the test is open; an error of a foreign loop is told what is whose."""
-        if isinstance(error, RuntimeError) and _FOREIGN.search(str(error)):
+        if isinstance(error, (RuntimeError, ValueError)) and _FOREIGN.search(str(error)):
             self._explain(item, error)
         if phase is Phase.TEARDOWN:
             for owner in self._ownership.over():
                 for made in tuple(owner.made):
                     if made.kind == KIND:
-                        self._look(made, owner.label, item)
+                        self._look(made, owner, item)
         return error
 
     def _install(self, module: Any, name: str) -> None:  # noqa: ANN401 - a module
@@ -123,20 +123,20 @@ class LoopLeakGuard(Guard):
         if owner is not None:
             owner.keep(Made(KIND, ask, site))
 
-    def _look(self, made: Made, label: str, item: pytest.Item) -> None:
+    def _look(self, made: Made, owner: Owner, item: pytest.Item) -> None:
         loop = made.thing()
         if loop is None or loop.is_closed() or loop.is_running():
             return
         if any(loop is value for value in self._ownership.living_values()) or holder_of(loop, self._ownership.living_values()):
             return
-        if keeper_of(loop, item.path):
+        if keeper_of(loop, forgetful_files(item, owner, made.site)):
             return
         created, stack = frames_of_site(made.site, self._project)
         what = f"event loop {type(loop).__name__} is not closed"
-        leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=label, hint=_HINT)
+        leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT)
         self._findings.add(leak, partial(_close, loop))
 
-    def _explain(self, item: pytest.Item, error: RuntimeError) -> None:
+    def _explain(self, item: pytest.Item, error: Exception) -> None:
         own, deepest = frames_of(error.__traceback__, self._project)
         values = {owner.label: owner.value for owner in self._ownership.fixtures.values() if owner.value is not None}
         for thing, name in _bound(error.__traceback__):

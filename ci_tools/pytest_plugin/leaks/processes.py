@@ -224,7 +224,7 @@ class ProcessGuard(Guard):
         values = self._ownership.living_values()
         for made in left:
             state = _state(made.thing)
-            if state is _State.GONE or holder_of(made.thing, values) or keeper_of(made.thing, None, self._project.is_library):
+            if state is _State.GONE or holder_of(made.thing, values) or keeper_of(made.thing, (), self._project.is_library):
                 continue  # a fixture's, or a library's own helper: one for the process, known to its modules
             self._findings.add(self._leak(made, state, owner), partial(_end, made.thing))
 

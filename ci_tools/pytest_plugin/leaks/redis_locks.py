@@ -123,7 +123,7 @@ class LockGuard(Guard):
         with self._asked(made.thing) as lock:
             if lock is None or not _is_held(lock):
                 return
-            if holder_of(made.thing, self._ownership.living_values()) or keeper_of(made.thing, item.path):
+            if holder_of(made.thing, self._ownership.living_values()) or keeper_of(made.thing, {str(item.path)}):
                 return  # somebody who lives longer gives it back
             created, stack = frames_of_site(made.site, self._project)
             name = made.thing.name

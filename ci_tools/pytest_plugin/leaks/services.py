@@ -181,5 +181,5 @@ class ServiceGuard(Guard):
         if thing is None:
             return None
         values = self._ownership.living_values()
-        is_kept = any(thing is value for value in values) or holder_of(thing, values) or keeper_of(thing, item.path)
+        is_kept = any(thing is value for value in values) or holder_of(thing, values) or keeper_of(thing, {str(item.path)})
         return thing if is_kept else None

@@ -170,7 +170,18 @@ def value_of(name: str) -> object:
     if kind in ("module", "context"):
         return OWN_MODULES.value_of(name)
     number = _NUMBERS.get(subject.removeprefix("of "))
-    return None if number is None else signal.getsignal(number)  # a number that is none fails in the noted call itself
+    return (
+        None if number is None else plain_handler(signal.getsignal(number))
+    )  # a number that is none fails in the noted call itself
+
+
+def plain_handler(handler: object) -> object:
+    """Python's own where it is asyncio's: that is set for each run of a loop, and raises the same once that run is over.
+
+    A server that a fixture's loop runs takes it for what was there before, and puts it back when the run is long over.
+    """
+    runner = getattr(getattr(handler, "func", None), "__self__", None)
+    return signal.default_int_handler if type(runner).__module__ == "asyncio.runners" else handler
 
 
 def _umask() -> int:

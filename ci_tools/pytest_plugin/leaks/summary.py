@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 _FOUND = re.compile(r"^(?:E\s+)?leak \((?P<kind>\w+)\): (?P<what>.*?)(?:, made at (?P<place>\S+:\d+ in .*))?$")
-_OWNER = re.compile(r"^(?:E\s+)?  owner: (?P<owner>fixture .*)$")
+_OWNER = re.compile(r"^(?:E\s+)?  owner: (?P<owner>.*\((?:function|class|module|package|session)\))$")
 _HINT = re.compile(r"^(?:E\s+)?  hint:  (?P<hint>.*)$")
 _FEWEST = 2
 _SHOWN = 20

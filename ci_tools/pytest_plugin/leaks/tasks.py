@@ -1,6 +1,7 @@
 """Asyncio tasks that outlive the test or fixture that made them: named with where they were made, then ended."""
 
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ class TaskGuard(Guard):
         self._project = project
         self._restore: list[Callable[[], None]] = []
         self._known_loops = 0
+        self._from_outside: weakref.WeakKeyDictionary[Any, Site] = weakref.WeakKeyDictionary()
+        """Of coroutines given to a loop from another thread, where that was."""
         if findings.is_on(KIND):
             ownership.before_close(self._before_close)
 
@@ -50,6 +53,8 @@ class TaskGuard(Guard):
         while self._known_loops < len(kinds):
             if self._findings.is_on(KIND):
                 self._install_loop(kinds[self._known_loops])
+                if not self._known_loops:
+                    self._install_from_outside()
             self._known_loops += 1
 
     def remove(self) -> None:
@@ -81,6 +86,20 @@ class TaskGuard(Guard):
         # where a task says it as it goes
         self._restore.append(self._ownership.replace(kind, "call_exception_handler", call))
 
+    def _install_from_outside(self) -> None:
+        import asyncio  # noqa: PLC0415 - loaded already: its loops are known
+
+        original = asyncio.run_coroutine_threadsafe
+        sites, site = self._from_outside, self._ownership.site
+
+        def run(coro: Any, loop: "asyncio.AbstractEventLoop") -> Any:  # noqa: ANN401 - the original's own signature
+            if asyncio.iscoroutine(coro):
+                sites[coro] = site(2)
+            return original(coro, loop)
+
+        asyncio.run_coroutine_threadsafe = run
+        self._restore.append(lambda: setattr(asyncio, "run_coroutine_threadsafe", original))
+
     def _before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
         self._look([owner for owner in self._ownership.ending_here() if owner.tasks], loop=loop)
 
@@ -92,7 +111,7 @@ class TaskGuard(Guard):
         found = [(task, record, owner) for task, record, owner in self._pending(owners, loop) if not self._is_held(task)]
         if not found:
             return
-        leaks = [self._leak(_describe(task), record.site, owner) for task, record, owner in found]
+        leaks = [self._leak(_describe(task), self._site_of(task, record.site), owner) for task, record, owner in found]
         stubborn = _contain(
             [task for (task, _, _), leak in zip(found, leaks, strict=True) if not self._findings.is_allowed(leak)]
         )
@@ -129,6 +148,16 @@ class TaskGuard(Guard):
         """Whether a living fixture's value still holds the task: a session's pool may make one inside a test."""
         values = [owner.value for owner in self._ownership.fixtures.values() if owner.value is not None]
         return bool(holder_of(task, values))
+
+    def _site_of(self, task: "asyncio.Task[Any]", site: Site) -> Site:
+        """The site; where only the loop's own code made the task, that of who gave it the coroutine, or whose code that is."""
+        if any(self._project.holds(code.co_filename) for code, _ in site):
+            return site
+        coro = task.get_coro()
+        code = getattr(coro, "cr_code", None)
+        if coro in self._from_outside:
+            return self._from_outside[coro]
+        return ((code, 0), *site) if code is not None and self._project.holds(code.co_filename) else site
 
     def _leak(self, what: str, site: Site, owner: Owner) -> Leak:
         created, stack = frames_of_site(site, self._project)

@@ -17,10 +17,10 @@ from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.opened import DESCRIPTOR, Opened, identity_of
-from ci_tools.pytest_plugin.owners import Made, frames_of_site
+from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership, unowned
 from ci_tools.pytest_plugin.position import test_id_of
-from ci_tools.pytest_plugin.reach import holder_of, keeper_of
+from ci_tools.pytest_plugin.reach import forgetful_files, holder_of, is_stored, keeper_of
 
 TEMPORARY, WORKING_TREE = "temporary", "working_tree"
 KINDS = (TEMPORARY, WORKING_TREE)
@@ -105,8 +105,8 @@ class TemporaryGuard(Guard):
                     if made.kind != TEMPORARY:
                         continue
                     if isinstance(made.thing, SharedMemory):
-                        self._look_at_shared_memory(made.thing, made, owner.label, item)
-                    elif os.path.lexists(made.thing):
+                        self._look_at_shared_memory(made.thing, made, owner, item)
+                    elif os.path.lexists(made.thing) and not self._is_kept(made):
                         self._report(TEMPORARY, made, owner.label)
             for folder, before in self._before.items():
                 for name in sorted(_names(folder) - before):
@@ -114,16 +114,30 @@ class TemporaryGuard(Guard):
             self._before = {}
         return error
 
-    def _look_at_shared_memory(self, block: SharedMemory, made: Made, owner: str, item: pytest.Item) -> None:
+    def _look_at_shared_memory(self, block: SharedMemory, made: Made, owner: Owner, item: pytest.Item) -> None:
         thing = block.ref()
         if not block.is_there:
             return
-        if thing is not None and (holder_of(thing, self._ownership.living_values()) or keeper_of(thing, item.path)):
+        if thing is not None and (
+            holder_of(thing, self._ownership.living_values()) or keeper_of(thing, forgetful_files(item, owner, made.site))
+        ):
             return
         created, stack = frames_of_site(made.site, self._project)
         what = f"shared memory {block.name} is still there"
-        leak = Leak(kind=TEMPORARY, what=what, created=created, created_stack=stack, owner=owner, hint=_HINT_OF_SHARED_MEMORY)
+        leak = Leak(
+            kind=TEMPORARY, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT_OF_SHARED_MEMORY
+        )
         self._findings.add(leak, block.unlink)
+
+    def _is_kept(self, made: Made) -> bool:
+        """Whether a module or a living fixture remembers it, by name or as tempfile's own object."""
+        path = str(made.thing)
+
+        def is_it(value: object) -> bool:
+            name = value if isinstance(value, (str, os.PathLike)) else getattr(value, "name", None)
+            return isinstance(name, (str, os.PathLike)) and os.fspath(name) == path
+
+        return is_stored(made.site, is_it, self._ownership.living_values())
 
     def _report(self, kind: str, made: Made, owner: str) -> None:
         created, stack = frames_of_site(made.site, self._project)

@@ -2,7 +2,7 @@
 
 kind: file
 outcome: error
-owner: fixture _unittest_setUpClass_fixture_TestIt (class)
+owner: setUpClass of TestIt (class)
 """
 
 import unittest

@@ -2,7 +2,7 @@
 
 kind: thread
 outcome: error
-owner: fixture _xunit_setup_method_fixture_TestIt (function)
+owner: setup_method of TestIt (function)
 """
 
 import threading

@@ -11,9 +11,11 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
+from ci_tools.pytest_plugin.callers import call_for
 from ci_tools.pytest_plugin.leaks import loggers
 from ci_tools.pytest_plugin.leaks.loggers import Holds, Note
 
@@ -118,7 +120,7 @@ SETTINGS = (
         module="asyncio",
         functions=("set_event_loop_policy",),
         read=lambda module: module.events._event_loop_policy,  # noqa: SLF001 - asking for it makes one, and warns from 3.14 on
-        restore=_call("set_event_loop_policy"),
+        restore=lambda module, value: setattr(module.events, "_event_loop_policy", value),  # setting it warns, too
     ),
     Setting(
         name="start method of multiprocessing",
@@ -195,6 +197,8 @@ SETTINGS = (
         restore=lambda _, value: _restore_filters(value),
     ),
 )
+_DEPRECATED = frozenset({"set_event_loop_policy"})
+"""From Python 3.14 on they warn, and that is said of the project's line, not of ours."""
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 _ORIGINALS: dict[tuple[ModuleType, str], Callable[..., Any]] = {}
 """What stands behind a patched function that reads, too."""
@@ -253,6 +257,7 @@ class SettingPatches:
         original = getattr(module, name)
         holds, note = self._holds, self._note
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
+        call = partial(_call_for_the_caller, original) if name in _DEPRECATED else original
 
         foreign: set[str] = set()
 
@@ -260,7 +265,7 @@ class SettingPatches:
             caller = get_frame(1)
             file = caller.f_code.co_filename
             if file in foreign:  # pytest sets the filters of warnings eight times a test
-                return original(*arguments, **options)
+                return call(*arguments, **options)
             if not holds(file):
                 foreign.add(file)
             elif caller.f_code.co_name != "<module>":
@@ -268,11 +273,15 @@ class SettingPatches:
                 note(key)
                 if counts:
                     _RELOADS[key] = _RELOADS.get(key, 0) + 1
-            return original(*arguments, **options)
+            return call(*arguments, **options)
 
         _ORIGINALS[module, name] = original
         setattr(module, name, noting)
         self._restore.append(lambda: setattr(module, name, original))
+
+
+def _call_for_the_caller(original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - its own signature
+    return call_for(sys._getframe(2), original, *arguments, **options)  # noqa: SLF001 - as above
 
 
 def read(name: str) -> object:

@@ -1,0 +1,54 @@
+"""What a function warns of that the plugin stands in front of is said of the line that called it."""
+
+from pathlib import Path
+
+from suites import outcomes_by_name, run_suite, write_suite
+
+POLICY = """
+import asyncio
+import os
+import warnings
+
+import pytest
+
+SEEN = []
+
+
+def test_before_it():
+    SEEN.append(asyncio.events._event_loop_policy)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:test_policy")
+def test_a_filter_for_this_module():
+    asyncio.set_event_loop_policy(SEEN[0])
+
+
+def test_the_place():
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        asyncio.set_event_loop_policy(SEEN[0])
+    assert [(one.filename, one.lineno) for one in said] == [(__file__, 23)] * len(said)
+
+
+def test_a_policy_is_left():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+
+
+def test_after_it():
+    assert asyncio.events._event_loop_policy is SEEN[0]
+"""
+
+
+def test_a_deprecated_function_warns_of_the_projects_line(tmp_path: Path) -> None:
+    """A suite's filters for its modules hold for a policy of event loops, deprecated from Python 3.14 on, and to put it back is silent.
+
+    Before 3.14 nothing warns.
+    """
+    write_suite(tmp_path, {"test_policy.py": POLICY})
+    run = run_suite(tmp_path, "-q", "-W", "error::DeprecationWarning")
+    innocent = ("before_it", "a_filter_for_this_module", "the_place", "after_it")
+    assert {**dict.fromkeys(innocent, "passed"), "a_policy_is_left": "error"} == outcomes_by_name(run), run.output
+    assert [leak.leak.kind for leak in run.leaks] == ["environment"]
+    assert "could not be put back" not in run.output

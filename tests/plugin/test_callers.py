@@ -42,7 +42,7 @@ def test_after_it():
 
 
 def test_a_deprecated_function_warns_of_the_projects_line(tmp_path: Path) -> None:
-    """A suite's filters for its modules hold for a policy of event loops, deprecated from Python 3.14 on, and to put it back is silent.
+    """A policy for event loops, deprecated from Python 3.14 on: the suite's filters hold, and putting it back is silent.
 
     Before 3.14 nothing warns.
     """

@@ -32,8 +32,8 @@ from ci_tools.pytest_plugin.leaks.state import (
     State,
     attributes_now,
     differing,
+    lasting_reaction,
     note_variable,
-    plain_handler,
     put_back,
     show,
     signal_aspect,
@@ -240,7 +240,7 @@ class EnvironmentGuard(Guard):
                     point.accept({key: handler} if key in point.changed else {})
                 return was
             is_changed = False
-            found = plain_handler(was) if type(was) is partial else was
+            found = lasting_reaction(was) if type(was) is partial else was
             for point in self._points:
                 if point.changed.setdefault(key, found) is handler:
                     del point.changed[key]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.callers import call_for
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.detached import (
@@ -176,10 +177,10 @@ class ProcessGuard(Guard):
 
         def fork() -> int:
             prepare_for_forks()
-            number = original()
+            caller = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
+            number: int = call_for(caller, original)  # Python's warning of threads, from 3.12 on, is meant for whoever forks
             if number:
                 note_grandchild(number)
-            caller = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
             while caller.f_back is not None and caller.f_globals is vars(os):  # os.spawnl() and its like
                 caller = caller.f_back
             # multiprocessing and others fork too, and answer for what they started themselves
@@ -197,10 +198,12 @@ class ProcessGuard(Guard):
         ownership = self._ownership
 
         def start(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
-            result = original(*arguments, **options)
-            caller = sys._getframe(1).f_code.co_filename  # noqa: SLF001 - documented, and the only way to a frame
+            caller = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
+            result = call_for(caller, original, *arguments, **options)
             number = result[0] if isinstance(result, tuple) else result
-            if caller != subprocess.__file__ and (number or name == _SHELL):  # 0 in the forked child; a Popen is noted itself
+            if caller.f_code.co_filename != subprocess.__file__ and (
+                number or name == _SHELL
+            ):  # 0 in the forked child; a Popen is noted itself
                 owner, site = ownership.making()
                 if owner is not None:
                     # Of a shell that has ended only what it left in the background is left: younger than this process.

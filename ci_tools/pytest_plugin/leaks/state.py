@@ -171,11 +171,11 @@ def value_of(name: str) -> object:
         return OWN_MODULES.value_of(name)
     number = _NUMBERS.get(subject.removeprefix("of "))
     return (
-        None if number is None else plain_handler(signal.getsignal(number))
+        None if number is None else lasting_reaction(signal.getsignal(number))
     )  # a number that is none fails in the noted call itself
 
 
-def plain_handler(handler: object) -> object:
+def lasting_reaction(handler: object) -> object:
     """Python's own where it is asyncio's: that is set for each run of a loop, and raises the same once that run is over.
 
     A server that a fixture's loop runs takes it for what was there before, and puts it back when the run is long over.

@@ -11,19 +11,21 @@ from ci_tools.model.service import ServiceKind
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.marks import SERVICE
 from ci_tools.pytest_plugin.meters import UNITS, Meter, meter_of
-from ci_tools.pytest_plugin.ownership import unowned
+from ci_tools.pytest_plugin.offspring import Offspring
+from ci_tools.pytest_plugin.ownership import Ownership, unowned
 from ci_tools.pytest_plugin.provisioning import Provisioning
 from ci_tools.pytest_plugin.recording import Recording
 from ci_tools.pytest_plugin.selection import services_of
 from ci_tools.pytest_plugin.standins import stand_in_of
-from ci_tools.pytest_plugin.traffic import Traffic
+from ci_tools.pytest_plugin.traffic import Traffic, TrafficMeter
 
 _SETTLE_S = 0.5
 """A session that ends tells its server what it did a moment later; waited for only before a test is accused."""
 _PAUSE_S = 0.02
 _TRAFFIC = frozenset({"http", "websocket"})
-_ALL_KNOWN = frozenset({*UNITS, "database", "process"})
-"""A database is whichever the configuration has; a process of the test's own is declared for its reader, and not measured."""
+_PROCESS = "process"
+_ALL_KNOWN = frozenset({*UNITS, "database"})
+"""A database is whichever the configuration has: declared for its reader, and not measured."""
 _NAMELESS = f'the mark `service` names no service; write @pytest.mark.service("redis"), of {", ".join(UNITS)}'
 _KINDS = {kind.value: kind for kind in ServiceKind}
 
@@ -41,15 +43,15 @@ class Evidence(Guard):
 
     mark = SERVICE
 
-    def __init__(self, provisioning: Provisioning, recording: Recording, mode: GuardMode) -> None:
+    def __init__(self, provisioning: Provisioning, recording: Recording, ownership: Ownership, mode: GuardMode) -> None:
         self._provisioning = provisioning
+        self._offspring = Offspring(ownership)
         self._recording = recording
         self._mode = mode
         self._meters: dict[str, Meter] = {}
         self._running: set[str] = set()
         """The services whose meter has read on without a pause: the end of one test is the beginning of the next."""
         self._traffic: Traffic | None = None
-        self._passed_by: dict[str, int] = {}
         self._blind: set[str] = set()
         self._declared: tuple[str, ...] = ()
         self._latest = 0
@@ -125,18 +127,21 @@ class Evidence(Guard):
         self._own_servers = self._provisioning.own_servers
         for name in self._declared:
             if name in _TRAFFIC:
-                self._traffic = self._traffic or Traffic()
+                self._traffic = self._traffic or Traffic(self._provisioning.answers_at)
                 self._traffic.look()
-                self._passed_by = dict(self._traffic.counts)
+            if (meter := self._meter(name)) is not None and (name in self._running or meter.begin()):
                 self._counts[name] = {}
-            elif (meter := self._meter(name)) is not None and (name in self._running or meter.begin()):
-                self._running.add(name)
-                self._counts[name] = {}
+                if name in _KINDS:
+                    self._running.add(name)
         self._running.intersection_update(self._declared)
 
     def _meter(self, name: str) -> Meter | None:
         known = self._meters.get(name)
-        if known is None and name in _KINDS:
+        if known is None and name == _PROCESS:
+            known = self._meters[name] = self._offspring
+        elif known is None and name in _TRAFFIC and self._traffic is not None:
+            known = self._meters[name] = TrafficMeter(name, UNITS[name], self._traffic, self._offspring.started)
+        elif known is None and name in _KINDS:
             endpoint = self._provisioning.counted(_KINDS[name])
             if endpoint is not None:
                 known = self._meters[name] = meter_of(endpoint)
@@ -145,14 +150,10 @@ class Evidence(Guard):
     @unowned()
     def _measure(self, phase: Phase) -> None:
         for name in list(self._counts):
-            if name in _TRAFFIC and self._traffic is not None:
-                if self._traffic.is_blind(name):
-                    self._blind.add(name)
-                count = self._traffic.counts[name]
-                measured: Mapping[str, int] | None = {UNITS[name]: count - self._passed_by[name]}
-                self._passed_by[name] = count
-            else:
-                measured = self._meters[name].measure()
+            meter = self._meters[name]
+            measured = meter.measure()
+            if meter.is_blind(phase):
+                self._blind.add(name)
             if measured is None:  # the server does not answer: nothing is known of the whole test
                 del self._counts[name]
                 self._running.discard(name)
@@ -182,7 +183,10 @@ class Evidence(Guard):
     def _is_touched(self, name: str) -> bool:
         if name == ServiceKind.REDIS and self._provisioning.own_servers > self._own_servers:
             return True  # it spoke to a server of its own
-        return name not in self._counts or name in self._blind or self._totals(name).get(UNITS[name], 0) > 0
+        if name not in self._counts or name in self._blind:
+            return True
+        totals = self._totals(name)
+        return totals.get(UNITS[name], 0) > 0 or (name in _TRAFFIC and totals.get("connections", 0) > 0)
 
     def _accuse(self, item: pytest.Item, missing: Sequence[str]) -> BaseException | None:
         message = "\n".join(_accusation(item, name, self._totals(name)) for name in missing)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from ci_tools.model.case import Phase
 from ci_tools.model.service import Endpoint, ServiceKind
 from ci_tools.pytest_plugin.kernel import tcp_bytes
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ci_tools.services.resp import RespConnection
 
 TIMEOUT_S = 2.0
-UNITS = {"redis": "commands", "postgres": "statements", "http": "requests", "websocket": "frames"}
+UNITS = {"redis": "commands", "postgres": "statements", "http": "requests", "websocket": "frames", "process": "starts"}
 """What proves that a test touched the service, by the name in its mark; a name that is not here is not measured."""
 
 _INFO = ("INFO", "stats")
@@ -34,6 +35,9 @@ class Meter(Protocol):
 
     def measure(self) -> Mapping[str, int] | None:
         """What has been counted since the last ``begin`` or ``measure``, by unit; None when the server cannot be asked."""
+
+    def is_blind(self, phase: Phase) -> bool:
+        """Whether the service may have been touched in the phase that was measured last, and nothing here would show it."""
 
     def close(self) -> None:
         """Close our connection."""
@@ -67,6 +71,10 @@ class RedisMeter:
         if after["commands"] < before["commands"]:
             return {unit: max(count, 0) for unit, count in after.items()}
         return {unit: max(count - before[unit], 0) for unit, count in after.items()}
+
+    def is_blind(self, phase: Phase) -> bool:
+        """Never: the server sees whoever asks."""
+        return False
 
     def close(self) -> None:
         """Close our connection."""
@@ -146,6 +154,10 @@ class PostgresMeter:
         passed = sum(max(count - known.get(inode, 0), 0) for inode, count in self._bytes.items())
         # A connection that was closed has taken its bytes with it: no number is better than a wrong zero.
         return counts if not passed and any(counts.values()) else {**counts, "bytes": passed}
+
+    def is_blind(self, phase: Phase) -> bool:
+        """Never: the server sees whoever asks."""
+        return False
 
     def close(self) -> None:
         """Close our connection."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ci_tools.services.redis import RedisServer
 
 _KINDS = {kind.value: kind for kind in ServiceKind}
+_LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
+_HOST_AND_PORT = 2
 
 
 class Provisioning(Guard):
@@ -69,6 +71,15 @@ class Provisioning(Guard):
     def counted(self, kind: ServiceKind) -> Endpoint | None:
         """The endpoint whose server (of PostgreSQL: database) only this process talks to: what it counts is ours."""
         return self._endpoints.get(kind) if kind in self._exclusive else None
+
+    def answers_at(self, address: object) -> bool:
+        """Whether a socket's address, host and port, is one of a service that runs for this process."""
+        if not isinstance(address, tuple) or len(address) < _HOST_AND_PORT:
+            return False
+        return any(
+            address[1] == endpoint.port and (address[0] == endpoint.host or address[0] in _LOCAL)
+            for endpoint in self._endpoints.values()
+        )
 
     def is_alone(self, kind: ServiceKind) -> bool:
         """Whether the whole server is this process's own, so that its settings are changed by nobody else."""

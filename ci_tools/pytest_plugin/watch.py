@@ -59,7 +59,7 @@ class Watch:
                 policy, position=position, recording=recording, ownership=ownership, exits=exits, journal=journal, say=say
             )
             is_evidence_on = policy.evidence is not GuardMode.OFF
-            evidence = Evidence(provisioning, recording, policy.evidence) if is_evidence_on else None
+            evidence = Evidence(provisioning, recording, ownership, policy.evidence) if is_evidence_on else None
             # Told of a phase's end in reverse: leaks are looked for, made a failure, then a timeout has the last word.
             guards += (ownership, timeouts)
             findings = Findings(recording, policy, ownership.stirred, say if lists_tests and _is_whole(config) else None)

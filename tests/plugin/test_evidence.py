@@ -246,12 +246,12 @@ def test_refused(redis_url):
 
 
 def test_where_warnings_are_errors_an_unknown_service_costs_its_own_test_only(tmp_path: Path) -> None:
-    """The test is red for its mark, the one behind it is not; a process of the test's own is a known name."""
-    lines = "import pytest", *(f"@pytest.mark.service({name!r})\ndef test_{name}(): pass" for name in ("reddis", "process"))
+    """The test is red for its mark, the one behind it is not; whichever database there is is a known name."""
+    lines = "import pytest", *(f"@pytest.mark.service({name!r})\ndef test_{name}(): pass" for name in ("reddis", "database"))
     write_suite(tmp_path, {"test_it.py": "\n".join((*lines, "def test_plain(): pass"))})
     run = run_suite(tmp_path, "-q", "-W", "error")
     red = {name.rpartition("::")[2]: outcome for name, outcome in run.outcomes.items()}
-    assert red == {"test_reddis": Outcome.ERROR, "test_process": Outcome.PASSED, "test_plain": Outcome.PASSED}, run.output
+    assert red == {"test_reddis": Outcome.ERROR, "test_database": Outcome.PASSED, "test_plain": Outcome.PASSED}, run.output
     assert "declared service 'reddis' is not measured: known are redis" in run.output
 
 
@@ -265,7 +265,7 @@ def test_a_declaration_that_says_nothing_is_told(tmp_path: Path) -> None:
         "test_it.py::test_nameless": Outcome.ERROR,
         "test_it.py::test_refused": Outcome.FAILED,
     }, run.output
-    unknown = "declared service 'reddis' is not measured: known are redis, postgres, http, websocket"
+    unknown = "declared service 'reddis' is not measured: known are redis, postgres, http, websocket, process"
     assert run.output.count(unknown) == 1
     assert 'the mark `service` names no service; write @pytest.mark.service("redis")' in run.output
     assert "1 connection(s) asked nothing that it carried out: was the password given?" in run.output

@@ -17,6 +17,7 @@ import pytest
 from ci_tools.model.case import Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.imports import is_library_importing
 from ci_tools.pytest_plugin.owners import FLOATING, NO_SITE, NOBODY, Owner, Site, TaskRecord
 from ci_tools.pytest_plugin.sites import Sites
 
@@ -56,6 +57,7 @@ class Ownership(Guard):
         self.test: Owner | None = None
         self.fixtures: dict[int, Owner] = {}
         self.ended: list[Owner] = []
+        self._project = project
         self._sites = Sites(project)
         self.site = self._sites.site
         """Where something is made right now, from so many frames up."""
@@ -180,7 +182,7 @@ class Ownership(Guard):
     def making(self, depth: int = 3) -> tuple[Owner | None, Site]:
         """Who makes something right now, and where; for a function that stands in the maker's place."""
         owner = self.maker()
-        return (None, NO_SITE) if owner is None else (owner, self.site(depth))
+        return (None, NO_SITE) if owner is None or is_library_importing(self._project, depth) else (owner, self.site(depth))
 
     def maker(self) -> Owner | None:
         """Who makes something right now; None for the toolkit itself and for what no test is behind."""

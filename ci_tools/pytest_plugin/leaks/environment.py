@@ -4,6 +4,7 @@ Variables, folder, handlers, umask and locale change through functions that are 
 remembered, and only that is looked at again. The rest is a handful of attributes, compared each time.
 """
 
+import itertools
 import locale
 import os
 import random
@@ -20,6 +21,7 @@ import pytest
 from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.imports import is_library_importing
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.settings import WARNINGS, SettingPatches
 from ci_tools.pytest_plugin.leaks.state import (
@@ -56,6 +58,8 @@ class _Point:
     """A moment to compare with: the attributes as they were, and of all else what has been changed since, as it was."""
 
     attributes: State = field(default_factory=attributes_now)
+    modules: int = field(default_factory=lambda: len(sys.modules))
+    """How many were loaded: those that came since stand behind them."""
     changed: State = field(default_factory=dict)
 
     def difference(self) -> tuple[State, State]:
@@ -64,7 +68,7 @@ class _Point:
         changed = {name: now for name, was in self.changed.items() if (now := value_of(name)) is not was and now != was}
         if not changed and attributes == self.attributes:  # nearly always, and the only cost then
             return {}, {}
-        was, now = differing(self.attributes, attributes)
+        was, now = differing(self.attributes, attributes, frozenset(itertools.islice(sys.modules, self.modules, None)))
         for name in self.changed:  # what has been accepted since, or looked at one by one, is told by itself
             was.pop(name, None)
         was.update((name, self.changed[name]) for name in changed)
@@ -198,7 +202,7 @@ class EnvironmentGuard(Guard):
 
     def _patch(self, module: Any, name: str, aspect: Callable[[Any], str]) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)
-        sites, site = self._sites, self._ownership.site
+        sites, site, project = self._sites, self._ownership.site, self._project
 
         def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
             if arguments and type(arguments[0]) is bytes and arguments[0] == _OWN_VARIABLE_NAME:  # the same as below, at once
@@ -207,7 +211,7 @@ class EnvironmentGuard(Guard):
             key = aspect(subject)
             if key == OWN_VARIABLE:  # pytest itself sets it three times for each test
                 return original(*arguments, **options)
-            if is_unowned():
+            if is_unowned() or is_library_importing(project, 2):
                 result = original(*arguments, **options)
                 for point in self._points:
                     point.accept({key: value_of(key)} if key in point.changed else {})
@@ -229,13 +233,14 @@ class EnvironmentGuard(Guard):
     def _patch_signal(self) -> None:
         """asyncio.Runner sets SIGINT and puts it back in each test: what is as it was need not be looked at again."""
         original: Any = signal.signal
-        sites, site = self._sites, self._ownership.site
+        sites, site, project = self._sites, self._ownership.site, self._project
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
         def noting(signalnum: Any, handler: Any) -> Any:  # noqa: ANN401 - the original's own signature
             was = original(signalnum, handler)  # tells what asking for the handler before would
             key = signal_aspect(signalnum)
-            if is_unowned():
+            is_same = was is handler
+            if is_unowned() or (not is_same and is_library_importing(project, 2)):
                 for point in self._points:
                     point.accept({key: handler} if key in point.changed else {})
                 return was

@@ -11,11 +11,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from types import ModuleType
 from typing import Any
 
 from ci_tools.pytest_plugin.failures import Project
+from ci_tools.pytest_plugin.imports import module_of
 from ci_tools.pytest_plugin.leaks import loggers, settings
 
 FOLDER, UMASK, LOCALE, RANDOM = "working folder", "umask", "locale", "state of random"
@@ -27,6 +28,8 @@ _MADE_BY_LIBRARIES = frozenset({"cython_runtime"})
 OWN_VARIABLE = "variable PYTEST_CURRENT_TEST"
 _LONGEST_VALUE = 80
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+
+_CHANGED_BY_IMPORTS = frozenset({"sys.path", "sys.meta_path", "sys.excepthook", "threading.excepthook", loggers.ROOT_HANDLERS})
 
 ABSENT = object()
 """The value of what is not there."""
@@ -126,8 +129,11 @@ def attributes_now() -> State:
     }
 
 
-def differing(was: State, now: State) -> tuple[State, State]:
-    """Of two sets of attributes, those that differ: what they were, and what they are."""
+def differing(was: State, now: State, imported: Container[str] = ()) -> tuple[State, State]:
+    """Of two sets of attributes, those that differ: what they were, and what they are.
+
+    What a library that was ``imported`` in between has put there for all is no difference.
+    """
     before: State = {}
     after: State = {}
     is_configured = was[loggers.ROOT_HANDLERS] != now[loggers.ROOT_HANDLERS] and loggers.is_root_configured(
@@ -137,6 +143,8 @@ def differing(was: State, now: State) -> tuple[State, State]:
         if value == now[name] or (is_configured and name in (loggers.ROOT_HANDLERS, loggers.ROOT_LEVEL)):
             continue
         if name == "sys.path" and _is_package_imported(value, now[name]):
+            continue
+        if name in _CHANGED_BY_IMPORTS and _is_by_import(value, now[name], imported):
             continue
         if name in (_MODULES, _VARIABLES):
             olds, news = OWN_MODULES.spread(name, value), OWN_MODULES.spread(name, now[name])
@@ -155,6 +163,20 @@ def _is_package_imported(was: Any, now: Any) -> bool:  # noqa: ANN401 - two valu
     """Pytest imports a package's ``__init__.py`` before its first test, and puts the folder in front once more for it."""
     added = now[: len(now) - len(was)]
     return bool(added) and now[len(added) :] == was and set(added) <= set(was)
+
+
+def _is_by_import(was: Any, now: Any, imported: Container[str]) -> bool:  # noqa: ANN401 - a hook, or what a list of paths, finders or handlers holds
+    """A hook, finder or handler of a library that has come in the meantime, or a folder inside a library's."""
+    if not isinstance(was, tuple):
+        return _is_of_import(now, imported)
+    return tuple(one for one in now if one in was) == was and all(_is_of_import(one, imported) for one in now if one not in was)
+
+
+def _is_of_import(value: object, imported: Container[str]) -> bool:
+    if isinstance(value, str):
+        return _LIBRARIES.search(value + os.sep) is not None
+    module = module_of(value)
+    return module is not None and module.__name__ in imported and _is_of_library(module)
 
 
 def value_of(name: str) -> object:

@@ -92,7 +92,13 @@ def _of_ended(signature: Signature, attempt: Attempt, case: Case) -> Signature:
         if attempt.outcome is Outcome.CRASHED
         else signature.place or case.test_id
     )
+    if attempt.outcome is Outcome.CRASHED and not place and _CRASHED_WORKER.match(signature.masked):
+        signature = replace(signature, masked="worker crashed", hard=())
     return replace(signature, type_name=attempt.outcome.value, place=place)
+
+
+_CRASHED_WORKER = re.compile(r"worker '\S+ crashed while running ")
+"""pytest-xdist's words: which worker and which test is not why."""
 
 
 # The cause as it is shown.

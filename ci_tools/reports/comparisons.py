@@ -119,6 +119,8 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     if ours and not is_test(ours[-1]):
         return _in_shared_code(ours, source, function, _given(origin))
     about = subject_of(source, _given(origin)) if source else None
+    if about and (missed := _MEMBER.search(origin.message)):
+        about = replace(about, keys=(*about.keys, missed[1]))
     if about and not (about.called.rpartition(".")[2][:1].isupper() and _REQUEST.search(source)):
         return Comparison(place=about.called, test=function, keys=about.keys, are_values_firm=False)
     if ours and (path := asked_for(origin, root)):
@@ -128,6 +130,10 @@ def comparison_of(origin: Root, root: str, test: str) -> Comparison:
     if not source and (called := _CALLED.search(origin.message)):
         return Comparison(place=called[1], test=function, are_values_firm=False)
     return _line(source, ours, function)
+
+
+_MEMBER = re.compile(r"^assert '([A-Za-z_]\w{0,60})' (?:not )?in \{['\"}]", re.MULTILINE)
+"""A key that a dictionary was to have, or not to have."""
 
 
 def _in_shared_code(ours: Sequence[Place], source: str, function: str, given: Mapping[str, str]) -> Comparison:

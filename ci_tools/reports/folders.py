@@ -7,6 +7,7 @@ from ci_tools.reports.grievance import Group, merge_by
 from ci_tools.reports.masks import kind_of_file
 from ci_tools.reports.places import is_test, places_of, short
 from ci_tools.reports.roots import Root, root_of
+from ci_tools.reports.twins import FEWEST_KIN, MOST_REPEATED
 
 _ERRNO = re.compile(r"\[Errno \d+\]")
 _PATH = re.compile(r": '([^'\n]+)'|: \"([^\"\n]+)\"")
@@ -25,7 +26,13 @@ def merge_folders(groups: Sequence[Group]) -> list[Group]:
             return None
         return group.signature.type_name, number[0], short(ours[-1].path), ours[-1].function, folder
 
-    return merge_by(groups, line, lambda kin: any(map(_is_of_many, kin)))
+    return merge_by(groups, line, lambda kin: any(map(_is_of_many, kin)) and not _are_names(kin))
+
+
+def _are_names(kin: Sequence[Group]) -> bool:
+    """Whether these are two files, and each comes back in failure after failure."""
+    names = {member.signature.hard for group in kin for member in group.members}
+    return len(names) < FEWEST_KIN and sum(len(group.members) for group in kin) > MOST_REPEATED * len(names)
 
 
 def _file_of(origin: Root) -> tuple[str, str]:

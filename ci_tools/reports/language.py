@@ -89,12 +89,15 @@ CALLED_OTHERWISE = "was called otherwise than it is written"
 
 
 def said_of_kind(type_name: str, message: str) -> tuple[str, tuple[str, ...]] | None:
-    """A value that an enumeration lacks, by the enumeration."""
+    """A value that an enumeration lacks, by the enumeration and, where it may be one of a few names, the value."""
     found = _NO_KIND.fullmatch(message) if type_name == "ValueError" and "is not a valid " in message else None
-    return (f"is not a valid {found[1]}", (f"'{found[1]}'",)) if found else None
+    if found is None:
+        return None
+    value = found[1] or ""
+    return f"{value} is not a valid {found[2]}".lstrip(), tuple(filter(None, (value, f"'{found[2]}'")))
 
 
-_NO_KIND = re.compile(r"(?:'[^'\n]*'|[\w.-]+) is not a valid ([A-Z]\w*)")
+_NO_KIND = re.compile(r"(?:('[A-Za-z_]+')|'[^'\n]*'|[\w.-]+) is not a valid ([A-Z]\w*)")
 
 
 def said_of_import(type_name: str, message: str) -> tuple[str, tuple[str, ...]] | None:

@@ -62,6 +62,7 @@ _VOLATILE = re.compile(
     | (?P<took>(?<![\w.])-?\d+(?:[.,]\d+)*\ ?
         (?:ns|us|µs|ms|s|sec|secs|seconds?|minutes?|min|hours?|h|[KMGT]i?B|[kKMG]?[Bb]ytes?|B|%)(?!\w))
     | (?P<id>(?<![\w-])(?=[\w-]*\d)[A-Za-z]+(?:[-_][A-Za-z]+)*-[0-9a-z]{5,10}(?:-[0-9a-z]{4,10})*(?![\w-]))
+    | (?P<version>(?<![A-Za-z0-9.])v\d{1,2}(?![\w.]))
     | (?P<hex>(?<![A-Za-z0-9])(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{7,}(?![A-Za-z0-9]))
     | (?P<token>(?<![A-Za-z0-9])(?=\d*[A-Za-z])(?=(?:[A-Za-z]*\d){2})(?=[A-Za-z0-9_+/=-]{12,})[A-Za-z0-9_+/=-]+(?![A-Za-z0-9]))
     | (?P<number>-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?)
@@ -348,4 +349,5 @@ _MASKS = {
     "took": lambda _: "<n>",
     "id": _masked_id,
     "number": _masked_number,
+    "version": str,
 }

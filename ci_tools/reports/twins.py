@@ -37,7 +37,7 @@ FEWEST_WORDS = 4
 def merge_near(groups: Sequence[Group]) -> list[Group]:
     """Join signatures of one type, one set of hard tokens and one place whose messages differ only in data."""
     buckets: dict[tuple[object, ...], list[Group]] = {}
-    for group in _merge_programs(_merge_missing(_merge_families(groups))):
+    for group in _merge_kinds(_merge_programs(_merge_missing(_merge_families(groups)))):
         signature = group.signature
         name = signature.type_name.rpartition(".")[2]
         key = (name, signature.hard, signature.details, signature.server, signature.test and signature.place)
@@ -126,6 +126,19 @@ def _merge_programs(groups: Sequence[Group]) -> Sequence[Group]:
     return merge_by(groups, program, is_one)
 
 
+def _merge_kinds(groups: Sequence[Group]) -> Sequence[Group]:
+    """Join values that one enumeration lacks, each met hardly twice: they are data, and their source is wrong."""
+
+    def kind(group: Group) -> Hashable:
+        found = _LACKED.search(group.signature.masked)
+        return found[1] if found and group.signature.type_name == "ValueError" else None
+
+    return merge_by(groups, kind, _are_hardly_met_twice)
+
+
+_LACKED = re.compile(r"(?:^|' )is not a valid ([A-Z]\w*)$")
+
+
 def _are_hardly_met_twice(kin: Sequence[Group]) -> bool:
     """Whether these are several, and hardly any comes back: then what tells them apart is data."""
     return len(kin) >= FEWEST_KIN and sum(len(group.members) for group in kin) <= MOST_REPEATED * len(kin)
@@ -142,8 +155,9 @@ def _add_to_family(group: Group, words: Sequence[str], families: list[list[Group
 def _are_values(family: Sequence[Group]) -> bool:
     """Whether what differs between the variants of a sentence are values; what stands in quotes has to vary more."""
     failures = sum(len(group.members) for group in family)
-    if len({group.signature.hard for group in family}) > 1:
-        return len(family) >= MANY_VALUES and failures <= MOST_REPEATED_QUOTED * len(family)
+    quoted = len({group.signature.hard for group in family})
+    if quoted > 1:
+        return quoted >= MANY_VALUES and failures <= MOST_REPEATED_QUOTED * quoted
     return len({_fillings(group) for group in family}) >= FEWEST_KIN and failures <= MOST_REPEATED * len(family)
 
 
@@ -182,7 +196,7 @@ def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
     """Whether two messages with the same firm words, in order, differ in little else than data."""
     if len(words) == len(others):
         return all(
-            word == other or (_is_data(word) and _is_data(other) and not _are_two_files(word, other))
+            word == other or (_is_data(word) and _is_data(other) and not _are_two_names(word, other))
             for word, other in zip(words, others, strict=True)
         )
     return SequenceMatcher(None, words, others, autojunk=False).ratio() >= NEAR
@@ -193,11 +207,17 @@ def _is_data(word: str) -> bool:
     return "<" in word or any(character.isdigit() for character in word) or not any(character.isalpha() for character in word)
 
 
-def _are_two_files(word: str, other: str) -> bool:
-    """Whether both name a file or a host, numbered or not, and not the same one."""
-    if "." not in word or "." not in other:
-        return False
-    return _NAMES_FILE.fullmatch(word) is not None and _NAMES_FILE.fullmatch(other) is not None
+def _are_two_names(word: str, other: str) -> bool:
+    """Whether both name something, with numbers or not (a file, a host, a package and its version), and not the same."""
+    names, others = _names_in(word), _names_in(other)
+    return bool(names) and bool(others) and names != others
 
 
-_NAMES_FILE = re.compile(r"\W*[A-Za-z]{3,}[\w<>-]*\.[a-z]{2,5}(?:\.<n>)?\W*")
+def _names_in(word: str) -> list[str]:
+    """What in a word with masks or digits is firm: none where it is how an object shows itself, or a mark of letters and digits."""
+    plain = _MASK.sub("0", word)
+    return [] if "<" in plain else _NAMES.findall(plain)
+
+
+_MASK = re.compile(r"<[a-z]+>")
+_NAMES = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z]{3,}|v\d{1,2}(?!\.))(?![A-Za-z0-9])")

@@ -21,7 +21,9 @@ from ci_tools.reports.elements import (
     says_idle,
     unknown_words,
 )
+from ci_tools.reports.headlines import has_foreign_stack
 from ci_tools.reports.junit import facts_of
+from ci_tools.reports.roots import headline_of
 from ci_tools.reports.scan import scan
 
 _WRAPPED = re.compile(r'failed on (setup|call|teardown) with "(.*)"', re.DOTALL)
@@ -300,15 +302,17 @@ def _failure(result: Result) -> Failure:
         phase, message = Phase(wrapped[1]), wrapped[2]
     type_name = clean(result.type_name)
     if not type_name or not message:
-        found_type, found_message = _last_exception(text)
+        found_type, found_message = _last_exception(text, type_name)
         typed = _TYPED.match(message)
         type_name = type_name or found_type or (typed[1] if typed else "")
         message = message or found_message
     return Failure(phase=phase, type_name=type_name, message=message, text=text, frame=_frame(text))
 
 
-def _last_exception(text: str) -> tuple[str, str]:
-    """Type and message of the exception that a pytest traceback ends with."""
+def _last_exception(text: str, type_name: str = "") -> tuple[str, str]:
+    """Type and message of the exception that a pytest traceback ends with, or that another language's stack begins with."""
+    if has_foreign_stack(text):
+        return headline_of(text, type_name)
     lines = _LAST_E.findall(text)
     line = lines[-1].strip() if lines else next((part.strip() for part in reversed(text.splitlines()) if part.strip()), "")
     typed = _TYPED.match(line)

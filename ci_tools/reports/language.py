@@ -29,11 +29,18 @@ _OF_LANGUAGE = tuple(
         (r"\[<class 'decimal\.(\w+)'>\]", r"\1"),
         (r"((?:max|min)\(\) .*empty.*|dictionary changed size.*|generator raised.*)", r"\1"),
         (r"(maximum recursion depth exceeded).*", r"\1"),
+        # Rust's and Go's own words.
+        (r"called `(Option|Result)::unwrap\(\)` on an? `(None|Err)` value", r"\1::unwrap() of \2"),
+        (r"(?:runtime error: )?index out of (?:bounds|range)\b.*", "index out of range"),
+        (r"attempt to (divide by zero|(?:add|subtract|multiply) with overflow).*", r"\1"),
+        (r"(?:panic: )?(?:runtime error: )?(invalid memory address or nil pointer dereference|integer divide by zero).*", r"\1"),
+        (r"(explicit panic|not (?:yet )?implemented|internal error: entered unreachable code)", r"\1"),
     )
 )
 _LANGUAGE_START = re.compile(
     r"(?:invalid lit|could not conv|Invalid iso|time data|unconverted|badly|not enough|too many|unsupp|can|must|a bytes|arg"
-    r"|expected str|object of|sequence|list|pop|math|\[<|max|min|dict|maxi|gen)"
+    r"|expected str|object of|sequence|list|pop|math|\[<|max|min|dict|maxi|gen|called `|index out|attempt to"
+    r"|explicit panic|not |internal|panic: |runtime error: |invalid mem|integer div)"
 )
 _LANGUAGE_SIGNS = (
     *("' codec", "' object", "' not", "' is not", "division", "is not a valid", "is not in", "is not a func", "is not def"),

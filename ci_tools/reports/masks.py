@@ -5,6 +5,7 @@ likeness of words can cross them. Changing anything here changes signatures: cha
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import takewhile
 
@@ -339,7 +340,7 @@ def _masked_id(text: str) -> str:
     return "-".join((*kept, "<id>"))
 
 
-_MASKS = {
+_MASKS: dict[str, Callable[[str], str]] = {
     "url": _masked_url,
     "time": lambda _: "<time>",
     "ip": _masked_ip,
@@ -349,5 +350,5 @@ _MASKS = {
     "took": lambda _: "<n>",
     "id": _masked_id,
     "number": _masked_number,
-    "version": str,
+    "version": lambda text: text,
 }

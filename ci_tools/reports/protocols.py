@@ -40,6 +40,17 @@ _PRODUCTS = {
 }
 """The module of a client, and what it speaks to: whichever way one came there, it is that server that refuses."""
 
+_SAID = {
+    **{name: name for name in ("redis", "mysql", "mongodb", "rabbitmq", "kafka", "elasticsearch", "memcached", "nats")},
+    "valkey": "redis",
+    "postgres": "postgres",
+    "postgresql": "postgres",
+    "mongo": "mongodb",
+}
+_NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(_SAID)})(?![\w./-])", re.IGNORECASE)
+"""How a wrapper calls the server that it did not reach."""
+LONGEST_NAMED = 500
+
 PROTOCOLS = frozenset({*_PRODUCTS.values(), *_SPOKEN.values()})
 """What a refusal may have been met through, where neither server nor place is known."""
 
@@ -54,5 +65,8 @@ def protocol_of(links: Sequence[Root]) -> str:
 def product_of(links: Sequence[Root]) -> str:
     """What the client speaks that gave up, where few servers of a project speak it."""
     named = next((_PRODUCTS[module] for link in links if (module := link.type_name.partition(".")[0]) in _PRODUCTS), "")
+    named = named or next(
+        (_SAID[words[0].lower()] for link in links if (words := _NAMED.findall(link.message[:LONGEST_NAMED]))), ""
+    )
     spoken = "" if named else protocol_of(links)
     return named or ("" if spoken == "http" else spoken)

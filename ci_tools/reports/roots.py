@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ci_tools.model.case import Failure, Frame
+from ci_tools.reports.headlines import has_foreign_stack, headline_in, of_expectation
 from ci_tools.reports.traces import LONGEST_SECTION, Place, places_in, statement_in
 
 LONGEST_NAME = 200
@@ -44,6 +45,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 _MARGIN = re.compile(r"^ *(?:[|+][-+ |]*(?:\d+ -+)?|-+)? ?", re.MULTILINE)
 _CUT = re.compile(r"\n?\[\+\d+ more lines?[^\]\n]*\]?\s*\Z")
 _TOLD = re.compile(r"^[ \t]+[\w./-]+\.go:\d+: (.+)|panicked at \S+:\d+:\d+:\n(.+)", re.MULTILINE)
+_PANIC = re.compile(r"^panic: (.+?)(?: \[recovered\b.*)?$", re.MULTILINE)
 _CAUSED = re.compile(r"^[ \t]*(?:Caused by|\[?cause\]?): (.+)$", re.MULTILINE)
 _JS_TYPE = re.compile(r"\A(\w*(?:Error|Exception))(?: \[(\w+)\])?: ")
 _PYTEST_OWN = frozenset({"", "testCodeFailure", "Error", "error", "failure", "Failure", "AssertionError", "rerun"})
@@ -102,6 +104,8 @@ def links_of(failure: Failure) -> tuple[Root, ...]:
             pass
         elif links and _may_be_read(failure):
             links = links[:1] if len(sections) == 1 else links
+            if len(sections) == 1 and _CAUSED.search(failure.text):
+                links.append(_said(failure, failure.text))
         else:
             links = [_said(failure, sections[0])]
         if failure.frame is not None:
@@ -228,15 +232,33 @@ def _said(failure: Failure, text: str) -> Root:
     """The exception that type and message tell of, where the text has none of its own."""
     type_name, message = canonical(failure.type_name), _CUT.sub("", _unwrap(failure.message))
     message = message.removeprefix("E   ")
-    if told := _TOLD.search(text) if message.strip() in {"", "Failed"} or " panicked at " in message else None:
-        message = told[1] or told[2]
-    elif not message.strip() and not (type_name and "\n\tat " in text):
-        type_name, message = type_and_message(_last_line(text), type_name)
+    if told := _told_in(text) if message.strip() in {"", "Failed"} or " panicked at " in message else "":
+        message = told
+    elif not message.strip() and (has_foreign_stack(text) or not (type_name and "\n\tat " in text)):
+        type_name, message = headline_of(text, type_name)
     elif (
         type_name in _PYTEST_OWN or message.startswith((f"{type_name}:", f"{type_name.rpartition('.')[2]}:")) or type_name == "in"
     ):
         type_name, message = type_and_message(message, type_name)
+    if message.startswith("expect("):
+        type_name, message = "AssertionError", of_expectation(message)
     return Root(type_name=canonical(type_name), message=message, text=text)
+
+
+def _told_in(text: str) -> str:
+    """What a test of Go or Rust said last: a panic, or else its first line with a place."""
+    found = _PANIC.search(text) or _TOLD.search(text)
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def headline_of(text: str, type_name: str) -> tuple[str, str]:
+    """Type and message out of a text alone: what it says before another language's stack, or else its last line."""
+    if not has_foreign_stack(text):
+        return type_and_message(_last_line(text), type_name)
+    first, newline, rest = headline_in(text, type_name).partition("\n")
+    typed = _JS_TYPE.match(first)
+    type_name, message = (typed[1], first[typed.end() :]) if typed else type_and_message(first, type_name, is_sure=True)
+    return type_name, f"{message}{newline}{rest}"
 
 
 def _unwrap(message: str) -> str:

@@ -16,18 +16,21 @@ _DEF = re.compile(r"^[>E ]?[ \t]*(?:async )?def (\w+)\(", re.MULTILINE)
 _MARKED = re.compile(r"^>[ \t]*(?:\d+ \|[ \t]*)?(\S.*)$", re.MULTILINE)
 _NOT_OURS = re.compile(
     r"site-packages|dist-packages|[\\/]lib[\\/]python\d|[\\/]Lib[\\/]|(?:\A|[\\/])\.?venv[\\/]|hostedtoolcache|<frozen|\A<"
-    r"|/threading\.py|/asyncio/|importlib/__init__\.py|(?:\A|/)node_modules/|\Anode:|\Ainternal/|\.tox/|\.nox/|/rustc/|/vendor/"
+    r"|/threading\.py|/asyncio/|importlib/__init__\.py|(?:\A|/)node_modules/|\Anode:|\Ainternal/|\.tox/|\.nox/|/rustc/|/vendor/|/go/(?:src|pkg)/"
 )
 # Other languages: what a stack line looks like, and which classes are no project's.
-_STACK = re.compile(
-    r"^[ \t]+at (?:async )?(?:(?P<js>[^\s(][^(\n]*?) \()?(?:file://)?(?P<jsfile>[^\s():]*[/.][^\s():]*):\d+:\d+\)?[ \t]*$"
+STACK_LINE = re.compile(
+    r"^[ \t]+at (?:async )?(?:(?P<js>[^\s(][^(\n]*?) \()?(?:file://)?(?P<jsfile>(?:node:)?[^\s():]*[/.][^\s():]*)"
+    r":\d+:\d+\)?[ \t]*$"
     r"|^[ \t]+at (?P<java>[\w.$]+)\.(?P<method>[\w$<>]+)\((?P<javafile>\w+\.(?:java|kt|scala|groovy)):\d+\)"
     r"|^[ \t]+at (?P<net>[\w.<>`]+)\([^)\n]*\) in (?P<netfile>.+):line \d+"
     r"|panicked at (?:'[^'\n]*', )?(?P<rust>[\w./\\-]+\.rs):\d+:\d+"
     r"|^[ \t]+(?P<go>[\w./-]+\.go):\d+(?::|\s)"
-    r"|^(?P<php>/[^\s:]+\.php):\d+$",
+    r"|^(?P<php>/[^\s:]+\.php):\d+$"
+    r"|^ \u276f (?:(?P<vitest>[^\s(]\S*) )?(?P<vitestfile>[^\s:]*[/.][^\s:]*):\d+:\d+$",
     re.MULTILINE,
 )
+"""A line of another language's stack."""
 _LIBRARY_CLASS = re.compile(
     r"(?:java|javax|jdk|sun|com\.sun|kotlin|kotlinx|scala|org\.(?:junit|apache|springframework|hibernate|postgresql|opentest4j"
     r"|mockito|gradle|assertj|hamcrest|testng)|io\.(?:netty|grpc|lettuce)|reactor|okhttp3|com\.(?:zaxxer|fasterxml|google)|redis)\."
@@ -96,16 +99,17 @@ def _stack(text: str) -> list[Place]:
     found: list[Place] = []
     marked = _MARKED.findall(text)
     source = marked[-1].strip() if marked else ""
-    for line in _STACK.finditer(text):
+    for line in STACK_LINE.finditer(text):
         if line["java"]:
             if not _LIBRARY_CLASS.match(f"{line['java']}."):
                 found.append(Place(path=line["javafile"], function=line["method"], source=source))
         elif line["net"]:
             found.append(Place(path=line["netfile"], function=line["net"].rpartition(".")[2], source=source))
         else:
-            path = line["jsfile"] or line["rust"] or line["go"] or line["php"]
-            function = (line["js"] or "").removeprefix("new ").rpartition(".")[2]
-            found.append(Place(path=path, function="" if "<anonymous>" in (line["js"] or "") else function, source=source))
+            path = line["jsfile"] or line["vitestfile"] or line["rust"] or line["go"] or line["php"]
+            named = line["js"] or line["vitest"] or ""
+            function = named.removeprefix("new ").rpartition(".")[2]
+            found.append(Place(path=path, function="" if "<anonymous>" in named else function, source=source))
     return found
 
 

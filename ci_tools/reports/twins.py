@@ -133,7 +133,7 @@ def _merge_kinds(groups: Sequence[Group]) -> Sequence[Group]:
         found = _LACKED.search(group.signature.masked)
         return found[1] if found and group.signature.type_name == "ValueError" else None
 
-    return merge_by(groups, kind, _are_hardly_met_twice)
+    return merge_by(groups, kind, lambda kin: sum(len(group.members) for group in kin) <= MOST_REPEATED * len(kin))
 
 
 _LACKED = re.compile(r"(?:^|' )is not a valid ([A-Z]\w*)$")
@@ -214,7 +214,7 @@ def _are_two_names(word: str, other: str) -> bool:
 
 
 def _names_in(word: str) -> list[str]:
-    """What in a word with masks or digits is firm: none where it is how an object shows itself, or a mark of letters and digits."""
+    """What in a word with masks or digits is firm; nothing where it is how an object shows itself."""
     plain = _MASK.sub("0", word)
     return [] if "<" in plain else _NAMES.findall(plain)
 

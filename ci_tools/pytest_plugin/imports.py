@@ -1,11 +1,12 @@
 """Imports: what a library does while it is imported is done once for the process, whichever test came to import it first."""
 
 import sys
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from ci_tools.pytest_plugin.failures import Project
 
-_MODULE_BODY = "<module>"
+MODULE_BODY = "<module>"
+"""The name of the code of a module."""
 _IMPORT_SYSTEM = "importlib._bootstrap"
 
 
@@ -16,9 +17,14 @@ def is_library_importing(project: Project, depth: int) -> bool:
         code, below = frame.f_code, frame.f_back
         if below is None or project.holds(code.co_filename):
             return False
-        if code.co_name == _MODULE_BODY and _IMPORT_SYSTEM in below.f_code.co_filename:
+        if code.co_name == MODULE_BODY and is_imported(frame):
             return True
         frame = below
+
+
+def is_imported(body: FrameType) -> bool:
+    """Whether a module's body runs because it is imported, and not as a program."""
+    return body.f_back is not None and _IMPORT_SYSTEM in body.f_back.f_code.co_filename
 
 
 def module_of(value: object) -> ModuleType | None:

@@ -10,6 +10,7 @@ import contextvars
 import sys
 import threading
 import weakref
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ import pytest
 from ci_tools.model.case import Phase
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
-from ci_tools.pytest_plugin.imports import is_library_importing
 from ci_tools.pytest_plugin.owners import FLOATING, NO_SITE, NOBODY, Owner, Site, TaskRecord
 from ci_tools.pytest_plugin.sites import Sites
 
@@ -57,10 +57,11 @@ class Ownership(Guard):
         self.test: Owner | None = None
         self.fixtures: dict[int, Owner] = {}
         self.ended: list[Owner] = []
-        self._project = project
         self._sites = Sites(project)
         self.site = self._sites.site
         """Where something is made right now, from so many frames up."""
+        self.site_of_new = self._sites.site_of_new
+        """The same for what is made by the thousand."""
         self._running: list[Owner] = []
         self._threads: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
         self._main_thread = threading.main_thread()
@@ -182,7 +183,8 @@ class Ownership(Guard):
     def making(self, depth: int = 3) -> tuple[Owner | None, Site]:
         """Who makes something right now, and where; for a function that stands in the maker's place."""
         owner = self.maker()
-        return (None, NO_SITE) if owner is None or is_library_importing(self._project, depth) else (owner, self.site(depth))
+        site = None if owner is None else self._sites.site_of_made(depth)
+        return (None, NO_SITE) if site is None else (owner, site)
 
     def maker(self) -> Owner | None:
         """Who makes something right now; None for the toolkit itself and for what no test is behind."""
@@ -219,7 +221,8 @@ class Ownership(Guard):
         import asyncio  # noqa: PLC0415 - loaded already: otherwise there is nothing to patch
 
         self._is_asyncio = True
-        self._sites.know_asyncio()
+        if sys.version_info < (3, 12):
+            self._pass_by_wait_for()
         self._patch_loop(asyncio.BaseEventLoop)  # any loop of the standard library
         original, observers = asyncio.Runner.close, self._before_close
 
@@ -266,27 +269,31 @@ class Ownership(Guard):
         return lambda: setattr(kind, name, original)
 
     def _patch_loop(self, kind: Any) -> None:  # noqa: ANN401 - a class of loops
+        import asyncio  # noqa: PLC0415 - loaded already
+
         self.loop_kinds.append(kind)
         original: Any = kind.create_task
         adopt, site, record_of, own, floating, nobody = (
             self._adopt,
-            self._sites.site_of_new_task,
+            self.site_of_new,
             TaskRecord,
             _OWNER,
             FLOATING,
             NOBODY,
         )
-        modules = sys.modules
+        modules, running_loop = sys.modules, asyncio._get_running_loop  # noqa: SLF001 - documented for those who write loops
 
         # Every statement of it is a hundredth of what making a task costs, so nothing is asked twice or by way of an attribute.
         def create_task(loop: "asyncio.AbstractEventLoop", coro: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature grows with each version
-            context = options.get("context") if options else None
-            if context is not None:
-                owner = context.get(own)
-            elif loop is self._closing and not loop.is_running():
-                return original(loop, coro, **options)
+            if options:
+                context = options.get("context")
+                owner = own.get() if context is None else context.get(own)
             else:
+                context = None
                 owner = own.get()
+            if context is None:
+                if loop is self._closing and not loop.is_running():
+                    return original(loop, coro, **options)
                 if owner is floating or (_ANYIO in modules and getattr(coro, "__name__", "") == _RUNNER):
                     context = options["context"] = adopt(coro)
                     owner = context.get(own)
@@ -298,18 +305,32 @@ class Ownership(Guard):
                 return task
             if not self._loops or self._loops[-1]() is not loop:  # mostly the one of the task before
                 self._know(loop)
-            made_at = site()
-            if made_at is None:
-                return task
             record = record_of(task, owner.forget)
             record.coro = coro
-            record.site = made_at
-            record.is_root = not loop.is_running()
+            record.site = site()
+            record.is_root = running_loop() is not loop
             record.is_said = False
             owner.tasks[record] = None
             return task
 
+        create_task.without_record = original  # type: ignore[attr-defined] # see below
         self._restore.append(self.replace(kind, "create_task", create_task))  # where every loop of the class makes its tasks
+
+    def _pass_by_wait_for(self) -> None:
+        """Up to Python 3.11 each ``wait_for`` makes a task, which it awaits in any case: no record is needed of it."""
+        from asyncio import tasks  # noqa: PLC0415 - loaded already
+
+        original, wait_for, own, floating = tasks.ensure_future, tasks.wait_for.__code__, _OWNER, FLOATING
+        get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
+
+        def ensure_future(awaitable: Any, *, loop: Any = None) -> Any:  # noqa: ANN401 - asyncio's own signature
+            if type(awaitable) is CoroutineType and get_frame(1).f_code is wait_for and own.get() is not floating:
+                make = getattr(type(loop).create_task, "without_record", None)
+                if make is not None and not loop.is_closed():
+                    return make(loop, awaitable)
+            return original(awaitable, loop=loop)
+
+        self._restore.append(self.replace(tasks, "ensure_future", ensure_future))  # wait_for() and few others find it there
 
     def _adopt(self, coro: object) -> contextvars.Context:
         """Another context for a task whose inherited owner says nothing."""

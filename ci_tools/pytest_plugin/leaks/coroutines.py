@@ -6,7 +6,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,9 +128,9 @@ class CoroutineGuard(Guard):
 
         def begin(loop: object, generator: Any) -> None:  # noqa: ANN401 - an async generator
             original(loop, generator)
-            owner, site = ownership.making()
+            owner = ownership.maker()
             if owner is not None:
-                owner.keep(Made(GENERATOR, weakref.ref(generator), site))
+                owner.keep(Made(GENERATOR, weakref.ref(generator), ownership.site_of_new()))
 
         # what a loop hands to sys.set_asyncgen_hooks
         self._restore.append(ownership.replace(kind, "_asyncgen_firstiter_hook", begin))
@@ -141,27 +141,40 @@ class CoroutineGuard(Guard):
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
         is_own: dict[str, bool] = {}
         of_call_later = kind.call_later.__code__ if _is_of_python(kind) else None
+        release, on_timeout = _own_callbacks()
 
-        def call(loop: object, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncio's own signature
-            handle = original(loop, *arguments, **options)
-            code = get_frame(1).f_code
-            depth = 3
+        def note(handle: object, depth: int) -> object:
+            code = get_frame(depth).f_code
             if code is of_call_later:
-                code = get_frame(2).f_code
-                depth = 4
+                depth += 1
+                code = get_frame(depth).f_code
             filename = code.co_filename
             try:
                 is_noted = is_own[filename]
             except KeyError:
                 is_noted = is_own[filename] = holds(filename)
             if is_noted:  # a library's own timers are its own affair
-                owner, site = ownership.making(depth)
+                owner, site = ownership.making(depth + 2)
                 # uvloop's call_at() calls call_later(), without a frame between them
                 if owner is not None and not (owner.made and owner.made[-1].kind == TIMER and owner.made[-1].thing() is handle):
                     owner.keep(Made(TIMER, weakref.ref(handle), site))
             return handle
 
-        self._restore.append(ownership.replace(kind, name, call))
+        def call_at(loop: object, when: float, callback: Any, *arguments: Any, context: Any = None) -> object:  # noqa: ANN401 - asyncio's own signature
+            # The many that asyncio makes for a time limit, and takes back itself, are looked at first: a frame is dear, and
+            # so is a call with a star.
+            if callback is release:
+                (waiter,) = arguments
+                return original(loop, when, callback, waiter, context=context)
+            if not arguments:
+                handle = original(loop, when, callback, context=context)
+                return handle if type(callback) is MethodType and callback.__func__ is on_timeout else note(handle, 2)
+            return note(original(loop, when, callback, *arguments, context=context), 2)
+
+        def call_later(loop: object, *arguments: Any, **options: Any) -> object:  # noqa: ANN401 - as above
+            return note(original(loop, *arguments, **options), 2)
+
+        self._restore.append(ownership.replace(kind, name, call_at if name == "call_at" else call_later))
 
     # Looking
 
@@ -196,6 +209,17 @@ class CoroutineGuard(Guard):
 
 def _is_of_python(kind: Any) -> bool:  # noqa: ANN401 - a class of loops
     return isinstance(kind.call_later, FunctionType)  # what Cython makes has a code, too
+
+
+def _own_callbacks() -> tuple[object, object]:
+    """What asyncio calls when the time of its ``wait_for`` or ``timeout`` is up; nothing where it has other names for them."""
+    import asyncio  # noqa: PLC0415 - loaded already
+
+    release = getattr(asyncio.tasks, "_release_waiter", _NOBODYS)
+    return release, getattr(getattr(asyncio, "Timeout", None), "_on_timeout", _NOBODYS)
+
+
+_NOBODYS = object()
 
 
 def _waiting(owners: Sequence[Owner]) -> list[_Found]:

@@ -1,5 +1,6 @@
 """Imports: what a library does while it is imported is done once for the process, whichever test came to import it first."""
 
+import os
 import sys
 from types import FrameType, ModuleType
 
@@ -8,6 +9,8 @@ from ci_tools.pytest_plugin.failures import Project
 MODULE_BODY = "<module>"
 """The name of the code of a module."""
 _IMPORT_SYSTEM = "importlib._bootstrap"
+_PYTEST = f"{os.sep}_pytest{os.sep}"
+"""Below it there are thirty frames of pytest's own, and no import."""
 
 
 def is_library_importing(project: Project, depth: int) -> bool:
@@ -15,7 +18,7 @@ def is_library_importing(project: Project, depth: int) -> bool:
     frame = sys._getframe(depth)  # noqa: SLF001 - documented, and the only way to a frame
     while True:
         code, below = frame.f_code, frame.f_back
-        if below is None or project.holds(code.co_filename):
+        if below is None or project.holds(code.co_filename) or _PYTEST in code.co_filename:
             return False
         if code.co_name == MODULE_BODY and is_imported(frame):
             return True

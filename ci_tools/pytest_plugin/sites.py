@@ -2,6 +2,7 @@
 
 import re
 import sys
+from operator import itemgetter
 from types import CodeType, FrameType
 
 from ci_tools.pytest_plugin.failures import Project
@@ -16,9 +17,8 @@ _EVENT_LOOP = re.compile(r"[\\/]asyncio[\\/](events|runners)\.py$")
 """Below these frames stands whoever runs the loop: the same for all of its tasks, and too dear to be walked for each."""
 _MAKER = 2
 """How many frames up from ``Sites.site_of_new`` the code is that makes the task."""
-_MOST_WAYS = 5
-_Way = tuple[tuple[tuple[int, CodeType], ...], tuple[int, CodeType] | None, CodeType]
-"""How many frames up from a task's making the project's were, and whose; the same of the frame that ends the walk; its maker."""
+_Way = tuple[CodeType, CodeType, CodeType]
+"""The project's code that is nearest to what is made, the code right above it, and the code that makes."""
 _get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
 
@@ -28,8 +28,9 @@ class Sites:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._kinds: dict[str, str] = {}
-        self._learnt: dict[int, tuple[_Way, ...]] = {}
-        """By the identity of the code that makes tasks, for a code's own hash is dear; the latest way first."""
+        self._learnt: dict[int, tuple[tuple[int, dict[int, _Way]], ...]] = {}
+        """By the identity of the code that makes, for a code's own hash is dear: how many frames up the project's were, nearest
+        first, and which, by their identity again."""
 
     def site(self, depth: int, *, past_pytest: bool = False) -> Site:
         """The nearest frames of the project, from so many frames up; of pytest's own the first may be passed by."""
@@ -45,45 +46,52 @@ class Sites:
         A library makes its tasks as many frames above the project's as it did the time before: there it is looked first.
         """
         maker = _get_frame(_MAKER).f_code
-        for own, end, _ in self._learnt.get(id(maker), ()):
-            site = []
+        for depth, known in self._learnt.get(id(maker), ()):
             try:
-                for depth, code in own:
-                    frame = _get_frame(depth)
-                    if frame.f_code is not code:
-                        break
-                    site.append((code, frame.f_lasti))
-                else:
-                    if end is None or _get_frame(end[0]).f_code is end[1]:
-                        return tuple(site)
+                frame = _get_frame(depth)
             except ValueError:  # the stack is not even that deep
-                pass
+                break
+            way = known.get(id(frame.f_code))
+            if way is not None and (depth == _MAKER + 1 or _get_frame(depth - 1).f_code is way[1]):
+                return self._onward(frame)
         return self._learn(_get_frame(_MAKER))
 
     def _learn(self, maker: FrameType) -> Site:
-        """Walk the whole way, and remember where the project's frames were, and what was below them."""
-        site: list[tuple[CodeType, int]] = []
-        own: list[tuple[int, CodeType]] = []
-        end: tuple[int, CodeType] | None = None
+        """Walk the whole way, and remember where the project's nearest frame was."""
         kinds = self._kinds
         depth = _MAKER
+        above = maker.f_code
         frame: FrameType | None = maker
         while frame is not None:
             code = frame.f_code
             kind = kinds.get(code.co_filename) or self._kind_of(code.co_filename)
             if kind is _OWN:
-                own.append((depth, code))
-                site.append((code, frame.f_lasti))
-                if len(own) == _KEPT_FRAMES:
-                    break
-            elif (own or kind is _PYTEST) and kind is not _FOREIGN:
-                end = (depth, code)
+                if depth > _MAKER:
+                    depths = dict(self._learnt.get(id(maker.f_code), ()))
+                    depths.setdefault(depth, {})[id(code)] = (code, above, maker.f_code)
+                    self._learnt[id(maker.f_code)] = tuple(sorted(depths.items(), key=itemgetter(0)))
+                return self._onward(frame)
+            if kind is _PYTEST:
                 break
-            frame = frame.f_back
+            frame, above = frame.f_back, code
             depth += 1
-        if not own:
-            return ((maker.f_code, maker.f_lasti),)
-        self._learnt[id(maker.f_code)] = ((tuple(own), end, maker.f_code), *self._learnt.get(id(maker.f_code), ())[:_MOST_WAYS])
+        return ((maker.f_code, maker.f_lasti),)
+
+    def _onward(self, frame: FrameType) -> Site:
+        """From the nearest frame of the project on: its frames, until nothing of it can come any more."""
+        kinds = self._kinds
+        site = [(frame.f_code, frame.f_lasti)]
+        below = frame.f_back
+        while below is not None:
+            code = below.f_code
+            kind = kinds.get(code.co_filename) or self._kind_of(code.co_filename)
+            if kind is _OWN:
+                site.append((code, below.f_lasti))
+                if len(site) == _KEPT_FRAMES:
+                    break
+            elif kind is not _FOREIGN:
+                break
+            below = below.f_back
         return tuple(site)
 
     def _walk(self, frame: FrameType | None, *, past_pytest: bool) -> Site | None:

@@ -32,12 +32,14 @@ async def test_it(number):
 NOTHING = "def test_it():\n    pass\n"
 CLOCK = """
 import gc
+import json
 import os
 import time
 
 import pytest
 
 BEGAN = []
+TESTS = []
 CUT = os.environ.get("BENCH_TESTS")
 WITHOUT = os.environ.get("BENCH_WITHOUT")
 if CUT:
@@ -56,7 +58,15 @@ def pytest_collection_finish():
     BEGAN.append(time.process_time())
 
 
+def pytest_runtest_logstart(nodeid):
+    TESTS.append((nodeid, time.process_time()))
+
+
 def pytest_sessionfinish():
+    end = time.process_time()
     with open("seconds.txt", "w") as file:
-        file.write(str(time.process_time() - BEGAN[0]))
+        file.write(str(end - BEGAN[0]))
+    ends = [began for _, began in TESTS[1:]] + [end]
+    with open("tests.json", "w") as file:
+        json.dump({nodeid: after - began for (nodeid, began), after in zip(TESTS, ends)}, file)
 """

@@ -1,7 +1,7 @@
 """Sets of real failures by generators of strangers: known roots and near misses, written without sight of the algorithm.
 
-Each archive holds runs (folders with the JUnit file of each shard, as bare pytest wrote them) and ``labels.json``: of each run
-the root of every test, by ``classname|name``. Every set was frozen before it was measured the first time.
+Each archive holds runs (folders with the JUnit file of each shard, as bare pytest or another runner wrote them) and
+``labels.json``: of each run the root of every test, by ``classname|name``. Every set was frozen before it was measured the first time.
 """
 
 import itertools
@@ -54,12 +54,19 @@ def without_cause(report: RunReport, roots: Mapping[str, str]) -> list[str]:
 
 
 def _groups(causes: tuple[Cause, ...], roots: Mapping[str, str]) -> Mapping[str, set[int]]:
+    written = {_as_written(label): label for label in roots}
     found: dict[str, set[int]] = defaultdict(set)
     for number, cause in enumerate(causes):
         for test in cause.tests:
-            label = _label(test)
+            label = written.get(test) or _label(test)
             found[label if label in roots else f"|{label.replace('|', '.').lstrip('.')}"].add(number)
     return found
+
+
+def _as_written(label: str) -> str:
+    """The test ID of a case of another runner: its class and its name, or its name alone where they are one."""
+    classname, _, name = label.partition("|")
+    return name if classname in ("", name) else f"{classname}::{name}"
 
 
 def _label(test: str) -> str:

@@ -1,7 +1,8 @@
 """Sets of real failures by generators of strangers: known roots and near misses, written without sight of the algorithm.
 
 Each archive holds runs (folders with the JUnit file of each shard, as bare pytest or another runner wrote them) and
-``labels.json``: of each run the root of every test, by ``classname|name``. Every set was frozen before it was measured the first time.
+``labels.json``: of each run the root of every test, by ``classname|name``. Every set was frozen before it was measured the
+first time.
 """
 
 import itertools

@@ -13,7 +13,6 @@ while they are counted because its few turns would fall on either run.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -22,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,10 +57,9 @@ class Counted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one pytest took, in seconds of CPU: its tests alone, each by ID, and the whole process with its children."""
+    """What one pytest took, in seconds of CPU: its tests alone, and the whole process with its children."""
 
     tests_s: float
-    by_test_s: Mapping[str, float]
     total_s: float
 
 
@@ -178,8 +178,7 @@ def measure(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) 
         last = output.read_text(encoding="utf-8", errors="replace")[-4000:]
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode} in {folder}\n{last}")
     seconds = float((folder / "seconds.txt").read_text(encoding="utf-8"))
-    by_test = json.loads((folder / "tests.json").read_text(encoding="utf-8"))
-    return Cost(tests_s=seconds, by_test_s=by_test, total_s=usage.ru_utime + usage.ru_stime)
+    return Cost(tests_s=seconds, total_s=usage.ru_utime + usage.ru_stime)
 
 
 def rounds_of(
@@ -306,51 +305,76 @@ def compare_work(tests: int, rounds: int) -> bool:
 
 
 def compare_reference(rounds: int) -> bool:
-    """The reference platform's own suite on SQLite and a Redis of ours, which the environment names for all variants alike.
+    """The reference platform's own suite on SQLite and Redis, each variant side by side with a bare run.
 
-    Its bare run has no plugin of ours, and so three tests that need the plugin's own servers are left out of all. Nobody can
-    count its instructions, as it waits for real answers, and turns its loops meanwhile: a run's CPU varies by a tenth. What
-    decides is the sum of what each test took in the round that it was cheapest in.
+    Nobody can count its instructions, as it waits for real answers, and turns its loops meanwhile. Nor can runs be compared that
+    follow each other: the same one takes 7 s of CPU now and 10 s a minute later, here. So two run at the same time, each on a
+    core and a Redis of its own, and change cores from pair to pair; what decides is the median of the pairs' ratios. The bare
+    run has no plugin of ours, and so three tests that need the plugin's own servers are left out of all.
     """
     from ci_tools.model.service import ServiceKind, ServiceSpec  # noqa: PLC0415 - as in compare_work
     from ci_tools.services.redis import start_redis  # noqa: PLC0415 - as above
 
     bare = Variant(name="without the plugin", arguments=("-p", "no:ci_tools"))
     chosen = (
-        bare,
         Variant(name="all off", guards=IDLE.guards, arguments=NO_JOURNAL),
         Variant(name="all guards", bound=REFERENCE_BOUND),
     )
     spec = ServiceSpec(kind=ServiceKind.REDIS)
-    costs: dict[str, list[Cost]] = {variant.name: [] for variant in chosen}
-    with tempfile.TemporaryDirectory() as name, start_redis(spec, environ=os.environ, folder=Path(name)) as server:
-        environ = {"REDIS_URL": server.url, "BENCH_WITHOUT": "redis_server"}
-        for number, variant in enumerate(chosen):
-            folder = Path(name, str(number))
-            shutil.copytree(REFERENCE, folder, ignore=shutil.ignore_patterns("ci-artifacts", "__pycache__", ".*_cache"))
-            with (folder / "pyproject.toml").open("a", encoding="utf-8") as settings_file:
-                settings_file.write(f"\n[tool.ci-tools.guards]\n{variant.guards}\n")
-            (folder / "clock.py").write_text(CLOCK, encoding="utf-8")
-        for turn in range(rounds + 1):  # the first fills the caches
-            order = list(enumerate(chosen))
-            for number, variant in order if turn % 2 == 0 else reversed(order):
-                cost = measure(Path(name, str(number)), ("-p", "no:randomly", "-n", "0", *variant.arguments), environ)
-                if turn > 0:
-                    costs[variant.name].append(cost)
-    print(f"\nthe reference platform's suite, least CPU of each test in {rounds} rounds (whole runs: least … most)")
-    least = {name: sum_of_least(runs) for name, runs in costs.items()}
     is_kept = True
-    for variant in chosen:
-        ratio, runs = least[variant.name] / least[bare.name], sorted(cost.tests_s for cost in costs[variant.name])
-        verdict = "" if not variant.bound else f"  bound {variant.bound:.2f} {'kept' if ratio <= variant.bound else 'BROKEN'}"
-        is_kept = is_kept and not (variant.bound and ratio > variant.bound)
-        print(f"  {variant.name:34} CPU x{ratio:5.3f} {least[variant.name]:.2f} s ({runs[0]:.2f} … {runs[-1]:.2f} s){verdict}")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as servers:
+        urls = [
+            servers.enter_context(start_redis(spec, environ=os.environ, folder=Path(name, f"redis-{number}"))).url
+            for number in range(2)
+        ]
+        for number, variant in enumerate((bare, *chosen)):
+            prepare_reference(Path(name, str(number)), variant)
+        print(f"\nthe reference platform's suite beside a bare run, median of {2 * rounds} pairs (least … most)")
+        for number, variant in enumerate(chosen, start=1):
+            lanes = (Lane(Path(name, "0"), bare, urls[0]), Lane(Path(name, str(number)), variant, urls[1]))
+            pairs = [side_by_side(lanes, swapped=turn % 2 == 1) for turn in range(2 * rounds + 1)][
+                1:
+            ]  # the first fills the caches
+            ratios = sorted(mine.tests_s / theirs.tests_s for theirs, mine in pairs)
+            ratio = statistics.median(ratios)
+            verdict = "" if not variant.bound else f"  bound {variant.bound:.2f} {'kept' if ratio <= variant.bound else 'BROKEN'}"
+            is_kept = is_kept and not (variant.bound and ratio > variant.bound)
+            took = " and ".join(f"{statistics.median(one.tests_s for one in runs):.2f} s" for runs in zip(*pairs, strict=True))
+            print(f"  {variant.name:34} CPU x{ratio:5.3f} ({ratios[0]:.3f} … {ratios[-1]:.3f}), {took}{verdict}")
     return is_kept
 
 
-def sum_of_least(runs: Sequence[Cost]) -> float:
-    """What all tests take, each by its cheapest run, in seconds."""
-    return sum(min(run.by_test_s[test_id] for run in runs) for test_id in runs[0].by_test_s)
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One of two that run at the same time: its folder, how it runs, and its Redis."""
+
+    folder: Path
+    variant: Variant
+    redis_url: str
+
+
+def prepare_reference(folder: Path, variant: Variant) -> None:
+    """Put the platform down with this variant's guards."""
+    shutil.copytree(REFERENCE, folder, ignore=shutil.ignore_patterns("ci-artifacts", "__pycache__", ".*_cache"))
+    with (folder / "pyproject.toml").open("a", encoding="utf-8") as settings_file:
+        settings_file.write(f"\n[tool.ci-tools.guards]\n{variant.guards}\n")
+    (folder / "clock.py").write_text(CLOCK, encoding="utf-8")
+
+
+def side_by_side(lanes: Sequence[Lane], *, swapped: bool) -> list[Cost]:
+    """Run all at the same time, each on a core of its own, and measure each."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if swapped:
+        cores.reverse()
+
+    def run(lane: Lane, core: int | None) -> Cost:
+        environ = {"REDIS_URL": lane.redis_url, "BENCH_WITHOUT": "redis_server"}
+        if core is not None:
+            environ["BENCH_CORE"] = str(core)
+        return measure(lane.folder, ("-p", "no:randomly", "-n", "0", *lane.variant.arguments), environ)
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return list(pool.map(run, lanes, [*cores[:1], *cores[-1:]] if len(cores) >= len(lanes) else [None] * len(lanes)))
 
 
 if __name__ == "__main__":

@@ -30,10 +30,12 @@ class Offspring:
 
     def is_blind(self, phase: Phase) -> bool:
         """Whether a child of a wider fixture lives."""
-        import psutil  # noqa: PLC0415 - only where a test declares a process
+        pids = [pid_of(made) for owner in self._ownership.fixtures.values() for made in owner.made if made.kind == "process"]
+        if not any(pids):
+            return False
+        import psutil  # noqa: PLC0415 - only where a fixture has children
 
-        children = [made for owner in self._ownership.fixtures.values() for made in owner.made if made.kind == "process"]
-        return any(psutil.pid_exists(pid) for made in children if (pid := pid_of(made)))
+        return any(psutil.pid_exists(pid) for pid in pids if pid)
 
     def close(self) -> None:
         """Nothing is kept open."""

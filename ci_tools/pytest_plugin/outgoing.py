@@ -77,7 +77,7 @@ class Outgoing:
         """Whether somebody may be asked without a new connection, or without any that can be seen here."""
         is_replaced = any(vars(kind).get(name) is not ours for kind, name, ours in self._places)
         is_late = not {kind for kind, _, _ in self._places}.issuperset(_loop_kinds())
-        return is_replaced or is_late or any(map(_is_open, list(self._links))) or not _UNSEEN.isdisjoint(sys.modules)
+        return is_replaced or is_late or any(map(_is_open, list(self._links))) or not sys.modules.keys().isdisjoint(_UNSEEN)
 
     def remove(self) -> None:
         """Put back what stood there before."""

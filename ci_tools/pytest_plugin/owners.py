@@ -3,7 +3,7 @@
 import re
 import weakref
 from dataclasses import dataclass
-from types import CodeType
+from types import AsyncGeneratorType, CodeType
 from typing import TYPE_CHECKING, Any
 
 from ci_tools.model.case import Frame
@@ -20,6 +20,8 @@ _MOST_MADE = 10_000
 _XUNIT = re.compile(r"_(?:xunit|unittest)_(?P<function>\w+?)_fixture_(?P<subject>.*)")
 """pytest's names for the fixtures that it makes of ``setup_module`` and its like."""
 NO_SITE: Site = ()
+_NO_GENERATORS: "dict[GeneratorRecord, None]" = {}
+"""Of all owners that have none: most."""
 
 
 class TaskRecord(weakref.ref["asyncio.Task[Any]"] if TYPE_CHECKING else weakref.ref):  # type: ignore[misc] # as the type says
@@ -39,9 +41,17 @@ class TaskRecord(weakref.ref["asyncio.Task[Any]"] if TYPE_CHECKING else weakref.
     """Whether it is among the findings already."""
 
 
+class GeneratorRecord(weakref.ref[AsyncGeneratorType[Any, Any]] if TYPE_CHECKING else weakref.ref):  # type: ignore[misc] # as above
+    """One async generator, which it does not keep, and where it was begun."""
+
+    __slots__ = ("site",)
+
+    site: Site
+
+
 @dataclass(slots=True, eq=False)
 class Made:
-    """Something else than a task: its kind, the thing itself and where it was made."""
+    """Something else: its kind, the thing itself and where it was made."""
 
     kind: str
     thing: Any
@@ -52,10 +62,11 @@ class Owner:
     """A test or a fixture, and what it made. ``value`` is what a living fixture gave.
 
     ``tasks`` holds the records of the tasks that are still there: each takes itself out by ``forget``, without any Python, when
-    its task goes. So a suite that makes tasks by the thousand keeps nothing, and gives the garbage collector nothing to do.
+    its task goes; likewise ``generators``. So a suite that makes them by the thousand keeps nothing, and gives the garbage
+    collector nothing to do.
     """
 
-    __slots__ = ("forget", "is_over", "lost", "made", "name", "scope", "tasks", "value")
+    __slots__ = ("forget", "generators", "is_over", "lost", "made", "name", "scope", "tasks", "value")
 
     def __init__(self, name: str, scope: str) -> None:  # by hand: three of them for each test, at a third of a dataclass's price
         self.name = name
@@ -66,6 +77,7 @@ class Owner:
         self.lost: list[tuple[Any, Site]] = []
         """Coroutines of tasks that went before they were done, and where these were made."""
         self.made: list[Made] = []
+        self.generators = _NO_GENERATORS
         self.value: object = None
 
     @property
@@ -80,7 +92,7 @@ class Owner:
     @property
     def has_left(self) -> bool:
         """Whether anything that it made may still be there: a task that has not ended, or anything else at all."""
-        return bool(self.made or self.lost) or any(True for _ in self.pending())
+        return bool(self.made or self.lost or self.generators) or any(True for _ in self.pending())
 
     def record(self, task: "asyncio.Task[Any]") -> TaskRecord | None:
         """The record of a task of its own."""
@@ -91,6 +103,28 @@ class Owner:
         self.made.append(made)
         if len(self.made) > _MOST_MADE:
             del self.made[: _MOST_MADE // 2]
+
+    def keep_generator(self, generator: "AsyncGeneratorType[Any, Any]", site: Site) -> None:
+        """Keep a record of an async generator for as long as that is there."""
+        if self.generators is _NO_GENERATORS:
+            self.generators = {}
+        record = GeneratorRecord(generator, self.generators.pop)
+        record.site = site
+        self.generators[record] = None
+
+    def drop(self, record: Made | GeneratorRecord) -> None:
+        """Keep this no longer: it has been said."""
+        if isinstance(record, Made):
+            self.made.remove(record)
+        else:
+            self.generators.pop(record, None)
+
+    def end(self) -> None:
+        """Its life is over, and all has been said of what it made: a thread or a context may hold it for much longer."""
+        self.is_over = True
+        self.value = None
+        self.made.clear()
+        self.lost.clear()
 
     def pending(self) -> "Iterator[tuple[asyncio.Task[Any], TaskRecord]]":
         """The tasks that are not done, with their records."""

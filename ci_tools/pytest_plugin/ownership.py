@@ -108,8 +108,8 @@ class Ownership(Guard):
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nobody runs; the leak guards have looked by then."""
         if phase is Phase.TEARDOWN:
-            if self.test is not None:
-                self.test.is_over = True
+            for owner in self.over():
+                owner.end()
             self._running = []
             self.ended.clear()
             _OWNER.set(None)
@@ -139,7 +139,7 @@ class Ownership(Guard):
         if owner is not None:
             owner.is_over = True
             owner.value = None
-            if owner.tasks or owner.lost or owner.made:
+            if owner.tasks or owner.lost or owner.made or owner.generators:
                 self.ended.append(owner)
 
     def over(self) -> list[Owner]:
@@ -157,7 +157,7 @@ class Ownership(Guard):
         owner = self.test
         if owner is None:
             return False
-        if owner.made or owner.lost:
+        if owner.made or owner.lost or owner.generators:
             return True
         for record in list(owner.tasks):
             task = record()

@@ -1,5 +1,6 @@
 """Coroutines that nobody awaits, async generators that nobody closes, timers that nobody cancels."""
 
+import contextlib
 import gc
 import sys
 import warnings
@@ -7,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import CodeType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -16,7 +17,7 @@ from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.hollow import ACCUSED
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.owners import Made, Owner, Site, frames_of_site
+from ci_tools.pytest_plugin.owners import GeneratorRecord, Made, Owner, Site, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 
@@ -32,7 +33,16 @@ _HINTS = {
     TIMER: "keep the handle and cancel() it before its owner ends",
 }
 _MOCK = ("unittest/mock.py", "unittest\\mock.py")
-_Found = tuple[Made, Owner]
+_CONTEXTLIB = contextlib.__file__
+
+
+class _Waiting(NamedTuple):
+    """A generator or a timer that waits, its record, and who made it."""
+
+    kind: str
+    thing: Any
+    record: Made | GeneratorRecord
+    owner: Owner
 
 
 class CoroutineGuard(Guard):
@@ -48,6 +58,7 @@ class CoroutineGuard(Guard):
         self._dropped: list[tuple[Owner, CodeType, Leak]] = []
         self._is_collecting = False
         self._known_loops = 0
+        self._is_own: dict[str, bool] = {}
         self._restore: list[Callable[[], None]] = []
         ownership.before_close(self._look_before_close)
 
@@ -96,9 +107,9 @@ class CoroutineGuard(Guard):
             self._dropped = [one for one in self._dropped if not (one[0] in over or one[0].is_over)]
             if not self._dropped:
                 self._ownership.stirred.discard(self)
-            found = _waiting([owner for owner in over if owner.made])
+            found = _waiting(over)
             if found:
-                self._report([one for one in found if not keeper_of(one[0].thing(), {str(item.path)})])
+                self._report([one for one in found if not keeper_of(one.thing, {str(item.path)})])
         return error
 
     # Noting
@@ -124,22 +135,28 @@ class CoroutineGuard(Guard):
         original = getattr(kind, "_asyncgen_firstiter_hook", None)
         if original is None:
             return
-        ownership = self._ownership
+        ownership, is_own = self._ownership, self._holds
+        get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
         def begin(loop: object, generator: Any) -> None:  # noqa: ANN401 - an async generator
             original(loop, generator)
+            if not is_own(generator.ag_code.co_filename):
+                frame = get_frame(1)
+                while (filename := frame.f_code.co_filename) == _CONTEXTLIB and frame.f_back is not None:
+                    frame = frame.f_back  # it begins the generator of a context manager for whoever enters that
+                if not is_own(filename):  # one that a library begins for itself is its own affair
+                    return
             owner = ownership.maker()
             if owner is not None:
-                owner.keep(Made(GENERATOR, weakref.ref(generator), ownership.site_of_new()))
+                owner.keep_generator(generator, ownership.site_of_new())
 
         # what a loop hands to sys.set_asyncgen_hooks
         self._restore.append(ownership.replace(kind, "_asyncgen_firstiter_hook", begin))
 
     def _install_timers(self, kind: Any, name: str) -> None:  # noqa: ANN401 - asyncio's class of loops
         original = getattr(kind, name)
-        ownership, holds = self._ownership, self._project.holds
+        ownership, is_own = self._ownership, self._holds
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
-        is_own: dict[str, bool] = {}
         of_call_later = kind.call_later.__code__ if _is_of_python(kind) else None
         release, on_timeout = _own_callbacks()
 
@@ -148,12 +165,7 @@ class CoroutineGuard(Guard):
             if code is of_call_later:
                 depth += 1
                 code = get_frame(depth).f_code
-            filename = code.co_filename
-            try:
-                is_noted = is_own[filename]
-            except KeyError:
-                is_noted = is_own[filename] = holds(filename)
-            if is_noted:  # a library's own timers are its own affair
+            if is_own(code.co_filename):  # a library's own timers are its own affair
                 owner, site = ownership.making(depth + 2)
                 # uvloop's call_at() calls call_later(), without a frame between them
                 if owner is not None and not (owner.made and owner.made[-1].kind == TIMER and owner.made[-1].thing() is handle):
@@ -176,10 +188,16 @@ class CoroutineGuard(Guard):
 
         self._restore.append(ownership.replace(kind, name, call_at if name == "call_at" else call_later))
 
+    def _holds(self, filename: str) -> bool:
+        known = self._is_own.get(filename)
+        if known is None:
+            known = self._is_own[filename] = self._project.holds(filename)
+        return known
+
     # Looking
 
     def _look_before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
-        owners = [owner for owner in self._ownership.ending_here() if owner.made]
+        owners = self._ownership.ending_here()
         if not _waiting(owners):
             return
         import asyncio  # noqa: PLC0415 - loaded already
@@ -187,20 +205,19 @@ class CoroutineGuard(Guard):
         loop.run_until_complete(asyncio.sleep(0))  # one that was dropped is closed in the next turn
         self._report(_waiting(owners), loop)
 
-    def _report(self, found: Sequence[_Found], loop: "asyncio.AbstractEventLoop | None" = None) -> None:
+    def _report(self, found: Sequence[_Waiting], loop: "asyncio.AbstractEventLoop | None" = None) -> None:
         values = self._ownership.living_values()
-        for made, owner in found:
-            thing = made.thing()
-            if thing is None or holder_of(thing, values):
+        for kind, thing, record, owner in found:
+            if holder_of(thing, values):
                 continue
-            owner.made.remove(made)
-            if made.kind == TIMER:
+            owner.drop(record)
+            if kind == TIMER:
                 callback = getattr(thing, "_callback", None)
                 name = f"timer for {getattr(callback, '__qualname__', repr(callback))}" if callback else "timer"
                 what = f"{name} has not fired yet"
             else:
                 what = f"async generator {thing.__qualname__} was neither finished nor closed"
-            self._findings.add(self._leak(made.kind, what, made.site, owner), partial(_end, thing, loop))
+            self._findings.add(self._leak(kind, what, record.site, owner), partial(_end, thing, loop))
 
     def _leak(self, kind: str, what: str, site: Site, owner: Owner) -> Leak:
         created, stack = frames_of_site(site, self._project)
@@ -222,22 +239,25 @@ def _own_callbacks() -> tuple[object, object]:
 _NOBODYS = object()
 
 
-def _waiting(owners: Sequence[Owner]) -> list[_Found]:
-    return [
-        (made, owner)
+def _waiting(owners: Sequence[Owner]) -> list[_Waiting]:
+    generators = [
+        _Waiting(GENERATOR, generator, record, owner)
+        for owner in owners
+        for record in list(owner.generators)  # any of them may go meanwhile
+        if (generator := record()) is not None and generator.ag_frame is not None and not generator.ag_running
+    ]
+    timers = [
+        _Waiting(TIMER, timer, made, owner)
         for owner in owners
         for made in owner.made
-        if made.kind in (GENERATOR, TIMER) and _is_waiting(made.thing(), made.kind)
+        if made.kind == TIMER and _is_waiting(timer := made.thing())
     ]
+    return [*generators, *timers]
 
 
-def _is_waiting(thing: Any, kind: str) -> bool:  # noqa: ANN401 - a generator or a handle
-    if thing is None:
-        return False
-    if kind == GENERATOR:
-        return thing.ag_frame is not None and not thing.ag_running
+def _is_waiting(timer: Any) -> bool:  # noqa: ANN401 - a handle, or None
     # uvloop's handles do not say whether they have fired; once they have, nothing holds them.
-    return not thing.cancelled() and getattr(thing, "_scheduled", True)
+    return timer is not None and not timer.cancelled() and getattr(timer, "_scheduled", True)
 
 
 def _end(thing: Any, loop: "asyncio.AbstractEventLoop | None") -> str:  # noqa: ANN401 - as above

@@ -3,7 +3,7 @@
 Their parent has ended, so no tree leads from this process to them. What leads there is what they inherited: pytest's variable
 with the test's name in the environment that they were started with; of those that only forked, the number that the forked
 copy of our function wrote into memory that both share. Asked only about an owner that has started a child at all, and only
-among processes that are younger than that child.
+among processes that are not older than that child.
 """
 
 import contextlib
@@ -14,8 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ci_tools.pytest_plugin.leaks.births import birth_of, now
 from ci_tools.pytest_plugin.owners import Made
 
 if TYPE_CHECKING:
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 
 CONTAIN_S = 1.0
 _POLL_S = 0.005
-_READS = 10
 _BECOMING_S = 1.0
 """Whoever is older than this has become what it is."""
 _MARK = "PYTEST_CURRENT_TEST"
 _LONGEST_COMMAND = 200
-_NUMBER = struct.Struct("=q")
-_MOST_GRANDCHILDREN = 511
+_GRANDCHILD = struct.Struct("=qd")
+"""A process number, and the birth of whoever had it: the number may be another's by now. The first is their count."""
+_MOST_GRANDCHILDREN = 255
 _GRANDCHILDREN: "list[mmap.mmap]" = []
 _OWN = os.getpid()
 
@@ -38,11 +40,18 @@ MARK_VARIABLE = "CI_TOOLS_TESTED_BY"
 """Which process runs the test, in the environment of whatever it starts."""
 
 
+@dataclass(slots=True, eq=False)
+class Child(Made):
+    """A child process, and the moment just before it was started (``births.now``)."""
+
+    began: float
+
+
 def prepare_for_forks() -> None:
     """Share some memory with what is forked from now on."""
     if not _GRANDCHILDREN:
         with contextlib.suppress(OSError):  # no memory: then a daemon of that fork is not seen
-            _GRANDCHILDREN.append(mmap.mmap(-1, _NUMBER.size * (_MOST_GRANDCHILDREN + 1)))
+            _GRANDCHILDREN.append(mmap.mmap(-1, _GRANDCHILD.size * (_MOST_GRANDCHILDREN + 1)))
 
 
 def note_grandchild(pid: int) -> None:
@@ -50,36 +59,41 @@ def note_grandchild(pid: int) -> None:
     if os.getpid() == _OWN or not _GRANDCHILDREN:
         return
     shared = _GRANDCHILDREN[0]
-    (count,) = _NUMBER.unpack_from(shared)
+    count, _ = _GRANDCHILD.unpack_from(shared)
     place = count % _MOST_GRANDCHILDREN + 1
-    _NUMBER.pack_into(shared, place * _NUMBER.size, pid)
-    _NUMBER.pack_into(shared, 0, count + 1)
+    _GRANDCHILD.pack_into(shared, place * _GRANDCHILD.size, pid, birth_of(pid) or 0.0)
+    _GRANDCHILD.pack_into(shared, 0, count + 1, 0.0)
 
 
-def descendants_left(started: Sequence[Made], living: Sequence[Made]) -> "list[tuple[psutil.Process, Made]]":
+def descendants_left(started: Sequence[Child], living: Sequence[Child]) -> "list[tuple[psutil.Process, Child]]":
     """Living processes that these children have started and left, each with the child that most probably did.
 
     ``living`` are the children of fixtures that live on: a process is nobody else's that was started after one of those.
     """
-    pids = [pid_of(made) for made in started]
-    first, last = min(pids), max(pids)
-    known = {pid_of(made) for made in (*started, *living)} | {_OWN}
-    candidates = [pid for pid in _numbers() if pid not in known and (pid > first or last < first)]
-    if not candidates:
+    makers = (*started, *living)
+    known = {pid_of(made) for made in makers} | {_OWN}
+    first = min(made.began for made in started)
+    births = {pid: birth for pid in _numbers() if pid not in known and (birth := birth_of(pid)) is not None and birth >= first}
+    if not births:
         return []
     import psutil  # noqa: PLC0415 - only where something is younger than a child of the test
 
     forked = _grandchildren()
-    makers = sorted((*started, *living), key=pid_of)
     found = []
-    for pid in candidates:
+    for pid, birth in births.items():
         with contextlib.suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
-            if (pid in forked or _was_started_here(process)) and not _is_in_tree(process, known):
-                maker = next((made for made in reversed(makers) if pid_of(made) < pid), makers[0])
+            if ((pid, birth) in forked or _was_started_here(process, birth)) and not _is_in_tree(process, known):
+                maker = _maker_of(pid, birth, makers)
                 if process.status() != psutil.STATUS_ZOMBIE and any(maker is made for made in started):
                     found.append((process, maker))
     return found
+
+
+def _maker_of(pid: int, birth: float, makers: Sequence[Child]) -> Child:
+    """The latest of those that had begun; of several within one grain of the clock the number before its own."""
+    begun = [made for made in makers if made.began <= birth]
+    return max(begun, key=lambda made: (made.began, pid_of(made) < pid, pid_of(made)))
 
 
 def pid_of(made: Made) -> int:
@@ -128,14 +142,13 @@ def _numbers() -> Sequence[int]:
     return psutil.pids()
 
 
-def _was_started_here(process: "psutil.Process") -> bool:
+def _was_started_here(process: "psutil.Process", birth: float) -> bool:
     """Whether it inherited the name of a test of this very run: only this process has set it with its own number."""
     environment = process.environ()
     pause = threading.Event()
-    for _ in range(_READS):
-        if environment or time.time() - process.create_time() > _BECOMING_S or process.status() == "zombie":
-            break
-        pause.wait(_POLL_S)  # it is just becoming another program, and has no environment for a moment
+    # While it is becoming another program it has no environment: for a moment, or for as long as nobody lets it run.
+    while not environment and now() - birth < _BECOMING_S and process.status() != "zombie":
+        pause.wait(_POLL_S)
         environment = process.environ()
     return _MARK in environment and environment.get(MARK_VARIABLE) == str(_OWN)
 
@@ -145,10 +158,10 @@ def _is_in_tree(process: "psutil.Process", known: set[int]) -> bool:
     return any(parent.pid in known for parent in process.parents())
 
 
-def _grandchildren() -> frozenset[int]:
+def _grandchildren() -> frozenset[tuple[int, float]]:
     if not _GRANDCHILDREN:
         return frozenset()
     shared = _GRANDCHILDREN[0]
-    (count,) = _NUMBER.unpack_from(shared)
+    count, _ = _GRANDCHILD.unpack_from(shared)
     places = range(1, min(count, _MOST_GRANDCHILDREN) + 1)
-    return frozenset(int(_NUMBER.unpack_from(shared, place * _NUMBER.size)[0]) for place in places)
+    return frozenset(_GRANDCHILD.unpack_from(shared, place * _GRANDCHILD.size) for place in places)

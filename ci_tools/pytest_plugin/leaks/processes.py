@@ -18,8 +18,10 @@ from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.callers import call_for
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
+from ci_tools.pytest_plugin.leaks.births import now
 from ci_tools.pytest_plugin.leaks.detached import (
     MARK_VARIABLE,
+    Child,
     command_of,
     descendants_left,
     end_detached,
@@ -28,7 +30,7 @@ from ci_tools.pytest_plugin.leaks.detached import (
     prepare_for_forks,
 )
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
+from ci_tools.pytest_plugin.owners import Owner, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 
@@ -86,8 +88,9 @@ class ProcessGuard(Guard):
         note = self._note
 
         def start(popen: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Popen's own signature
+            began = now()
             original(popen, *arguments, **options)
-            note(popen)
+            note(popen, began)
 
         subprocess.Popen.__init__ = start  # type: ignore[method-assign,assignment] # asyncio's children come past here too
         self._restore.append(lambda: setattr(subprocess.Popen, "__init__", original))
@@ -122,12 +125,12 @@ class ProcessGuard(Guard):
             for owner in self._ownership.over():
                 if owner.made:
                     self._look(owner)
-                    started = [made for made in owner.made if made.kind == KIND and pid_of(made)]
+                    started = _children_of(owner)
                     if started:
                         self._look_for_detached(owner, started)
         return error
 
-    def _look_for_detached(self, owner: Owner, started: Sequence[Made]) -> None:
+    def _look_for_detached(self, owner: Owner, started: Sequence[Child]) -> None:
         """What a child of this owner has started, and then left alone: nobody is its parent any more."""
         found = descendants_left(started, self._living())
         if not found:
@@ -140,9 +143,9 @@ class ProcessGuard(Guard):
             leak = Leak(kind=KIND, what=what, created=created, created_stack=stack, owner=owner.label, hint=_HINT_OF_DETACHED)
             self._findings.add(leak, partial(end_detached, process))
 
-    def _living(self) -> list[Made]:
+    def _living(self) -> list[Child]:
         """The children of fixtures that live on: what they start is theirs."""
-        return [made for owner in self._ownership.fixtures.values() for made in owner.made if made.kind == KIND and pid_of(made)]
+        return [child for owner in self._ownership.fixtures.values() for child in _children_of(owner)]
 
     def _install_multiprocessing(self) -> None:
         from multiprocessing.process import BaseProcess  # noqa: PLC0415 - loaded already
@@ -151,8 +154,9 @@ class ProcessGuard(Guard):
         note = self._note
 
         def start(process: BaseProcess) -> None:
+            began = now()
             original(process)
-            note(process)
+            note(process, began)
 
         BaseProcess.start = start  # type: ignore[method-assign,assignment] # the one place where its processes start
         self._restore.append(lambda: setattr(BaseProcess, "start", original))
@@ -162,11 +166,12 @@ class ProcessGuard(Guard):
         ownership = self._ownership
 
         async def start(loop: object, factory: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
+            began = now()
             result = await original(loop, factory, *arguments, **options)
             owner, site = ownership.making()
             if owner is not None:
                 command = " ".join(word for word in arguments if isinstance(word, str))
-                owner.keep(Made(KIND, _Fork(result[0].get_pid(), command), site))
+                owner.keep(Child(KIND, _Fork(result[0].get_pid(), command), site, began))
             return result
 
         self._restore.append(ownership.replace(kind, name, start))
@@ -178,6 +183,7 @@ class ProcessGuard(Guard):
         def fork() -> int:
             prepare_for_forks()
             caller = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
+            began = now()
             number: int = call_for(caller, original)  # Python's warning of threads, from 3.12 on, is meant for whoever forks
             if number:
                 note_grandchild(number)
@@ -187,7 +193,7 @@ class ProcessGuard(Guard):
             if number and holds(caller.f_code.co_filename):
                 owner, site = ownership.making()
                 if owner is not None:
-                    owner.keep(Made(KIND, _Fork(number), site))
+                    owner.keep(Child(KIND, _Fork(number), site, began))
             return number
 
         os.fork = fork
@@ -199,6 +205,7 @@ class ProcessGuard(Guard):
 
         def start(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
             caller = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
+            began = now()
             result = call_for(caller, original, *arguments, **options)
             number = result[0] if isinstance(result, tuple) else result
             if caller.f_code.co_filename != subprocess.__file__ and (
@@ -208,19 +215,19 @@ class ProcessGuard(Guard):
                 if owner is not None:
                     # Of a shell that has ended only what it left in the background is left: younger than this process.
                     child = _Fork(os.getpid(), "os.system") if name == _SHELL else _Fork(number, f"os.{name}")
-                    owner.keep(Made(KIND, child, site))
+                    owner.keep(Child(KIND, child, site, began))
             return result
 
         setattr(os, name, start)
         self._restore.append(lambda: setattr(os, name, original))
 
-    def _note(self, child: Any) -> None:  # noqa: ANN401 - subprocess' or multiprocessing's
+    def _note(self, child: Any, began: float) -> None:  # noqa: ANN401 - subprocess' or multiprocessing's
         owner, site = self._ownership.making(depth=4)
         if owner is not None:
-            owner.keep(Made(KIND, child, site))
+            owner.keep(Child(KIND, child, site, began))
 
     def _look(self, owner: Owner) -> None:
-        left = [made for made in owner.made if made.kind == KIND and _state(made.thing) is not _State.GONE]
+        left = [made for made in owner.made if isinstance(made, Child) and _state(made.thing) is not _State.GONE]
         if not left:
             return
         _wait(lambda: all(_state(made.thing) is not _State.RUNNING for made in left), SETTLE_S)
@@ -231,7 +238,7 @@ class ProcessGuard(Guard):
                 continue  # a fixture's, or a library's own helper: one for the process, known to its modules
             self._findings.add(self._leak(made, state, owner), partial(_end, made.thing))
 
-    def _leak(self, made: Made, state: _State, owner: Owner) -> Leak:
+    def _leak(self, made: Child, state: _State, owner: Owner) -> Leak:
         created, stack = frames_of_site(made.site, self._project)
         command = getattr(made.thing, "args", None)
         words = command if isinstance(command, str) else " ".join(str(word) for word in command) if command else made.thing.name
@@ -244,6 +251,11 @@ class ProcessGuard(Guard):
             owner=owner.label,
             hint=_HINT,
         )
+
+
+def _children_of(owner: Owner) -> list[Child]:
+    """Those that it has started, as far as they have a number."""
+    return [made for made in owner.made if isinstance(made, Child) and pid_of(made)]
 
 
 def _state(child: Any) -> _State:  # noqa: ANN401 - subprocess' or multiprocessing's

@@ -307,10 +307,10 @@ def compare_work(tests: int, rounds: int) -> bool:
 def compare_reference(rounds: int) -> bool:
     """The reference platform's own suite on SQLite and Redis, each variant side by side with a bare run.
 
-    Nobody can count its instructions, as it waits for real answers, and turns its loops meanwhile. Nor can runs be compared that
-    follow each other: the same one takes 7 s of CPU now and 10 s a minute later, here. So two run at the same time, each on a
-    core and a Redis of its own, and change cores from pair to pair; what decides is the median of the pairs' ratios. The bare
-    run has no plugin of ours, and so three tests that need the plugin's own servers are left out of all.
+    Its instructions decide nothing: it waits for real answers and turns its loops meanwhile, so that they vary by 4 %. Nor can
+    runs be compared that follow each other: the same one takes 7 s of CPU now and 10 s a minute later, here. So two run at the
+    same time, each on a core and a Redis of its own, and change cores from pair to pair; what decides is the median of the
+    pairs' ratios. The bare run has no plugin of ours, and so three tests that need the plugin's own servers are left out of all.
     """
     from ci_tools.model.service import ServiceKind, ServiceSpec  # noqa: PLC0415 - as in compare_work
     from ci_tools.services.redis import start_redis  # noqa: PLC0415 - as above
@@ -371,7 +371,9 @@ def side_by_side(lanes: Sequence[Lane], *, swapped: bool) -> list[Cost]:
         environ = {"REDIS_URL": lane.redis_url, "BENCH_WITHOUT": "redis_server"}
         if core is not None:
             environ["BENCH_CORE"] = str(core)
-        return measure(lane.folder, ("-p", "no:randomly", "-n", "0", *lane.variant.arguments), environ)
+        # Two that clean up one temporary folder trip each other.
+        own = ("-p", "no:randomly", "-n", "0", f"--basetemp={lane.folder / 'tmp'}")
+        return measure(lane.folder, (*own, *lane.variant.arguments), environ)
 
     with ThreadPoolExecutor(len(lanes)) as pool:
         return list(pool.map(run, lanes, [*cores[:1], *cores[-1:]] if len(cores) >= len(lanes) else [None] * len(lanes)))

@@ -105,8 +105,8 @@ def _hollow(file: SourceFile, node: Function, name: str) -> Iterator[Finding]:
 
 def early_returns(node: Function) -> list[int]:
     """The lines of bare returns before the function's first assertion, or of all but the last where it has none."""
-    asserting = _assertions(node)
     bare = [one for one in _own(node) if isinstance(one, ast.Return) and one is not node.body[-1] and _is_bare(one)]
+    asserting = _assertions(node) if bare else []
     return [one.lineno for one in bare if not asserting or one.lineno < asserting[0]]
 
 

@@ -66,7 +66,7 @@ class Ownership(Guard):
         self._threads: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
         self._main_thread = threading.main_thread()
         self._main_ident = self._main_thread.ident
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
         self._before_close: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self._loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
         self._prune_loops_at = _PRUNE_LOOPS_FROM
@@ -241,7 +241,7 @@ class Ownership(Guard):
                 self._closing = before
 
         asyncio.Runner.close = close  # type: ignore[method-assign,assignment] # the moment before all is cancelled silently
-        self._restore.append(lambda: setattr(asyncio.Runner, "close", original))
+        self._restore.callback(setattr, asyncio.Runner, "close", original)
 
     def before_close(self, look: "Callable[[asyncio.AbstractEventLoop], None]") -> None:
         """Call this for every loop that its runner is about to close, if anything is left: closing tidies up without a word."""
@@ -253,8 +253,7 @@ class Ownership(Guard):
 
     def remove(self) -> None:
         """Put asyncio and uvloop back as they were."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
         self._is_asyncio = self._is_uvloop = False
         self.loop_kinds.clear()
         _OWNER.set(None)
@@ -314,7 +313,7 @@ class Ownership(Guard):
             return task
 
         create_task.without_record = original  # type: ignore[attr-defined] # see below
-        self._restore.append(self.replace(kind, "create_task", create_task))  # where every loop of the class makes its tasks
+        self._restore.callback(self.replace(kind, "create_task", create_task))  # where every loop of the class makes its tasks
 
     def _pass_by_wait_for(self) -> None:
         """Up to Python 3.11 each ``wait_for`` makes a task, which it awaits in any case: no record is needed of it."""
@@ -330,7 +329,7 @@ class Ownership(Guard):
                     return make(loop, awaitable)
             return original(awaitable, loop=loop)
 
-        self._restore.append(self.replace(tasks, "ensure_future", ensure_future))  # wait_for() and few others find it there
+        self._restore.callback(self.replace(tasks, "ensure_future", ensure_future))  # wait_for() and few others find it there
 
     def _adopt(self, coro: object) -> contextvars.Context:
         """Another context for a task whose inherited owner says nothing."""

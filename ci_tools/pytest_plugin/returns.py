@@ -61,7 +61,11 @@ def early_lines(code: CodeType) -> frozenset[int]:
 
 
 def _early_lines(code: CodeType) -> frozenset[int]:
-    if sum(byte in _RETURNS for byte in code.co_code[::2]) < 2:  # noqa: PLR2004 - every function has one at its end
+    opcodes = code.co_code[::2]
+    if sum(map(opcodes.count, _RETURNS)) < 2:  # noqa: PLR2004 - every function has one at its end
+        return frozenset()
+    last = max(line for _, _, line in code.co_lines() if line is not None)
+    if not _BARE.search(b"".join(_lines(code.co_filename)[code.co_firstlineno - 1 : last])):  # leaving a `with` is a way out, too
         return frozenset()
     node = _functions(code.co_filename).get(code.co_firstlineno)
     if node is None:
@@ -72,13 +76,18 @@ def _early_lines(code: CodeType) -> frozenset[int]:
 
 
 @cache
+def _lines(filename: str) -> list[bytes]:
+    try:
+        return Path(filename).read_bytes().splitlines(keepends=True)
+    except OSError:
+        return []
+
+
+@cache
 def _functions(filename: str) -> dict[int, ast.FunctionDef | ast.AsyncFunctionDef]:
     try:
-        text = Path(filename).read_bytes()
-        if not _BARE.search(text):  # nearly every file: neither parsed nor is the doctor imported
-            return {}
-        tree = ast.parse(text)
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(b"".join(_lines(filename)))
+    except (SyntaxError, ValueError):
         return {}
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return {min([node.lineno, *(one.lineno for one in node.decorator_list)]): node for node in functions}

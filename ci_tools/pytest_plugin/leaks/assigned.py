@@ -22,7 +22,7 @@ from ci_tools.pytest_plugin.failures import Project, is_test_code
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.state import ABSENT, show
-from ci_tools.pytest_plugin.leaks.texts import codes_of, steps_of
+from ci_tools.pytest_plugin.leaks.texts import SILENT, codes_of, steps_of
 from ci_tools.pytest_plugin.owners import frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.position import test_id_of
@@ -30,7 +30,12 @@ from ci_tools.pytest_plugin.position import test_id_of
 KIND = "patch"
 
 _HINT = "patch it with pytest's monkeypatch.setattr, or unittest.mock's patch with `with`: both put it back"
-_OPCODES = frozenset(dis.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
+_ASSIGNING = tuple(dis.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
+_PASSED_BY = frozenset(dis.opmap[name] for name in (*SILENT, "LOAD_ATTR") if name in dis.opmap)
+"""What stands between such an instruction and the one that loads the first name of its way."""
+_GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+_LOCALS = ("LOAD_FAST", "LOAD_DEREF")
+_IMPORT = dis.opmap["IMPORT_NAME"]
 _WORDS = frozenset({"setattr", "delattr"})
 _METHODS = frozenset({"LOAD_METHOD", "LOAD_ATTR"})  # the one until Python 3.11, the other since
 _GROWING = frozenset({"argv", "callbacks", "path_hooks", "types_map", "dispatch_table"})
@@ -176,12 +181,28 @@ class AssignmentGuard(Guard):
 
 def _assignments(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
     if (
-        not _OPCODES.isdisjoint(code.co_code[::2])
+        _may_assign(code)
         or not _WORDS.isdisjoint(code.co_names)
         or not _GROWING.isdisjoint(code.co_names)
         or _MODULES in code.co_names
     ):
         yield from _parse(code, names)
+
+
+def _may_assign(code: CodeType) -> bool:
+    """Whether something is assigned to what a name leads to that is not just an argument or a local: to `self`, nearly always."""
+    opcodes = code.co_code[::2]
+    for assigning in _ASSIGNING:
+        at = opcodes.find(assigning)
+        while at >= 0:
+            first = at - 1
+            while first > 0 and opcodes[first] in _PASSED_BY:
+                first -= 1
+            name = dis.opname[opcodes[first]]
+            if name in _GLOBALS or (name.startswith(_LOCALS) and _IMPORT in opcodes):
+                return True
+            at = opcodes.find(assigning, at + 1)
+    return False
 
 
 def _parse(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
@@ -195,7 +216,7 @@ def _parse(code: CodeType, names: dict[str, Any]) -> Iterator[_Assignment]:
         if step.opname in {"STORE_ATTR", "DELETE_ATTR"}:
             way = _way(steps[:index], imported)
             attribute = step.argval
-        elif step.opname in {"LOAD_GLOBAL", "LOAD_NAME"} and step.argval in _WORDS:
+        elif step.opname in _GLOBALS and step.argval in _WORDS:
             end = next((at for at in range(index + 1, len(steps)) if steps[at].opname == "LOAD_CONST"), None)
             way = _way(steps[index + 1 : end], imported) if end is not None else None
             attribute = steps[end].argval if end is not None else None
@@ -220,9 +241,9 @@ def _way(steps: Sequence[dis.Instruction], imported: dict[str, tuple[str, ...]])
     for step in reversed(steps):
         if step.opname == "LOAD_ATTR":
             path.append(str(step.argval))
-        elif step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:
+        elif step.opname in _GLOBALS:
             return True, (str(step.argval), *reversed(path))
-        elif step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
+        elif step.opname.startswith(_LOCALS):
             name = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
             return (False, (*imported[name], *reversed(path))) if name in imported else None
         else:

@@ -5,7 +5,7 @@ import gc
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,7 +59,7 @@ class CoroutineGuard(Guard):
         self._is_collecting = False
         self._known_loops = 0
         self._is_own: dict[str, bool] = {}
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
         ownership.before_close(self._look_before_close)
 
     def install(self) -> None:
@@ -74,14 +74,13 @@ class CoroutineGuard(Guard):
             original(coroutine)
 
         warnings._warn_unawaited_coroutine = warn  # noqa: SLF001 - as above
-        self._restore.append(lambda: setattr(warnings, "_warn_unawaited_coroutine", original))
+        self._restore.callback(setattr, warnings, "_warn_unawaited_coroutine", original)
         gc.callbacks.append(self._note_collection)
-        self._restore.append(lambda: gc.callbacks.remove(self._note_collection))
+        self._restore.callback(gc.callbacks.remove, self._note_collection)
 
     def remove(self) -> None:
         """Put everything back."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def note_modules(self) -> None:
         """Note generators and timers of each kind of loop as soon as somebody has loaded it."""
@@ -151,7 +150,7 @@ class CoroutineGuard(Guard):
                 owner.keep_generator(generator, ownership.site_of_new())
 
         # what a loop hands to sys.set_asyncgen_hooks
-        self._restore.append(ownership.replace(kind, "_asyncgen_firstiter_hook", begin))
+        self._restore.callback(ownership.replace(kind, "_asyncgen_firstiter_hook", begin))
 
     def _install_timers(self, kind: Any, name: str) -> None:  # noqa: ANN401 - asyncio's class of loops
         original = getattr(kind, name)
@@ -186,7 +185,7 @@ class CoroutineGuard(Guard):
         def call_later(loop: object, *arguments: Any, **options: Any) -> object:  # noqa: ANN401 - as above
             return note(original(loop, *arguments, **options), 2)
 
-        self._restore.append(ownership.replace(kind, name, call_at if name == "call_at" else call_later))
+        self._restore.callback(ownership.replace(kind, name, call_at if name == "call_at" else call_later))
 
     def _holds(self, filename: str) -> bool:
         known = self._is_own.get(filename)

@@ -4,6 +4,7 @@ Variables, folder, handlers, umask and locale change through functions that are 
 remembered, and only that is looked at again. The rest is a handful of attributes, compared each time.
 """
 
+import contextlib
 import itertools
 import locale
 import os
@@ -98,7 +99,7 @@ class EnvironmentGuard(Guard):
         """What has set this test up, beside its own function."""
         self._filters: object = None
         self._sites: dict[str, Site] = {}
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
         self._settings = SettingPatches(project.holds, self._note_setting)
         OWN_MODULES.project = project
 
@@ -121,8 +122,7 @@ class EnvironmentGuard(Guard):
     def remove(self) -> None:
         """Put the patched functions back."""
         self._settings.remove()
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Look before anything of the test runs."""
@@ -228,7 +228,7 @@ class EnvironmentGuard(Guard):
             return result
 
         setattr(module, name, noting)
-        self._restore.append(lambda: setattr(module, name, original))
+        self._restore.callback(setattr, module, name, original)
 
     def _patch_signal(self) -> None:
         """asyncio.Runner sets SIGINT and puts it back in each test: what is as it was need not be looked at again."""
@@ -258,7 +258,7 @@ class EnvironmentGuard(Guard):
             return was
 
         signal.signal = noting
-        self._restore.append(lambda: setattr(signal, "signal", original))
+        self._restore.callback(setattr, signal, "signal", original)
 
 
 def _told(name: str, was: str, now: str) -> str:

@@ -1,7 +1,7 @@
 """Exceptions that nobody saw: of a task whose result was never asked for, and of a thread that ended with one."""
 
+import contextlib
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,7 +34,7 @@ class ExceptionGuard(Guard):
         self._findings = findings
         self._project = project
         self._seen: list[tuple[Owner, Leak]] = []
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
         self._known_loops = 0
 
     def install(self) -> None:
@@ -50,8 +50,7 @@ class ExceptionGuard(Guard):
 
     def remove(self) -> None:
         """Put threading and asyncio back as they were."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down whoever is over answers for what its tasks and threads raised."""
@@ -84,7 +83,7 @@ class ExceptionGuard(Guard):
             original(arguments)
 
         threading.excepthook = note
-        self._restore.append(lambda: setattr(threading, "excepthook", original))
+        self._restore.callback(setattr, threading, "excepthook", original)
 
     def _install_loop(self, kind: Any) -> None:  # noqa: ANN401 - a class of loops
         original = kind.call_exception_handler
@@ -102,7 +101,7 @@ class ExceptionGuard(Guard):
             original(loop, context)
 
         # where a task says it as it is collected
-        self._restore.append(self._ownership.replace(kind, "call_exception_handler", call))
+        self._restore.callback(self._ownership.replace(kind, "call_exception_handler", call))
 
     def _note_context(self, loop: "asyncio.AbstractEventLoop", what: str, context: dict[str, Any], hint: str) -> None:
         """What the project's own code raised where nobody could catch it, and asyncio would only print."""

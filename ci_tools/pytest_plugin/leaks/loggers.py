@@ -5,6 +5,7 @@ A program sets its logging up whenever it is built, and in many suites each test
 A test's own text has no such excuse, unless the logger bears the test's name, nor has a handler that comes on top of others.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -46,7 +47,7 @@ class LoggerPatches:
     def __init__(self, holds: Holds, note: Note) -> None:
         self._holds = holds
         self._note = note
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
 
     def install(self) -> None:
         """Note changes from now on."""
@@ -63,8 +64,7 @@ class LoggerPatches:
 
     def remove(self) -> None:
         """Put logging back as it was."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def _replace(self, name: str, part: str) -> None:
         original: Any = getattr(logging.Logger, name)
@@ -99,12 +99,12 @@ class LoggerPatches:
 
         is_own = name in vars(logging.Logger)
         setattr(logging.Logger, name, noting)
-        self._restore.append(
+        self._restore.callback(
             (lambda: setattr(logging.Logger, name, original)) if is_own else (lambda: delattr(logging.Logger, name))
         )
         # The root logger is compared by itself, and pytest changes it twelve times a test.
         setattr(logging.RootLogger, name, original)
-        self._restore.append(lambda: delattr(logging.RootLogger, name))
+        self._restore.callback(delattr, logging.RootLogger, name)
 
     def _see_switches(self) -> None:
         """Of a test's own text alone: a program silences what it likes."""
@@ -120,9 +120,9 @@ class LoggerPatches:
             assign(logger, name, value)
 
         logging.Logger.__setattr__ = noting  # type: ignore[method-assign,assignment] # only tests assign to a logger's attributes
-        self._restore.append(lambda: delattr(logging.Logger, "__setattr__"))
+        self._restore.callback(delattr, logging.Logger, "__setattr__")
         logging.RootLogger.__setattr__ = assign  # type: ignore[method-assign] # as above: pytest's own level
-        self._restore.append(lambda: delattr(logging.RootLogger, "__setattr__"))
+        self._restore.callback(delattr, logging.RootLogger, "__setattr__")
 
     def _see_new(self) -> None:
         original: Any = logging.Handler.__init__
@@ -135,7 +135,7 @@ class LoggerPatches:
                 _configured.add(handler)
 
         logging.Handler.__init__ = start  # type: ignore[method-assign,assignment] # every handler's own calls it
-        self._restore.append(lambda: setattr(logging.Handler, "__init__", original))
+        self._restore.callback(setattr, logging.Handler, "__init__", original)
 
 
 def _running_test() -> str:

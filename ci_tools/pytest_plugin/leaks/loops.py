@@ -1,5 +1,6 @@
 """Event loops: made and left open, and what belongs to one loop and was used in another."""
 
+import contextlib
 import re
 import sys
 import weakref
@@ -44,7 +45,7 @@ class LoopLeakGuard(Guard):
         self._findings = findings
         self._project = project
         self._known: set[str] = set()
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
 
     def note_modules(self) -> None:
         """Note makers as soon as somebody has loaded them."""
@@ -60,8 +61,7 @@ class LoopLeakGuard(Guard):
 
     def remove(self) -> None:
         """Put asyncio and uvloop back."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down no loop of the test is open; an error of a foreign loop is told what is whose."""
@@ -86,7 +86,7 @@ class LoopLeakGuard(Guard):
             return loop
 
         setattr(module, name, make)
-        self._restore.append(lambda: setattr(module, name, original))
+        self._restore.callback(setattr, module, name, original)
 
     def _install_class(self) -> None:
         import asyncio  # noqa: PLC0415 - loaded already
@@ -101,7 +101,7 @@ class LoopLeakGuard(Guard):
             if holds(get_frame(1).f_code.co_filename):
                 note(weakref.ref(loop))
 
-        self._restore.append(self._ownership.replace(kind, "__init__", start))
+        self._restore.callback(self._ownership.replace(kind, "__init__", start))
 
     def _install_runners(self) -> None:
         import asyncio  # noqa: PLC0415 - loaded already
@@ -116,7 +116,7 @@ class LoopLeakGuard(Guard):
                 note(_loop_of(runner))
 
         asyncio.Runner.__init__ = start  # type: ignore[method-assign,assignment] # its loop is made later, by asyncio's own code
-        self._restore.append(lambda: setattr(asyncio.Runner, "__init__", original))
+        self._restore.callback(setattr, asyncio.Runner, "__init__", original)
 
     def _note(self, ask: Callable[[], object]) -> None:
         owner, site = self._ownership.making(depth=4)

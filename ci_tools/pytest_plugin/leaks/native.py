@@ -171,7 +171,7 @@ class NativeNotes:
         self._findings = findings
         self._holds = project.holds
         self._loading = Loading()
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
 
     def install(self) -> None:
         """Note from now on, each module's as soon as somebody has loaded it."""
@@ -191,8 +191,7 @@ class NativeNotes:
     def remove(self) -> None:
         """Put everything back."""
         self._loading.remove()
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def _install_sqlite(self, module: ModuleType) -> None:
         original = module.Connection  # of which C code allows no weak reference
@@ -202,7 +201,7 @@ class NativeNotes:
         connect = module.connect
         connecting = _Connecting(connect, kind, self._note_database)
         _exchange(connect, connecting)
-        self._restore.append(lambda: _exchange(connecting, connect))
+        self._restore.callback(_exchange, connecting, connect)
 
     def _note_database(self, connection: object, database: object) -> None:
         if self._is_asked_for(_get_frame(2)):
@@ -238,7 +237,7 @@ class NativeNotes:
                 self._keep(DESCRIPTOR, Poll(DESCRIPTOR, -1, reference), depth=4)
 
         with contextlib.suppress(TypeError):  # an interpreter that lets nobody change it
-            self._restore.append(self._ownership.replace(kind, "__init__", start))
+            self._restore.callback(self._ownership.replace(kind, "__init__", start))
 
     def _install_pipes(self, module: ModuleType) -> None:
         kind: Any = getattr(module, "PipeConnection", module.Connection)  # Windows has one of its own
@@ -249,7 +248,7 @@ class NativeNotes:
             original(end, *arguments, **options)
             note(end)
 
-        self._restore.append(self._ownership.replace(kind, "__init__", start))
+        self._restore.callback(self._ownership.replace(kind, "__init__", start))
 
     def _note_pipe(self, end: object) -> None:
         if self._is_asked_for(_get_frame(2), _WAYS_TO_A_PIPE):
@@ -263,7 +262,7 @@ class NativeNotes:
             original(block, name, create, *arguments, **options)
             note(block, is_new=create)
 
-        self._restore.append(self._ownership.replace(module.SharedMemory, "__init__", start))
+        self._restore.callback(self._ownership.replace(module.SharedMemory, "__init__", start))
 
     def _note_block(self, block: Any, *, is_new: bool) -> None:  # noqa: ANN401 - shared memory
         if self._is_asked_for(_get_frame(2), _WAYS_TO_A_BLOCK):
@@ -288,7 +287,7 @@ class NativeNotes:
     def _replace(self, module: Any, name: str, value: object) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)
         setattr(module, name, value)
-        self._restore.append(lambda: setattr(module, name, original))
+        self._restore.callback(setattr, module, name, original)
 
 
 def _exchange(old: object, new: object) -> None:

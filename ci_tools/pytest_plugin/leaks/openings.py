@@ -1,6 +1,7 @@
 """What is opened from Python, noted with its owner as it is opened: sockets, files, raw descriptors, connections of C clients."""
 
 import builtins
+import contextlib
 import io
 import os
 import socket
@@ -82,7 +83,7 @@ class OpeningNotes:
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
         self._knows_psycopg = False
         self._knows_uvloop = False
 
@@ -104,8 +105,7 @@ class OpeningNotes:
 
     def remove(self) -> None:
         """Put everything back."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def note_modules(self) -> None:
         """Note psycopg's connections, which C code opens, as soon as somebody has loaded it."""
@@ -135,7 +135,7 @@ class OpeningNotes:
             owner.keep(Made(CONNECTION, thing, place(owner, site)))
 
         socket.socket.__init__ = start  # type: ignore[method-assign,assignment] # accepted sockets come past here too
-        self._restore.append(lambda: setattr(socket.socket, "__init__", original))
+        self._restore.callback(setattr, socket.socket, "__init__", original)
 
     def _install_raw(self, name: str) -> None:
         original = getattr(os, name)
@@ -144,7 +144,7 @@ class OpeningNotes:
         for supporters in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
             if original in supporters:  # "os.open in os.supports_dir_fd" is asked by the standard library
                 supporters.add(opening)
-                self._restore.append(lambda known=supporters: known.discard(opening))  # type: ignore[misc] # the loop's value
+                self._restore.callback(supporters.discard, opening)
 
     def _install_detaching(self) -> None:
         original = socket.socket.detach
@@ -157,7 +157,7 @@ class OpeningNotes:
             return number
 
         socket.socket.detach = detach  # type: ignore[method-assign,assignment] # what it gives away is a raw descriptor from then on
-        self._restore.append(lambda: setattr(socket.socket, "detach", original))
+        self._restore.callback(setattr, socket.socket, "detach", original)
 
     def _install_psycopg(self, kind: Any) -> None:  # noqa: ANN401 - a class of an optional library
         original = kind.__init__
@@ -170,7 +170,7 @@ class OpeningNotes:
                 owner.keep(Made(CONNECTION, Opened(CONNECTION, -1, reference_to(opened), "psycopg"), site))
 
         kind.__init__ = start
-        self._restore.append(lambda: setattr(kind, "__init__", original))
+        self._restore.callback(setattr, kind, "__init__", original)
 
     def _install_maker(self, kind: Any, name: str) -> None:  # noqa: ANN401 - uvloop's class of loops
         original = getattr(kind, name)
@@ -187,7 +187,7 @@ class OpeningNotes:
             return result
 
         setattr(kind, name, make)
-        self._restore.append(lambda: delattr(kind, name))  # the class inherits it from one that cannot be changed
+        self._restore.callback(delattr, kind, name)  # the class inherits it from one that cannot be changed
 
     def _place(self, owner: Owner, site: Site) -> Site:
         """The site; that of the running task where it shows no frame of the project."""
@@ -198,7 +198,7 @@ class OpeningNotes:
     def _replace(self, module: Any, name: str, value: object) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)
         setattr(module, name, value)
-        self._restore.append(lambda: setattr(module, name, original))
+        self._restore.callback(setattr, module, name, original)
 
     def _note_file(self, opened: Any) -> None:  # noqa: ANN401 - whatever open() gives
         owner, site = self._ownership.making(depth=4)

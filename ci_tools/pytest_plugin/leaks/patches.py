@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -33,7 +32,7 @@ class PatchGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
         self._knows_mock = False
         self._standing: dict[int, tuple[Owner, Made]] = {}
 
@@ -57,8 +56,7 @@ class PatchGuard(Guard):
     def remove(self) -> None:
         """Put unittest.mock and MonkeyPatch back as they were."""
         self._knows_mock = False
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down no patch of the test may stand, nor of the fixtures that ended with it."""
@@ -90,7 +88,7 @@ class PatchGuard(Guard):
             return result
 
         setattr(kind, name, begin)
-        self._restore.append(lambda: setattr(kind, name, original))
+        self._restore.callback(setattr, kind, name, original)
 
     def _install_end(self, kind: Any, name: str) -> None:  # noqa: ANN401 - as above
         original, forget = getattr(kind, name), self._forget
@@ -100,7 +98,7 @@ class PatchGuard(Guard):
             return original(patcher, *arguments)
 
         setattr(kind, name, end)
-        self._restore.append(lambda: setattr(kind, name, original))
+        self._restore.callback(setattr, kind, name, original)
 
     def _forget(self, patcher: object) -> None:
         known = self._standing.pop(id(patcher), None)

@@ -78,7 +78,7 @@ class ProcessGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._restore: list[Callable[[], object]] = []
+        self._restore = contextlib.ExitStack()
         self._knows_multiprocessing = False
         self._knows_uvloop = False
 
@@ -93,7 +93,7 @@ class ProcessGuard(Guard):
             note(popen, began)
 
         subprocess.Popen.__init__ = start  # type: ignore[method-assign,assignment] # asyncio's children come past here too
-        self._restore.append(lambda: setattr(subprocess.Popen, "__init__", original))
+        self._restore.callback(setattr, subprocess.Popen, "__init__", original)
 
         if hasattr(os, "fork"):
             self._install_fork()
@@ -101,12 +101,11 @@ class ProcessGuard(Guard):
             if hasattr(os, name):
                 self._install_starter(name)
         os.environ[MARK_VARIABLE] = str(os.getpid())
-        self._restore.append(lambda: os.environ.pop(MARK_VARIABLE, None))
+        self._restore.callback(os.environ.pop, MARK_VARIABLE, None)
 
     def remove(self) -> None:
         """Put subprocess and multiprocessing back as they were."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def note_modules(self) -> None:
         """Note multiprocessing's starts as soon as somebody has loaded it."""
@@ -159,7 +158,7 @@ class ProcessGuard(Guard):
             note(process, began)
 
         BaseProcess.start = start  # type: ignore[method-assign,assignment] # the one place where its processes start
-        self._restore.append(lambda: setattr(BaseProcess, "start", original))
+        self._restore.callback(setattr, BaseProcess, "start", original)
 
     def _install_uvloop(self, kind: Any, name: str) -> None:  # noqa: ANN401 - uvloop's class of loops
         original = getattr(kind, name)
@@ -174,7 +173,7 @@ class ProcessGuard(Guard):
                 owner.keep(Child(KIND, _Fork(result[0].get_pid(), command), site, began))
             return result
 
-        self._restore.append(ownership.replace(kind, name, start))
+        self._restore.callback(ownership.replace(kind, name, start))
 
     def _install_fork(self) -> None:
         original = os.fork
@@ -197,7 +196,7 @@ class ProcessGuard(Guard):
             return number
 
         os.fork = fork
-        self._restore.append(lambda: setattr(os, "fork", original))
+        self._restore.callback(setattr, os, "fork", original)
 
     def _install_starter(self, name: str) -> None:
         original = getattr(os, name)
@@ -219,7 +218,7 @@ class ProcessGuard(Guard):
             return result
 
         setattr(os, name, start)
-        self._restore.append(lambda: setattr(os, name, original))
+        self._restore.callback(setattr, os, name, original)
 
     def _note(self, child: Any, began: float) -> None:  # noqa: ANN401 - subprocess' or multiprocessing's
         owner, site = self._ownership.making(depth=4)

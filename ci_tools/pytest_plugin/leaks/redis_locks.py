@@ -51,7 +51,7 @@ class LockGuard(Guard):
         self._provisioning = provisioning
         self._say_asked = say_asked
         self._known: set[str] = set()
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Note as soon as somebody has loaded it."""
@@ -66,8 +66,7 @@ class LockGuard(Guard):
 
     def remove(self) -> None:
         """Put redis-py back as it was."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nothing of the test holds a lock, nor of the fixtures that ended with it."""
@@ -98,7 +97,7 @@ class LockGuard(Guard):
             return is_held
 
         kind.acquire = acquire_when_awaited if inspect.iscoroutinefunction(original) else acquire
-        self._restore.append(lambda: setattr(kind, "acquire", original))
+        self._restore.callback(setattr, kind, "acquire", original)
 
     def _install_listener(self, kind: Any) -> None:  # noqa: ANN401 - as above
         original, ownership = kind.__init__, self._ownership
@@ -110,7 +109,7 @@ class LockGuard(Guard):
                 owner.keep(Made(SUBSCRIPTION, weakref.ref(listener), site))
 
         kind.__init__ = start
-        self._restore.append(lambda: setattr(kind, "__init__", original))
+        self._restore.callback(setattr, kind, "__init__", original)
 
     def _note(self, lock: object) -> None:
         owner, site = self._ownership.making(depth=4)

@@ -222,7 +222,7 @@ class SettingPatches:
         self._waiting = list(SETTINGS)
         self._count = 0
         self._loggers = loggers.LoggerPatches(holds, note)
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
 
     def install(self) -> None:
         """Note the changes of what is loaded already, of loggers and of modules."""
@@ -250,8 +250,7 @@ class SettingPatches:
     def remove(self) -> None:
         """Put the patched functions back."""
         self._loggers.remove()
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def _replace(self, module: Any, name: str, aspect: Callable[..., str], *, counts: bool = False) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)
@@ -277,7 +276,7 @@ class SettingPatches:
 
         _ORIGINALS[module, name] = original
         setattr(module, name, noting)
-        self._restore.append(lambda: setattr(module, name, original))
+        self._restore.callback(setattr, module, name, original)
 
 
 def _call_for_the_caller(original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - its own signature

@@ -1,8 +1,9 @@
 """Asyncio tasks that outlive the test or fixture that made them: named with where they were made, then ended."""
 
+import contextlib
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ class TaskGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
         self._known_loops = 0
         self._from_outside: weakref.WeakKeyDictionary[Any, Site] = weakref.WeakKeyDictionary()
         """Of coroutines given to a loop from another thread, where that was."""
@@ -59,8 +60,7 @@ class TaskGuard(Guard):
 
     def remove(self) -> None:
         """Put the loops' own methods back."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def end_phase(self, item: pytest.Item, phase: Phase, error: BaseException | None) -> BaseException | None:
         """After the tear-down nothing of the test may be left, nor of the fixtures that ended with it."""
@@ -84,7 +84,7 @@ class TaskGuard(Guard):
             original(loop, context)
 
         # where a task says it as it goes
-        self._restore.append(self._ownership.replace(kind, "call_exception_handler", call))
+        self._restore.callback(self._ownership.replace(kind, "call_exception_handler", call))
 
     def _install_from_outside(self) -> None:
         import asyncio  # noqa: PLC0415 - loaded already: its loops are known
@@ -98,7 +98,7 @@ class TaskGuard(Guard):
             return original(coro, loop)
 
         asyncio.run_coroutine_threadsafe = run
-        self._restore.append(lambda: setattr(asyncio, "run_coroutine_threadsafe", original))
+        self._restore.callback(setattr, asyncio, "run_coroutine_threadsafe", original)
 
     def _before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
         self._look([owner for owner in self._ownership.ending_here() if owner.tasks], loop=loop)

@@ -1,5 +1,6 @@
 """Temporary files and folders that outlive the test or fixture that made them, and files left in the working tree."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -74,7 +75,7 @@ class TemporaryGuard(Guard):
         self._ownership = ownership
         self._findings = findings
         self._project = project
-        self._restore: list[Callable[[], None]] = []
+        self._restore = contextlib.ExitStack()
         self._before: dict[str, frozenset[str]] = {}
         looks_at_folders = findings.is_on(WORKING_TREE)
         self.begins_in: tuple[Phase, ...] = (Phase.SETUP,) if looks_at_folders else ()
@@ -89,8 +90,7 @@ class TemporaryGuard(Guard):
 
     def remove(self) -> None:
         """Put tempfile back as it was."""
-        while self._restore:
-            self._restore.pop()()
+        self._restore.close()
 
     def begin_phase(self, item: pytest.Item, phase: Phase) -> None:
         """Remember what lies in the project's folder and in the test's."""
@@ -166,7 +166,7 @@ class TemporaryGuard(Guard):
             return result
 
         setattr(tempfile, name, make)
-        self._restore.append(lambda: setattr(tempfile, name, original))
+        self._restore.callback(setattr, tempfile, name, original)
 
 
 def _names(folder: str) -> frozenset[str]:

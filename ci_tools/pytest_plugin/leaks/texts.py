@@ -14,7 +14,7 @@ from ci_tools.pytest_plugin.owners import NO_SITE, Site
 
 _AROUND = ("setup_method", "teardown_method", "setUp", "tearDown", "asyncSetUp", "asyncTearDown")
 _DEEPEST = 3
-_SILENT = frozenset({"CACHE", "PUSH_NULL", "EXTENDED_ARG", "NOP", "PRECALL", "COPY_FREE_VARS", "RESUME"})
+SILENT = frozenset({"CACHE", "PUSH_NULL", "EXTENDED_ARG", "NOP", "PRECALL", "COPY_FREE_VARS", "RESUME"})
 
 Words = tuple[str, ...]
 """Names that follow each other in a text: ``("sys", "path")`` for ``sys.path``."""
@@ -75,7 +75,7 @@ def plain_function(function: Any) -> FunctionType | None:  # noqa: ANN401 - as a
 
 def steps_of(code: CodeType) -> list[dis.Instruction]:
     """The instructions that stand for something in the text."""
-    return [one for one in dis.get_instructions(code) if one.opname not in _SILENT]
+    return [one for one in dis.get_instructions(code) if one.opname not in SILENT]
 
 
 def _read(

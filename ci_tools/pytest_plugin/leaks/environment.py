@@ -62,11 +62,17 @@ class _Point:
     modules: int = field(default_factory=lambda: len(sys.modules))
     """How many were loaded: those that came since stand behind them."""
     changed: State = field(default_factory=dict)
+    seen: State = field(default_factory=dict)
+    """What a library, or a program that sets itself up, has changed, as it was: who puts that back leaves nothing behind."""
 
     def difference(self) -> tuple[State, State]:
         """What was and is now, of the aspects that differ."""
         attributes = attributes_now()
-        changed = {name: now for name, was in self.changed.items() if (now := value_of(name)) is not was and now != was}
+        changed = {
+            name: now
+            for name, was in self.changed.items()
+            if (now := value_of(name)) is not was and now != was and now != self.seen.get(name, was)
+        }
         if not changed and attributes == self.attributes:  # nearly always, and the only cost then
             return {}, {}
         was, now = differing(self.attributes, attributes, frozenset(itertools.islice(sys.modules, self.modules, None)))
@@ -79,6 +85,7 @@ class _Point:
         """Take these values for granted."""
         for name, value in changes.items():
             (self.attributes if name in self.attributes else self.changed)[name] = value
+            self.seen.pop(name, None)
 
 
 class EnvironmentGuard(Guard):
@@ -100,7 +107,7 @@ class EnvironmentGuard(Guard):
         self._filters: object = None
         self._sites: dict[str, Site] = {}
         self._restore = contextlib.ExitStack()
-        self._settings = SettingPatches(project.holds, self._note_setting)
+        self._settings = SettingPatches(project.holds, self._note_setting, self._see_setting)
         OWN_MODULES.project = project
 
     def install(self) -> None:
@@ -199,6 +206,14 @@ class EnvironmentGuard(Guard):
                 point.changed[key] = value_of(key)
         if key not in self._sites:
             self._sites[key] = self._ownership.site(3)
+
+    def _see_setting(self, key: str) -> None:
+        """Somebody else is about to change it, who is not accused for it."""
+        unknown = [point for point in self._points if key not in point.changed and key not in point.seen]
+        if unknown and not is_unowned():
+            value = value_of(key)
+            for point in unknown:
+                point.seen[key] = value
 
     def _patch(self, module: Any, name: str, aspect: Callable[[Any], str]) -> None:  # noqa: ANN401 - a module
         original = getattr(module, name)

@@ -44,9 +44,10 @@ _by_tests: set[str] = set()
 class LoggerPatches:
     """Stands in the place of the functions that change a logger, and sees handlers being made."""
 
-    def __init__(self, holds: Holds, note: Note) -> None:
+    def __init__(self, holds: Holds, note: Note, see: Note) -> None:
         self._holds = holds
         self._note = note
+        self._see = see
         self._restore = contextlib.ExitStack()
 
     def install(self) -> None:
@@ -68,7 +69,7 @@ class LoggerPatches:
 
     def _replace(self, name: str, part: str) -> None:
         original: Any = getattr(logging.Logger, name)
-        holds, note = self._holds, self._note
+        holds, note, see = self._holds, self._note, self._see
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
         def noting(logger: logging.Logger, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
@@ -77,10 +78,10 @@ class LoggerPatches:
             while frame is not None and frame.f_code.co_filename.startswith(_LOGGING):
                 is_configured = is_configured or frame.f_code.co_filename == _CONFIG
                 frame = frame.f_back
+            aspect = f"{LOGGER}{logger.name}{part}"
             if frame is not None and frame.f_code.co_name != "<module>" and holds(frame.f_code.co_filename):
                 # A program's own code that furnishes a bare logger does it once for all: a logger opened lazily.
                 is_bare = not (logger.level if part is _LEVEL else _list_of(logger, part))
-                aspect = f"{LOGGER}{logger.name}{part}"
                 if is_test_code(frame.f_code.co_filename):
                     is_undone = (
                         part is _HANDLERS
@@ -93,8 +94,13 @@ class LoggerPatches:
                         note(aspect)
                 elif is_configured:
                     _configured_names.add(logger.name)
+                    _see(logger, aspect, see)
                 elif not is_bare and part is not _FILTERS and (part is _HANDLERS or logger.name not in _configured_names):
                     note(aspect)
+                else:
+                    _see(logger, aspect, see)
+            else:
+                _see(logger, aspect, see)
             return original(logger, *arguments, **options)
 
         is_own = name in vars(logging.Logger)
@@ -108,15 +114,18 @@ class LoggerPatches:
 
     def _see_switches(self) -> None:
         """Of a test's own text alone: a program silences what it likes."""
-        note = self._note
+        note, see = self._note, self._see
         get_frame = sys._getframe  # noqa: SLF001 - as above
         assign: Any = object.__setattr__
 
         def noting(logger: logging.Logger, name: str, value: object) -> None:
             if name in _SWITCHES and name in vars(logger):  # not while the logger is being made
                 code = get_frame(1).f_code
-                if code.co_name != "<module>" and is_test_code(code.co_filename) and not _is_named_after_test(logger):
-                    note(f"{LOGGER}{logger.name}{_SWITCHES[name]}")
+                aspect = f"{LOGGER}{logger.name}{_SWITCHES[name]}"
+                if code.co_name == "<module>" or not is_test_code(code.co_filename):
+                    _see(logger, aspect, see)
+                elif not _is_named_after_test(logger):
+                    note(aspect)
             assign(logger, name, value)
 
         logging.Logger.__setattr__ = noting  # type: ignore[method-assign,assignment] # only tests assign to a logger's attributes
@@ -136,6 +145,12 @@ class LoggerPatches:
 
         logging.Handler.__init__ = start  # type: ignore[method-assign,assignment] # every handler's own calls it
         self._restore.callback(setattr, logging.Handler, "__init__", original)
+
+
+def _see(logger: logging.Logger, aspect: str, see: Note) -> None:
+    """Not of a logger that nobody finds by its name: asking for that would make another one."""
+    if logging.Logger.manager.loggerDict.get(logger.name) is logger:
+        see(aspect)
 
 
 def _running_test() -> str:

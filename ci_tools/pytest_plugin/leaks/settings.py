@@ -197,6 +197,8 @@ SETTINGS = (
         restore=lambda _, value: _restore_filters(value),
     ),
 )
+_UNSEEN = frozenset({WARNINGS, "descriptor that signals wake up"})
+"""Not asked for before a library changes them: pytest sets the first eight times a test, and the second is lost in asking."""
 _DEPRECATED = frozenset({"set_event_loop_policy"})
 """From Python 3.14 on they warn, and that is said of the project's line, not of ours."""
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -216,12 +218,13 @@ def _restore_filters(value: tuple[Any, ...]) -> None:
 class SettingPatches:
     """Stands in the place of the functions that change a setting, of modules that somebody has loaded."""
 
-    def __init__(self, holds: Holds, note: Note) -> None:
+    def __init__(self, holds: Holds, note: Note, see: Note) -> None:
         self._holds = holds
         self._note = note
+        self._see = see
         self._waiting = list(SETTINGS)
         self._count = 0
-        self._loggers = loggers.LoggerPatches(holds, note)
+        self._loggers = loggers.LoggerPatches(holds, note, see)
         self._restore = contextlib.ExitStack()
 
     def install(self) -> None:
@@ -240,7 +243,8 @@ class SettingPatches:
             self._waiting.remove(setting)
             for name in setting.functions:
                 if hasattr(module, name):
-                    self._replace(module, name, lambda *_, known=setting.name: known)
+                    see = None if setting.name in _UNSEEN else partial(self._see, setting.name)
+                    self._replace(module, name, lambda *_, known=setting.name: known, see=see)
 
     @property
     def is_complete(self) -> bool:
@@ -252,7 +256,15 @@ class SettingPatches:
         self._loggers.remove()
         self._restore.close()
 
-    def _replace(self, module: Any, name: str, aspect: Callable[..., str], *, counts: bool = False) -> None:  # noqa: ANN401 - a module
+    def _replace(
+        self,
+        module: Any,  # noqa: ANN401 - a module
+        name: str,
+        aspect: Callable[..., str],
+        *,
+        counts: bool = False,
+        see: Callable[[], None] | None = None,
+    ) -> None:
         original = getattr(module, name)
         holds, note = self._holds, self._note
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
@@ -263,10 +275,10 @@ class SettingPatches:
         def noting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
             caller = get_frame(1)
             file = caller.f_code.co_filename
-            if file in foreign:  # pytest sets the filters of warnings eight times a test
-                return call(*arguments, **options)
-            if not holds(file):
+            if file in foreign or not holds(file):
                 foreign.add(file)
+                if see is not None:
+                    see()
             elif caller.f_code.co_name != "<module>":
                 key = aspect(*arguments)
                 note(key)

@@ -24,6 +24,9 @@ _SHARED_KEY = "ci_tools"
 WATCHING: list[object] = []
 """Who follows tests in this process. A pytest that one of these tests starts in the same process is part of that test."""
 
+GUESTS: list[object] = []
+"""The configurations of such inner runs of pytest, from before their plugins are configured until all is over."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:

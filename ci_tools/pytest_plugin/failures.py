@@ -55,6 +55,12 @@ class Project:
         is_pythons = filename.startswith((_STDLIB, "<")) and not any(part in filename for part in _FOREIGN_PARTS)
         return bool(filename) and not is_pythons and not self.holds(filename)
 
+    def is_installed(self, filename: str) -> bool:
+        """Whether the file is an installed library's or Python's own; any other may have been written for a test."""
+        return filename.startswith((_STDLIB, "<")) or (
+            not self.holds(filename) and any(part in filename for part in _FOREIGN_PARTS)
+        )
+
     def relative(self, filename: str) -> str:
         """The path as the project's people know it: relative where it lies inside, with ``/``."""
         if filename.startswith(self._prefix):

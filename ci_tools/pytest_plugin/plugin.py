@@ -10,7 +10,7 @@ from ci_tools.pytest_plugin.finder import OwnModules
 
 sys.meta_path.insert(0, OwnModules)  # before the first of our modules that costs anything
 
-from ci_tools.pytest_plugin.assignment import assign, may_run_tests, ordered, share  # noqa: E402 - see above
+from ci_tools.pytest_plugin.assignment import GUESTS, WATCHING, assign, may_run_tests, ordered, share  # noqa: E402 - see above
 from ci_tools.pytest_plugin.installation import Installation  # noqa: E402 - see above
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Claim this process's services and put them into the environment: a conftest.py may read it when it is imported."""
+    if WATCHING:
+        GUESTS.append(early_config)
+        early_config.add_cleanup(lambda: GUESTS.remove(early_config))
     _check_timeouts(early_config)
     order = ordered()
     if order is not None:

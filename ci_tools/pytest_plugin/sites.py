@@ -5,6 +5,7 @@ import sys
 from operator import itemgetter
 from types import CodeType, FrameType
 
+from ci_tools.pytest_plugin.assignment import GUESTS
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.imports import MODULE_BODY, is_imported
 from ci_tools.pytest_plugin.owners import NO_SITE, Site
@@ -37,8 +38,14 @@ class Sites:
         return self._walk(_get_frame(depth), past_pytest=past_pytest) or NO_SITE
 
     def site_of_made(self, depth: int) -> Site | None:
-        """The same; None while a library is being imported that the project has not called: then nobody of it makes anything."""
-        return self._walk(_get_frame(depth), past_pytest=False)
+        """The same; None where nobody of the project makes anything.
+
+        That is while a library is being imported that the project has not called, and what a plugin makes for the pytest that a
+        test runs in this process: whoever wrote the test cannot end it.
+        """
+        frame = _get_frame(depth)
+        site = self._walk(frame, past_pytest=False)
+        return None if GUESTS and site and self._is_of_guest(frame) else site
 
     def site_of_new(self) -> Site:
         """The same for what is made by the thousand, asked by what stands in the place of the function that makes it.
@@ -115,6 +122,19 @@ class Sites:
                     kept.append((code, frame.f_lasti))
             frame = frame.f_back
         return tuple(kept)
+
+    def _is_of_guest(self, frame: FrameType | None) -> bool:
+        """Whether nothing but libraries stands between this and the inner pytest, and one of them does."""
+        is_of_library = False
+        while frame is not None:
+            filename = frame.f_code.co_filename
+            if self._kind_of(filename) is _PYTEST:
+                return is_of_library
+            if not self._project.is_installed(filename):
+                return False
+            is_of_library = is_of_library or self._project.is_library(filename)
+            frame = frame.f_back
+        return False
 
     def _kind_of(self, filename: str) -> str:
         kind = self._kinds.get(filename)

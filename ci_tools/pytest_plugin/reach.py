@@ -75,6 +75,31 @@ def keeper_of(target: object, files: Container[str], is_meant: Callable[[str], b
     return ""
 
 
+def is_forgotten(target: object) -> bool:
+    """Whether only what nobody can reach any more holds ``target``: a cycle that the collector has not come by yet.
+
+    An exception that was raised past it is one such: its traceback has the frame, and the frame often the exception.
+    What only a running function holds cannot be seen: ask when the test is over.
+    """
+    ends = {id(vars(module)) for module in tuple(sys.modules.values()) if isinstance(module, ModuleType)}
+    front: list[object] = [target]
+    seen = {id(target), id(front)}
+    while front:
+        found: list[object] = []
+        for referrer in gc.get_referrers(*front):
+            if id(referrer) in seen or referrer is found:
+                continue
+            seen.add(id(referrer))
+            if id(referrer) in ends or isinstance(referrer, (ModuleType, type)) or _is_crossroads(referrer):
+                return False
+            found.append(referrer)
+        if len(seen) > _WIDEST:
+            return False
+        seen.add(id(found))
+        front = found
+    return True
+
+
 def kin_of(target: object, packages: Container[str]) -> str:
     """The package, of these, whose object holds ``target`` most closely; empty when none does."""
     front: list[object] = [target]

@@ -5,6 +5,7 @@ import contextlib
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
-from ci_tools.pytest_plugin.reach import holder_of
+from ci_tools.pytest_plugin.reach import holder_of, is_forgotten
 
 KIND = "thread"
 _WAITERS = ("_do_waitpid", "_do_shutdown")
@@ -179,6 +180,8 @@ class ThreadGuard(Guard):
         executors = [getattr(loop, "_default_executor", None) for loop in self._ownership.loops if not loop.is_closed()]
         if any(thread in getattr(executor, "_threads", ()) for executor in executors if executor is not None):
             return True
+        if _is_of_a_forgotten_executor(thread):
+            return True
         # An executor that is a module's global lives as long as the module; one in a list of a test's module does not.
         return any(
             thread in getattr(value, "_threads", ())
@@ -191,6 +194,15 @@ class ThreadGuard(Guard):
 def _home_of(thread: threading.Thread) -> str:
     """The module of what it runs."""
     return getattr(getattr(thread, "_target", None), "__module__", "") or type(thread).__module__
+
+
+def _is_of_a_forgotten_executor(thread: threading.Thread) -> bool:
+    """An executor that nobody holds tells its workers to end; in a cycle of references it is slow to be noticed.
+
+    So a library may have left it (asgiref, where the function that it runs has raised), and its caller has nothing to end it by.
+    """
+    first = (*getattr(thread, "_args", ()), None)[0]
+    return isinstance(first, weakref.ref) and (executor := first()) is not None and is_forgotten(executor)
 
 
 def _is_of_a_modules_pool(thread: threading.Thread) -> bool:

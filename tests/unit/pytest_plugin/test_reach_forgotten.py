@@ -1,0 +1,47 @@
+"""Whether anybody can still reach an object: a cycle of garbage holds nothing."""
+
+import gc
+import sys
+import types
+
+from ci_tools.pytest_plugin.reach import is_forgotten
+
+
+class _Thing:
+    def __init__(self) -> None:
+        self.more: object = None
+
+
+KEPT: list[_Thing] = []
+
+
+def _in_a_cycle() -> _Thing:
+    thing, other = _Thing(), _Thing()
+    thing.more, other.more = other, thing
+    return thing
+
+
+def test_what_only_its_own_cycle_holds_is_forgotten() -> None:
+    """The running function that asks does not count."""
+    thing = _in_a_cycle()
+    assert is_forgotten(thing)
+    assert gc.is_tracked(thing)
+
+
+def test_what_a_module_or_a_class_leads_to_is_not() -> None:
+    """However many steps lie between."""
+    thing = _in_a_cycle()
+    KEPT.append(thing)
+    assert not is_forgotten(thing)
+    KEPT.clear()
+
+    module = types.ModuleType("kept_for_a_moment")
+    vars(module)["deep"] = {"er": [thing]}
+    sys.modules[module.__name__] = module
+    try:
+        assert not is_forgotten(thing)
+    finally:
+        del sys.modules[module.__name__]
+    holder = type("Holder", (), {"thing": thing})
+    assert not is_forgotten(thing)
+    del holder

@@ -18,6 +18,9 @@ _FURTHEST_IN_LIBRARIES = 20
 """A cache behind a decorator that remembers an object that remembers another: nobody's text shows how deep."""
 _OURS = "ci_tools.pytest_plugin"
 _WIDEST = 500
+_MOST_FROM_KNOWN = 5_000
+_known: "deque[tuple[str, str]]" = deque(maxlen=8)
+"""Globals that kept something: module and name, the latest first."""
 _REGISTERS = frozenset({"weakref", "multiprocessing.util"})
 """What they know is to be cleaned up some day, and meant for nobody's use."""
 
@@ -51,6 +54,9 @@ def keeper_of(target: object, files: Container[str], is_meant: Callable[[str], b
         for name, module in tuple(sys.modules.items())
         if isinstance(module, ModuleType) and not name.startswith(_OURS)  # what we know about a class keeps nothing
     }
+    known = _known_keeper_of(target, files, is_meant)
+    if known:
+        return known
     front: list[object] = [target]
     seen = {id(target), id(front)}
     for _ in range(_FURTHEST if is_meant is None else _FURTHEST_IN_LIBRARIES):
@@ -65,6 +71,7 @@ def keeper_of(target: object, files: Container[str], is_meant: Callable[[str], b
             if name is not None:
                 is_one = is_meant is None or is_meant(getattr(sys.modules.get(name), "__file__", None) or "")
                 if is_one and _counts(name, front, referrer, files):
+                    _learn(name, front)
                     return name
             elif not isinstance(referrer, (FrameType, ModuleType)) and not _is_crossroads(referrer):
                 found.append(referrer)
@@ -73,6 +80,44 @@ def keeper_of(target: object, files: Container[str], is_meant: Callable[[str], b
         seen.add(id(found))
         front = found
     return ""
+
+
+def _known_keeper_of(target: object, files: Container[str], is_meant: Callable[[str], bool] | None) -> str:
+    for name, attribute in tuple(_known):
+        module = sys.modules.get(name)
+        value = getattr(module, "__dict__", {}).get(attribute)
+        if value is None or (is_meant is not None and not is_meant(getattr(module, "__file__", None) or "")):
+            continue
+        if _leads_to(value, target) and _counts(name, [value], vars(module), files):
+            return name
+    return ""
+
+
+def _learn(name: str, front: Sequence[object]) -> None:
+    """What keeps one thing mostly keeps the next: the way from there is short, and each step back is a look at all objects."""
+    held = {id(thing) for thing in front}
+    attribute = next((key for key, value in tuple(vars(sys.modules[name]).items()) if id(value) in held), None)
+    if attribute is not None and (name, attribute) not in _known:
+        _known.appendleft((name, attribute))
+
+
+def _leads_to(value: object, target: object) -> bool:
+    """Whether a short walk from the value comes by the target, by no way that the walk back would not take."""
+    front = [value]
+    seen = {id(value)}
+    for _ in range(_FURTHEST):
+        found: list[object] = []
+        for thing in front:
+            if thing is target:
+                return True
+            for referent in () if isinstance(thing, FrameType) else _referents(thing):
+                if id(referent) not in seen:
+                    seen.add(id(referent))
+                    found.append(referent)
+        if len(seen) > _MOST_FROM_KNOWN:
+            break
+        front = found
+    return any(thing is target for thing in front)
 
 
 def is_forgotten(target: object) -> bool:

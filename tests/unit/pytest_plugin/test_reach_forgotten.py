@@ -4,7 +4,7 @@ import gc
 import sys
 import types
 
-from ci_tools.pytest_plugin.reach import is_forgotten
+from ci_tools.pytest_plugin.reach import is_forgotten, keeper_of
 
 
 class _Thing:
@@ -45,3 +45,30 @@ def test_what_a_module_or_a_class_leads_to_is_not() -> None:
     holder = type("Holder", (), {"thing": thing})
     assert not is_forgotten(thing)
     del holder
+
+
+def test_a_keeper_is_looked_for_among_all_objects_once() -> None:
+    """What kept one thing is asked first about the next; who no longer holds anything is not believed."""
+    module = types.ModuleType("keeps_for_a_moment")
+    module.cache = {"deep": {}}  # type: ignore[attr-defined] # made up
+    sys.modules[module.__name__] = module
+    calls: list[str] = []
+
+    def count(_frame: object, event: str, function: object) -> None:
+        if event == "c_call" and function is gc.get_referrers:
+            calls.append(event)
+
+    try:
+        for number, expected in ((0, True), (1, False)):
+            thing = _Thing()
+            module.cache["deep"][number] = {"it": thing}
+            calls.clear()
+            sys.setprofile(count)
+            try:
+                found = keeper_of(thing, ())
+            finally:
+                sys.setprofile(None)
+            assert (found, bool(calls)) == (module.__name__, expected)
+        assert not keeper_of(_in_a_cycle(), ())
+    finally:
+        del sys.modules[module.__name__]

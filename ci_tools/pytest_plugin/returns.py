@@ -87,8 +87,8 @@ def _lines(filename: str) -> list[bytes]:
 def _functions(filename: str) -> dict[int, ast.FunctionDef | ast.AsyncFunctionDef]:
     try:
         tree = ast.parse(b"".join(_lines(filename)))
-    except (SyntaxError, ValueError):
-        return {}
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
+        return {}  # too deep for the parser; the last is CPython 3.11's own mistake in counting that depth, of any file
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return {min([node.lineno, *(one.lineno for one in node.decorator_list)]): node for node in functions}
 

@@ -1,8 +1,10 @@
 """Detached processes are found by what they inherited and when they were born, whatever their numbers are."""
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,16 @@ class Ended:
     """A child that has gone; its number is known."""
 
     pid: int
+
+
+_PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_foster_parent() -> None:
+    """Orphans go to init here, as they do in a suite: a test of `ci-tools run` in this process may have taken them over."""
+    if sys.platform == "linux":
+        assert ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
 
 
 @pytest.fixture

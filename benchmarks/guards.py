@@ -371,8 +371,9 @@ def side_by_side(lanes: Sequence[Lane], *, swapped: bool) -> list[Cost]:
         environ = {"REDIS_URL": lane.redis_url, "BENCH_WITHOUT": "redis_server"}
         if core is not None:
             environ["BENCH_CORE"] = str(core)
-        # Two that clean up one temporary folder trip each other.
-        own = ("-p", "no:randomly", "-n", "0", f"--basetemp={lane.folder / 'tmp'}")
+        # Two that clean up one temporary folder trip each other; inside the project its files would be the project's own.
+        temporary = lane.folder.with_name(f"{lane.folder.name}-tmp")
+        own = ("-p", "no:randomly", "-n", "0", f"--basetemp={temporary}")
         return measure(lane.folder, (*own, *lane.variant.arguments), environ)
 
     with ThreadPoolExecutor(len(lanes)) as pool:

@@ -146,8 +146,9 @@ def _was_started_here(process: "psutil.Process", birth: float) -> bool:
     """Whether it inherited the name of a test of this very run: only this process has set it with its own number."""
     environment = process.environ()
     pause = threading.Event()
+    deadline = time.monotonic() + min(_BECOMING_S, _BECOMING_S - (now() - birth))  # also where the system's clock was set back
     # While it is becoming another program it has no environment: for a moment, or for as long as nobody lets it run.
-    while not environment and now() - birth < _BECOMING_S and process.status() != "zombie":
+    while not environment and time.monotonic() < deadline and process.status() != "zombie":
         pause.wait(_POLL_S)
         environment = process.environ()
     return _MARK in environment and environment.get(MARK_VARIABLE) == str(_OWN)

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from ci_tools.doctor.findings import Examined, Finding, Link
+from ci_tools.doctor.returning import Function, assertions, early_returns
 from ci_tools.doctor.tree import SourceFile, Tree
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _MOCKS = ("unittest.mock", "mock", "fakeredis", "pytest_mock", "aioredis_fake", "birdisle", "responses", "respx")
 _MOCKING_FIXTURES = frozenset({"mocker", "class_mocker", "module_mocker", "session_mocker"})
@@ -15,21 +14,6 @@ _CLIENTS = ("redis", "valkey", "asyncpg", "psycopg", "psycopg2", "aiosqlite", "s
 _SETUPS = ("setup_method", "teardown_method", "setup_class", "teardown_class", "setup_function", "teardown_function")
 _MODULE_SETUPS = ("setup_module", "teardown_module", "setup_function", "teardown_function")
 _CASE_SETUPS = ("setUp", "tearDown", "setUpClass", "tearDownClass")
-_CHECKING = (
-    "assert",
-    "check",
-    "verify",
-    "expect",
-    "raises",
-    "warns",
-    "fail",
-    "should",
-    "match",
-    "approx",
-    "skip",
-    "xfail",
-    "deprecated",
-)
 
 
 def examine_tests(tree: Tree) -> Examined:
@@ -85,7 +69,7 @@ def _never_awaited(file: SourceFile, node: Function, name: str) -> Finding:
 
 def _hollow(file: SourceFile, node: Function, name: str) -> Iterator[Finding]:
     """A test that returns before its first assertion, or that has none at all."""
-    asserting = _assertions(node)
+    asserting = assertions(node)
     early = early_returns(node)
     if early:
         why = "before its first assertion" if asserting else "and asserts nothing"
@@ -101,41 +85,6 @@ def _hollow(file: SourceFile, node: Function, name: str) -> Iterator[Finding]:
             remedy="assert what must hold afterwards",
             is_hint=True,
         )
-
-
-def early_returns(node: Function) -> list[int]:
-    """The lines of bare returns before the function's first assertion, or of all but the last where it has none."""
-    bare = [one for one in _own(node) if isinstance(one, ast.Return) and one is not node.body[-1] and _is_bare(one)]
-    asserting = _assertions(node) if bare else []
-    return [one.lineno for one in bare if not asserting or one.lineno < asserting[0]]
-
-
-def _assertions(node: Function) -> list[int]:
-    return sorted(line for line in map(_asserts_at, _own(node)) if line)
-
-
-def _own(node: Function) -> Iterator[ast.AST]:
-    """Every node of the function, but not of functions and classes inside it."""
-    pending: list[ast.AST] = list(node.body)
-    while pending:
-        one = pending.pop(0)
-        yield one
-        if not isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            pending.extend(ast.iter_child_nodes(one))
-
-
-def _asserts_at(node: ast.AST) -> int:
-    """The line of an assertion; 0 for anything else. A raise counts, and so does a call whose name says that it checks."""
-    if isinstance(node, (ast.Assert, ast.Raise)):
-        return node.lineno
-    if isinstance(node, ast.Call):
-        words = ast.unparse(node.func).rpartition(".")[2].lower().strip("_").replace("_", " ").split()
-        return node.lineno if any(word.startswith(_CHECKING) for word in words) else 0
-    return 0
-
-
-def _is_bare(node: ast.Return) -> bool:
-    return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value in (None, True))
 
 
 def _test_cases(tree: ast.Module) -> dict[str, bool]:

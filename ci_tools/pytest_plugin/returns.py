@@ -16,6 +16,9 @@ from typing import Any
 
 _RETURNS = frozenset(opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in opmap)
 _BARE = re.compile(rb"\breturn(\s+(None|True))?\s*(#.*|;.*)?$", re.MULTILINE)
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
+"""Too deep for the parser, too; the last is CPython 3.11's own mistake in counting that depth, of any file."""
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 _TOOL = 4
 """One of the numbers that ``sys.monitoring`` leaves to whoever comes first."""
 
@@ -64,13 +67,14 @@ def _early_lines(code: CodeType) -> frozenset[int]:
     opcodes = code.co_code[::2]
     if sum(map(opcodes.count, _RETURNS)) < 2:  # noqa: PLR2004 - every function has one at its end
         return frozenset()
-    last = max(line for _, _, line in code.co_lines() if line is not None)
-    if not _BARE.search(b"".join(_lines(code.co_filename)[code.co_firstlineno - 1 : last])):  # leaving a `with` is a way out, too
+    last = max(end or line or 0 for line, end, _, _ in code.co_positions())  # an interpreter may have been told to keep no ends
+    text = b"".join(_lines(code.co_filename)[code.co_firstlineno - 1 : last])
+    if not _BARE.search(text):  # leaving a `with` is a way out, too
         return frozenset()
-    node = _functions(code.co_filename).get(code.co_firstlineno)
+    node = _function(text, code.co_firstlineno) or _functions(code.co_filename).get(code.co_firstlineno)
     if node is None:
         return frozenset()
-    from ci_tools.doctor.vacuous import early_returns  # noqa: PLC0415 - hardly any test has two ways out
+    from ci_tools.doctor.returning import early_returns  # noqa: PLC0415 - hardly any test has two ways out
 
     return frozenset(early_returns(node))
 
@@ -83,13 +87,31 @@ def _lines(filename: str) -> list[bytes]:
         return []
 
 
+def _function(text: bytes, first: int) -> _Function | None:
+    """The function whose code ends with this text; None where the text alone says nothing.
+
+    So it is where what follows makes no code (the body of an inner function), or where the file's encoding is its own.
+    """
+    is_inner = text[:1] in (b" ", b"\t")
+    try:
+        (node,) = ast.parse(b"if True:\n" + text if is_inner else text).body
+    except _UNREADABLE:
+        return None
+    if is_inner and isinstance(node, ast.If):
+        node = node.body[0]
+    if not isinstance(node, _Function):
+        return None
+    ast.increment_lineno(node, first - (2 if is_inner else 1))
+    return node
+
+
 @cache
-def _functions(filename: str) -> dict[int, ast.FunctionDef | ast.AsyncFunctionDef]:
+def _functions(filename: str) -> dict[int, _Function]:
     try:
         tree = ast.parse(b"".join(_lines(filename)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
-        return {}  # too deep for the parser; the last is CPython 3.11's own mistake in counting that depth, of any file
-    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    except _UNREADABLE:
+        return {}
+    functions = (node for node in ast.walk(tree) if isinstance(node, _Function))
     return {min([node.lineno, *(one.lineno for one in node.decorator_list)]): node for node in functions}
 
 

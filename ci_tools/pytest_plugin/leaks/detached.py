@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ci_tools.pytest_plugin.leaks.births import birth_of, now
+from ci_tools.pytest_plugin.leaks.births import birth_of, may_have_inherited, now
 from ci_tools.pytest_plugin.owners import Made
 
 if TYPE_CHECKING:
@@ -73,12 +73,17 @@ def descendants_left(started: Sequence[Child], living: Sequence[Child]) -> "list
     makers = (*started, *living)
     known = {pid_of(made) for made in makers} | {_OWN}
     first = min(made.began for made in started)
-    births = {pid: birth for pid in _numbers() if pid not in known and (birth := birth_of(pid)) is not None and birth >= first}
+    forked, mark = _grandchildren(), f"{MARK_VARIABLE}={_OWN}".encode()
+    births = {
+        pid: birth
+        for pid in _numbers()
+        if pid not in known and (birth := birth_of(pid)) is not None and birth >= first
+        if (pid, birth) in forked or may_have_inherited(pid, mark)
+    }
     if not births:
         return []
-    import psutil  # noqa: PLC0415 - only where something is younger than a child of the test
+    import psutil  # noqa: PLC0415 - only where something younger than a child of the test may be its own
 
-    forked = _grandchildren()
     found = []
     for pid, birth in births.items():
         with contextlib.suppress(psutil.Error, OSError):

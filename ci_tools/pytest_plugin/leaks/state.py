@@ -47,6 +47,8 @@ class _OwnModules:
     def __init__(self) -> None:
         self.project: Project | None = None
         self._count = 0
+        self._foreign: dict[str, int] = {}
+        """Libraries' modules that were looked at, by name, with their identity: of those nothing is kept."""
         self._modules: dict[str, str] = {}
         self._variables: dict[str, contextvars.ContextVar[object]] = {}
         self.invented: set[str] = set()
@@ -86,11 +88,15 @@ class _OwnModules:
         variable.set(value)
 
     def _find(self, project: Project) -> None:
+        foreign = self._foreign
         for module_name, module in tuple(sys.modules.items()):
+            if foreign.get(module_name) == id(module) and getattr(module, "__spec__", None) is not None:  # nobody's invention
+                continue
             file = getattr(module, "__file__", None) or ""
             if _is_invented(module_name, module):
                 self.invented.add(f"module {module_name}")
             elif not project.holds(file):
+                foreign[module_name] = id(module)
                 continue
             if file or module_name in self._modules.values() or f"module {module_name}" in self.invented:
                 self._modules.setdefault(f"module {module_name}", module_name)

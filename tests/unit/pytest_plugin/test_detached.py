@@ -131,3 +131,34 @@ def test_a_number_that_a_forked_child_wrote_down_is_nobody_elses(leave: Callable
             assert descendants_left([child], []) == found
     finally:
         shared[:] = kept
+
+
+NEIGHBOUR = """
+import os, subprocess, sys
+from ci_tools.pytest_plugin.leaks.births import now
+from ci_tools.pytest_plugin.leaks.detached import Child, descendants_left
+
+class Ended:
+    pid = 2
+
+began = now()
+neighbour = subprocess.Popen([sys.executable, "-c", "input()"], env={"PATH": os.environ["PATH"]}, stdin=subprocess.PIPE)
+found = descendants_left([Child("process", Ended, (), began)], [])
+neighbour.communicate(b"\\n", timeout=30)
+print(found, "psutil" in sys.modules)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody but psutil can be asked")
+def test_a_neighbour_is_told_from_a_descendant_without_a_library() -> None:
+    """On a machine where others work, each test with a child would pay for loading it."""
+    told = subprocess.run([sys.executable, "-c", NEIGHBOUR], capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout == "[] False\n"
+
+
+@pytest.mark.skipif(not Path("/proc/2/comm").is_file(), reason="nobody sees the kernel's threads here")
+def test_a_thread_of_the_kernel_is_nobodys_child() -> None:
+    """It has no environment, as a child has that is just becoming its program; nobody waits for it."""
+    if Path("/proc/2/comm").read_text(encoding="utf-8") != "kthreadd\n":
+        pytest.skip("the second process is not the kernel's")
+    assert birth_of(2) is None

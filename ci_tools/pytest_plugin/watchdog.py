@@ -1,12 +1,10 @@
 """The watchdog: a thread that polls one deadline, and a dead man's switch for when threads no longer run.
 
 The deadline is one attribute, written by the main thread. The watchdog acts on it in stages: ask, ask again, end the
-process. A C call that keeps the interpreter's lock stops the watchdog too; so it rewinds faulthandler's C timer twice
-a second, and where nobody rewinds it, that timer writes the stacks to a file and ends the process.
+process. A C call that keeps the interpreter's lock stops the watchdog too; so it rewinds the switch twice a second, and
+where nobody rewinds it, the switch writes the stacks to a file and ends the process.
 """
 
-import contextlib
-import faulthandler
 import os
 import sys
 import threading
@@ -14,9 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from ci_tools.pytest_plugin.ownership import unowned
+from ci_tools.pytest_plugin.switch import Switch
 
 POLL_S = 0.05
 _REWIND_S = 0.5
@@ -64,9 +62,9 @@ class Watchdog:
         self._act = act
         self._leave = leave
         self._exit_deadline: Deadline | None = None
-        self._stacks_path = stacks_path
-        self._stacks: TextIO | None = None
-        self._fires_at = 0.0
+        self._switch = Switch(stacks_path)
+        self.tidy = self._switch.tidy
+        """Remove the file of stacks if nothing was written to it."""
         self._thread: threading.Thread | None = None
         self._is_paused = threading.Event()
         self._is_stopped = False
@@ -75,9 +73,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to watch."""
-        if self._stacks_path is not None:
-            with contextlib.suppress(OSError):
-                self._stacks = self._stacks_path.open("w", encoding="utf-8")
+        self._switch.open()
         self._run_thread()
         if hasattr(os, "register_at_fork") and not self._knows_forks:
             self._knows_forks = True
@@ -97,7 +93,7 @@ class Watchdog:
         self._is_paused.set()
         thread.join(_PAUSE_S)
         with self._lock:
-            self._cancel_switch()
+            self._switch.cancel()
 
     def _resume(self) -> None:
         if self._thread is not None and self._is_paused.is_set() and not self._is_stopped:
@@ -111,31 +107,22 @@ class Watchdog:
         self._is_stopped = True
         self._is_paused.set()
         with self._lock:
-            self._cancel_switch()
-            if self._stacks is not None:
-                self._stacks.close()
-                self._stacks = None
-        self.tidy()
-
-    def tidy(self) -> None:
-        """Remove the file of stacks if nothing was written to it."""
-        if self._stacks_path is not None:
-            with contextlib.suppress(OSError):
-                if self._stacks_path.stat().st_size == 0:
-                    self._stacks_path.unlink()
+            self._switch.close()
 
     def watch(self, deadline: Deadline) -> None:
         """Watch this one from now on."""
         self.deadline = deadline
+        self._switch.reclaim()
+        stands_at = self._switch.fires_at
         # Mostly: it stands for the test before, which had as long.
-        if 0 < self._fires_at <= deadline.at + deadline.grace_s * _LAST_STAGE + _SWITCH_SLACK_S + _TOO_LATE_S:
+        if 0 < stands_at <= deadline.at + deadline.grace_s * _LAST_STAGE + _SWITCH_SLACK_S + _TOO_LATE_S:
             return
         fires_at = _switch_time(deadline)
         # Between two polls the code under test can take the interpreter's lock for good; arming for each test would
         # start a thread each time.
-        if not self._fires_at or fires_at + _TOO_LATE_S < self._fires_at:
+        if not stands_at or fires_at + _TOO_LATE_S < stands_at:
             with self._lock:
-                self._set_switch(fires_at)
+                self._switch.arm(fires_at)
 
     def rest(self) -> None:
         """Watch nothing until the next deadline comes."""
@@ -145,7 +132,7 @@ class Watchdog:
         """Watch nothing, and be sure that the switch does not fire either: this test has no deadline."""
         self.deadline = None
         with self._lock:
-            self._cancel_switch()
+            self._switch.cancel()
 
     def watch_exit(self, timeout_s: float, grace_s: float) -> None:
         """From now on only the interpreter's way out counts: its clock starts when the main thread is done."""
@@ -175,20 +162,9 @@ class Watchdog:
             if self._is_stopped or self._is_paused.is_set() or self.deadline is not deadline:
                 return
             if deadline is None:
-                self._cancel_switch()
+                self._switch.cancel()
             else:
-                self._set_switch(_switch_time(deadline))
-
-    def _set_switch(self, fires_at: float) -> None:
-        if self._stacks is not None:
-            left_s = max(0.1, fires_at - time.monotonic())
-            faulthandler.dump_traceback_later(left_s, exit=True, file=self._stacks)
-            self._fires_at = fires_at
-
-    def _cancel_switch(self) -> None:
-        if self._fires_at:
-            faulthandler.cancel_dump_traceback_later()
-            self._fires_at = 0.0
+                self._switch.arm(_switch_time(deadline))
 
 
 def _is_leaving() -> bool:

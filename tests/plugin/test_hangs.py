@@ -16,7 +16,7 @@ from ci_tools.pytest_plugin.exits import ENDED_BY_GUARD
 from ci_tools.pytest_plugin.journal import STACKS_SUFFIX
 
 HANGS = {path.stem: path for path in sorted((CORPUS / "hangs").glob("*.py"))}
-FAST = ("sleep", "await_for_ever", "gil_held", "os_exit_zero", "killed", "non_daemon_thread_at_exit")
+FAST = ("sleep", "await_for_ever", "gil_held", "gil_held_without_switch", "os_exit_zero", "killed", "non_daemon_thread_at_exit")
 """What `nox -s tests` runs; the others are in `nox -s slow`."""
 MODES = {"alone": (), "xdist": ("-n", "2")}
 BY_FILE = ("sleep", "await_for_ever", "c_call_deaf_to_signals", "killed", "os_exit_zero", "non_daemon_thread_at_exit")
@@ -125,7 +125,7 @@ def _assert_way_out(ended: Ended) -> None:
     """Alone, a guard's exit is 70 and pytest's own failure is 1; under pytest-xdist the controller says 1 and what died."""
     run = ended.run
     codes = {"no": 1, "yes": ENDED_BY_GUARD, "exit": ENDED_BY_GUARD}
-    special = {"killed": -9, "gil_held": 1}
+    special = {"killed": -9, "gil_held": 1, "gil_held_without_switch": 1}
     alone = special.get(ended.name, codes[ended.keys["ends"]])
     assert run.returncode == (1 if ended.mode == "xdist" else alone), run.output
     crashes = [event for event in run.events if isinstance(event, WorkerCrashed)]

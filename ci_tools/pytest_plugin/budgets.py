@@ -1,12 +1,12 @@
 """Budgets: which time runs out first, of those that hold where a process is: the test's, its phase's, its file's."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 
 from ci_tools.model.case import Phase
+from ci_tools.pytest_plugin.clock import CLOCK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Budget:
     @classmethod
     def from_now(cls, timeout_s: float, what: str) -> "Budget":
         """A budget that begins now."""
-        return cls(at=time.monotonic() + timeout_s, timeout_s=timeout_s, what=what)
+        return cls(at=CLOCK.monotonic() + timeout_s, timeout_s=timeout_s, what=what)
 
 
 def earliest(*budgets: Budget | None) -> Budget | None:
@@ -75,12 +75,12 @@ class FileClock:
         if self._timeout_s <= 0:
             return None
         self._path = test_id.partition("::")[0]
-        self._began = time.monotonic()
+        self._began = CLOCK.monotonic()
         left_s = self._timeout_s - self._spent.get(self._path, 0.0)
         return Budget(at=self._began + left_s, timeout_s=self._timeout_s, what=f"the file {self._path}")
 
     def end(self) -> None:
         """The test is over."""
         if self._path:
-            self._spent[self._path] = self._spent.get(self._path, 0.0) + time.monotonic() - self._began
+            self._spent[self._path] = self._spent.get(self._path, 0.0) + CLOCK.monotonic() - self._began
             self._path = ""

@@ -1,12 +1,12 @@
 """Costs: what importing each test file took, and setting up the fixtures that outlive a test. The next plan is made from them."""
 
-import time
 from collections import defaultdict
 from collections.abc import Generator
 
 import pytest
 
 from ci_tools.model.journal import ASKED_BY, CostsMeasured
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import Position
@@ -35,11 +35,11 @@ class Costs(Guard):
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """A file's collector imports it; a class below it belongs to the file."""
-        began = time.perf_counter()
+        began = CLOCK.perf_counter()
         report = yield
         if any(isinstance(node, pytest.File) for node in collector.listchain()):
             path = collector.nodeid.split("::", 1)[0]
-            self._imports[path] = self._imports.get(path, 0.0) + time.perf_counter() - began
+            self._imports[path] = self._imports.get(path, 0.0) + CLOCK.perf_counter() - began
         return report
 
     @pytest.hookimpl(trylast=True)
@@ -48,13 +48,13 @@ class Costs(Guard):
         later = dict(list(self._imports.items())[1:])
         if later:
             imports = {path: round(seconds, 5) for path, seconds in later.items()}
-            self._journal.write(CostsMeasured(at=time.time(), imports=imports))
+            self._journal.write(CostsMeasured(at=CLOCK.time(), imports=imports))
         self._imports = {}
 
     def begin_fixture(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """Start the clock of a wider fixture's set-up."""
         if self._position.execution == 1:
-            self._open.append((fixturedef, key_of(fixturedef, request, self._position.test_id), time.perf_counter()))
+            self._open.append((fixturedef, key_of(fixturedef, request, self._position.test_id), CLOCK.perf_counter()))
             self._inner_s.append(0.0)
 
     def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
@@ -62,7 +62,7 @@ class Costs(Guard):
         if not self._open or self._open[-1][0] is not fixturedef:
             return
         _, key, began = self._open.pop()
-        seconds = time.perf_counter() - began
+        seconds = CLOCK.perf_counter() - began
         own_s = seconds - self._inner_s.pop()  # without the wider fixtures that it asked for by name
         self._inner_s[-1] += seconds
         if own_s < _LEAST_S:
@@ -80,4 +80,4 @@ class Costs(Guard):
     def pytest_sessionfinish(self) -> None:
         """Say what the fixtures took."""
         if self._fixtures:
-            self._journal.write(CostsMeasured(at=time.time(), fixtures=dict(self._fixtures), shared=self._shared))
+            self._journal.write(CostsMeasured(at=CLOCK.time(), fixtures=dict(self._fixtures), shared=self._shared))

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from ci_tools.model.journal import (
     parse_journal,
 )
 from ci_tools.model.shard import digest_of
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.selection import REFUSED_KEY
 from ci_tools.pytest_plugin.stacks import trim_dump
@@ -50,7 +50,7 @@ class Crashes:
             self._has_listed = True
             test_ids = tuple(ids)
             self._journal.write(
-                TestsCollected(at=time.time(), count=len(test_ids), digest=digest_of(test_ids), test_ids=test_ids),
+                TestsCollected(at=CLOCK.time(), count=len(test_ids), digest=digest_of(test_ids), test_ids=test_ids),
             )
 
     @pytest.hookimpl(optionalhook=True)
@@ -65,7 +65,7 @@ class Crashes:
         if error and self._journal is not None:
             events = self._events_of(worker)
             message = _ending(events) or str(error)
-            self._journal.write(WorkerCrashed(at=time.time(), worker=worker, test_id=_open_test(events), message=message))
+            self._journal.write(WorkerCrashed(at=CLOCK.time(), worker=worker, test_id=_open_test(events), message=message))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, report: pytest.TestReport) -> None:
@@ -116,13 +116,13 @@ def _ending(events: Sequence[Event]) -> str:
     start = events[0] if events else None
     if not isinstance(start, WorkerStarted) or not hasattr(os, "waitid"):
         return ""
-    deadline = time.monotonic() + _ENDING_S
+    deadline = CLOCK.monotonic() + _ENDING_S
     try:
         # Its channel closes a moment before the process is gone.
         while (ended := os.waitid(os.P_PID, start.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is None:
-            if time.monotonic() > deadline:
+            if CLOCK.monotonic() > deadline:
                 return ""
-            time.sleep(_POLL_S)
+            CLOCK.sleep(_POLL_S)
     except ChildProcessError:
         return ""
     if ended.si_code == os.CLD_EXITED:

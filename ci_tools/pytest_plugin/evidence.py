@@ -1,6 +1,5 @@
 """Evidence: what a test really did with the services that it declares, as their servers and the kernel counted it."""
 
-import time
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from ci_tools.model.case import Phase
 from ci_tools.model.guard import GuardMode
 from ci_tools.model.service import ServiceKind
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.marks import SERVICE
 from ci_tools.pytest_plugin.meters import UNITS, Meter, meter_of
@@ -167,11 +167,11 @@ class Evidence(Guard):
             }
 
     def _settle(self, missing: Sequence[str]) -> None:
-        deadline = time.monotonic() + _SETTLE_S
+        deadline = CLOCK.monotonic() + _SETTLE_S
         while any(name == ServiceKind.POSTGRES and not self._is_touched(name) for name in missing):
-            if time.monotonic() > deadline:
+            if CLOCK.monotonic() > deadline:
                 return
-            time.sleep(_PAUSE_S)
+            CLOCK.sleep(_PAUSE_S)
             self._measure(Phase.CALL)
 
     def _totals(self, name: str) -> Mapping[str, int]:

@@ -1,9 +1,10 @@
 """Exits: code under test that ends the whole process with ``os._exit`` cannot end the run with a green exit code."""
 
 import os
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
+
+from ci_tools.pytest_plugin.clock import CLOCK
 
 if TYPE_CHECKING:
     from ci_tools.pytest_plugin.position import Position
@@ -64,7 +65,7 @@ class ExitGuard:
         from ci_tools.model.case import Outcome  # noqa: PLC0415 - as above
         from ci_tools.model.journal import ExitRequested  # noqa: PLC0415 - as above
 
-        recording.write(ExitRequested(at=time.time(), test_id=position.test_id, code=status, stacks=stacks))
+        recording.write(ExitRequested(at=CLOCK.time(), test_id=position.test_id, code=status, stacks=stacks))
         execution = recording.execution
         if execution is not None:
             recording.finish(execution, Outcome.CRASHED, reason=f"os._exit({status}) was called")

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from ci_tools.model.guard import GuardMode, GuardPolicy
 from ci_tools.model.worker import ORDER_VARIABLE
 from ci_tools.pytest_plugin import fixtures
 from ci_tools.pytest_plugin.assignment import CONTROLLER, WATCHING, Assignment, is_debugging, is_listing
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.fixtures import PROVISIONING
 from ci_tools.pytest_plugin.standby import StandBy
@@ -123,7 +123,7 @@ class Installation:
         elif self._journal is not None and self._exit_status is not None:
             from ci_tools.model.journal import SessionFinished  # noqa: PLC0415 - loaded with the journal
 
-            self._journal.write(SessionFinished(at=time.time(), exit_status=self._exit_status, finished=0))
+            self._journal.write(SessionFinished(at=CLOCK.time(), exit_status=self._exit_status, finished=0))
         if self._watch is None and WATCHING:  # a part of somebody's test: there may be hundreds
             with contextlib.suppress(OSError):
                 os.close(self._terminal)
@@ -191,7 +191,7 @@ def _started(config: pytest.Config, assignment: Assignment) -> "WorkerStarted":
 
     order = assignment.order
     return WorkerStarted(
-        at=time.time(),
+        at=CLOCK.time(),
         run_id=order.run_id,
         worker=assignment.worker,
         pid=os.getpid(),

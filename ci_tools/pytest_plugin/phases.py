@@ -1,7 +1,6 @@
 """Phases: the one place that follows a test from phase to phase and tells the guards."""
 
 import sys
-import time
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +8,7 @@ from functools import partial
 import pytest
 
 from ci_tools.model.case import Phase
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.failures import Project, RaisingFixture, blame_fixture
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.marks import SERVICE, has_mark
@@ -106,7 +106,7 @@ class Phases:
         has_left: Callable[[], bool] | None,
     ) -> _Hook:
         """The hook of one phase; ``has_left`` is asked after the last one."""
-        position, modules, stirred, clock = self._position, sys.modules, self._stirred, time.perf_counter
+        position, modules, stirred, clock = self._position, sys.modules, self._stirred, CLOCK.perf_counter
         of_service = _Told.of(guards, phase, has_service=True)
         of_others = _Told.of(guards, phase, has_service=False)
 
@@ -152,7 +152,7 @@ class Phases:
     def _examine(self, item: pytest.Item, phase: Phase, told: _Told, error: BaseException | None) -> BaseException | None:
         """Not all is quiet: every guard has its say. They may end what the test left behind, and that takes its time."""
         position = self._position
-        position.examined_at = time.monotonic()
+        position.examined_at = CLOCK.monotonic()
         for guard in told.end:
             error = guard.end_phase(item, phase, error)
         position.phase = None

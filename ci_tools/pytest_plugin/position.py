@@ -1,6 +1,5 @@
 """The position: which test this process is in, and which part of it. Written by the main thread, read by any."""
 
-import time
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 from ci_tools.model.case import Phase
+from ci_tools.pytest_plugin.clock import CLOCK
 
 _TEST_ID = pytest.StashKey[str]()
 
@@ -21,7 +21,7 @@ class Position:
     execution: int = 0
     item: pytest.Item | None = None
     fixtures: list[str] = field(default_factory=list)
-    phase_began: float = field(default_factory=time.perf_counter)
+    phase_began: float = field(default_factory=CLOCK.perf_counter)
     collecting: str = ""
     """The file or folder that is being collected."""
     examined_at: float = 0.0
@@ -30,7 +30,7 @@ class Position:
     def enter(self, phase: Phase) -> None:
         """A phase of the current test begins."""
         self.phase = phase
-        self.phase_began = time.perf_counter()
+        self.phase_began = CLOCK.perf_counter()
 
     def leave(self) -> None:
         """The phase is over."""

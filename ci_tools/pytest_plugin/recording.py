@@ -1,7 +1,6 @@
 """Recording: turns what pytest reports into the journal's events."""
 
 import re
-import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 
 import pytest
@@ -18,6 +17,7 @@ from ci_tools.model.journal import (
 )
 from ci_tools.model.shard import digest_of
 from ci_tools.pytest_plugin.calls import Calls
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.failures import Project, blamed_fixture, failure_of
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.position import Position, test_id_of
@@ -69,7 +69,7 @@ class Execution:
         self.lines = PassedLines(test_id)
         self.told: Told | None = None
         """None while there is nothing to tell but that it passes, as of nearly all."""
-        self.began = time.perf_counter()
+        self.began = CLOCK.perf_counter()
 
     def tell(self) -> Told:
         """Where to put down what there is to tell."""
@@ -99,7 +99,7 @@ class Recording:
         self.begun = 0
         """How many executions have begun in this process."""
         self._finished = 0
-        self._collection_began = time.perf_counter()
+        self._collection_began = CLOCK.perf_counter()
         self._collection_failures: dict[str, Failure] = {}
 
     def write(self, *events: Event) -> None:
@@ -111,7 +111,7 @@ class Recording:
 
     def pytest_collection(self) -> None:
         """Start the clock."""
-        self._collection_began = time.perf_counter()
+        self._collection_began = CLOCK.perf_counter()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -119,11 +119,11 @@ class Recording:
         test_ids = tuple(test_id_of(item) for item in session.items)
         self.write(
             TestsCollected(
-                at=time.time(),
+                at=CLOCK.time(),
                 count=len(test_ids),
                 digest=digest_of(test_ids),
                 test_ids=test_ids if self._lists_tests else (),
-                duration_s=time.perf_counter() - self._collection_began,
+                duration_s=CLOCK.perf_counter() - self._collection_began,
                 markers={name: _with_marker(session.items, name) for name in self._markers},
             ),
         )
@@ -140,7 +140,7 @@ class Recording:
         """Say which file could not be collected, and why."""
         if report.failed:
             failure = self._collection_failures.get(report.nodeid) or _textual_failure(Phase.COLLECT, report.longreprtext)
-            self.write(CollectionFailed(at=time.time(), path=report.nodeid or ".", failure=failure))
+            self.write(CollectionFailed(at=CLOCK.time(), path=report.nodeid or ".", failure=failure))
 
     # One execution of one test
 
@@ -152,7 +152,7 @@ class Recording:
         self.begun += 1
         self.execution = execution = Execution(test_id, number)
         if self._journal is not None:
-            self._journal.write_text(execution.lines.started(time.time(), number) + "\n")
+            self._journal.write_text(execution.lines.started(CLOCK.time(), number) + "\n")
         return execution
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -181,12 +181,12 @@ class Recording:
         return report
 
     def _write_passed(self, execution: Execution, phase: Phase, duration_s: float) -> None:
-        at = time.time()
+        at = CLOCK.time()
         text = execution.lines.passed(at, phase, duration_s) + "\n"
         if phase is _TEARDOWN:
             self._finished += 1
             self.execution = None
-            text += execution.lines.finished(at, time.perf_counter() - execution.began, execution.number) + "\n"
+            text += execution.lines.finished(at, CLOCK.perf_counter() - execution.began, execution.number) + "\n"
         if self._journal is not None:
             self._journal.write_text(text)
 
@@ -200,10 +200,10 @@ class Recording:
         self.write(
             *after,
             TestFinished(
-                at=time.time(),
+                at=CLOCK.time(),
                 test_id=execution.test_id,
                 outcome=outcome or told.outcome,
-                duration_s=time.perf_counter() - execution.began,
+                duration_s=CLOCK.perf_counter() - execution.began,
                 execution=execution.number,
                 reason=reason or told.reason,
                 properties=told.properties,
@@ -212,7 +212,7 @@ class Recording:
 
     def end_session(self, exit_status: int) -> None:
         """The end marker."""
-        self.write(SessionFinished(at=time.time(), exit_status=int(exit_status), finished=self._finished))
+        self.write(SessionFinished(at=CLOCK.time(), exit_status=int(exit_status), finished=self._finished))
 
     def _end_phase(
         self, execution: Execution, phase: Phase, report: pytest.TestReport, call: pytest.CallInfo[None]
@@ -236,7 +236,7 @@ class Recording:
         if report.user_properties:
             told.properties.update({str(name): str(value) for name, value in report.user_properties})
         return PhaseFinished(
-            at=time.time(),
+            at=CLOCK.time(),
             test_id=execution.test_id,
             phase=phase,
             result=result,

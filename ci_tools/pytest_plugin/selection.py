@@ -1,6 +1,5 @@
 """Selection: keep the tests of this shard, refuse a plan that does not fit, or only say what there is."""
 
-import time
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from ci_tools.model.codec import dumps
 from ci_tools.model.journal import SelectionRefused
 from ci_tools.model.shard import digest_of
 from ci_tools.model.worker import Collected, WorkerOrder
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.journal import Journal
 from ci_tools.pytest_plugin.marks import SERVICE, has_mark
 from ci_tools.pytest_plugin.position import groups_of, test_id_of
@@ -93,7 +93,7 @@ class Selection:
         message = _refusal(self._order, missing, unexpected)
         if self._journal is not None:
             self._journal.write(
-                SelectionRefused(at=time.time(), message=message, missing=tuple(missing), unexpected=tuple(unexpected))
+                SelectionRefused(at=CLOCK.time(), message=message, missing=tuple(missing), unexpected=tuple(unexpected))
             )
         workeroutput = getattr(config, "workeroutput", None)
         if workeroutput is None:
@@ -109,7 +109,7 @@ class Listing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._began = time.perf_counter()
+        self._began = CLOCK.perf_counter()
         self._broken: dict[str, str] = {}
         self._collected: Collected | None = None
         self._seed = 0
@@ -163,7 +163,7 @@ class Listing:
             groups=groups,
             services=services,
             fixtures=fixtures,
-            duration_s=time.perf_counter() - self._began,
+            duration_s=CLOCK.perf_counter() - self._began,
             seed=self._seed,
         )
         write_text(self._path, dumps(self._collected))

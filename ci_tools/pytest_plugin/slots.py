@@ -7,7 +7,6 @@ replaces a dead one takes the dead one's slot, and empties its servers first.
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from ci_tools.errors import CIToolsError
 from ci_tools.model.codec import loads
 from ci_tools.model.service import Endpoint, Provider, ServiceKind
 from ci_tools.model.worker import Slot
+from ci_tools.pytest_plugin.clock import CLOCK
 
 _CLAIM_TIMEOUT_S = 10.0
 """A dead worker's lock is free at once; this is for one that is just being ended."""
@@ -56,7 +56,7 @@ class Claim:
 def claim(slots_path: str) -> Claim:
     """The first free slot of the file, its environment not yet set; UsageError when all are taken."""
     slots = loads(tuple[Slot, ...], Path(slots_path).read_text(encoding="utf-8"), where=slots_path)
-    deadline = time.monotonic() + _CLAIM_TIMEOUT_S
+    deadline = CLOCK.monotonic() + _CLAIM_TIMEOUT_S
     while True:
         for slot in slots:
             descriptor = _lock(f"{slots_path}.{slot.number}.lock")
@@ -66,10 +66,10 @@ def claim(slots_path: str) -> Claim:
                 claimed = Claim(slot=slot, descriptor=descriptor, was_used=mark.exists(), neighbours=neighbours)
                 mark.touch()
                 return claimed
-        if time.monotonic() > deadline:
+        if CLOCK.monotonic() > deadline:
             what = f"{slots_path} has {len(slots)} slot(s), and each is locked by a living worker"
             raise pytest.UsageError(f"{what}; run no more workers than there are slots")
-        time.sleep(_POLL_S)
+        CLOCK.sleep(_POLL_S)
 
 
 def empty(claimed: Claim) -> None:

@@ -8,10 +8,11 @@ import contextlib
 import faulthandler
 import math
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
+
+from ci_tools.pytest_plugin.clock import CLOCK
 
 _SOONEST_S = 0.1
 _ARM: Callable[..., None] = faulthandler.dump_traceback_later
@@ -88,16 +89,16 @@ class Switch:
                     self._is_set = False
                     _CANCEL()
                     if self._is_theirs():
-                        self._set_theirs(max(_SOONEST_S, self._theirs_at - time.monotonic()))
+                        self._set_theirs(max(_SOONEST_S, self._theirs_at - CLOCK.monotonic()))
 
     def _arm(self) -> None:
         if self.fires_at and not self._is_theirs():
-            _ARM(max(_SOONEST_S, self.fires_at - time.monotonic()), exit=True, file=self._stacks)
+            _ARM(max(_SOONEST_S, self.fires_at - CLOCK.monotonic()), exit=True, file=self._stacks)
             self._is_set = True
 
     def _is_theirs(self) -> bool:
         """Whether the timer is the code's own: until it has fired, and where it would fire before the switch."""
-        if self._theirs_at and self._theirs_at <= time.monotonic():
+        if self._theirs_at and self._theirs_at <= CLOCK.monotonic():
             self._theirs_at = 0.0
         return bool(self._theirs_at) and (not self.fires_at or self._theirs_at <= self.fires_at)
 
@@ -108,7 +109,7 @@ class Switch:
             _ARM(timeout, repeat, *arguments, **options)
             self._is_set = False
             self._set_theirs = lambda left_s: _ARM(left_s, repeat, *arguments, **options)
-            self._theirs_at = time.monotonic() + timeout
+            self._theirs_at = CLOCK.monotonic() + timeout
             if repeat and self._theirs_at <= self.fires_at:
                 self._theirs_at = math.nextafter(self.fires_at, 0.0)
             if not self._is_theirs():

@@ -7,7 +7,6 @@ test, its stacks in the journal first.
 """
 
 import os
-import time
 from collections.abc import Callable, Generator
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from ci_tools.model.case import Failure, Outcome, Phase
 from ci_tools.model.guard import GuardPolicy
 from ci_tools.model.journal import CollectionFailed, PhaseFinished, TimedOut
 from ci_tools.pytest_plugin.budgets import Budget, FileClock, earliest, phase_budget, problem_of
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.exits import ExitGuard
 from ci_tools.pytest_plugin.guard import EACH_PHASE, Guard
 from ci_tools.pytest_plugin.interruption import Interruption
@@ -203,7 +203,7 @@ class Timeouts(Guard):
         """The budget of a whole execution begins with its set-up, anew for each rerun."""
         if self._is_off:
             return
-        self._began = began = time.monotonic()
+        self._began = began = CLOCK.monotonic()
         timeout_s = self._timeout_of(item)
         if self._misused:
             self._stirred.add(self)
@@ -238,7 +238,7 @@ class Timeouts(Guard):
             policy = self._policy
             if policy.file_s > 0:
                 self._files.end()
-            if 0 < policy.slow_s < time.monotonic() - self._began:
+            if 0 < policy.slow_s < CLOCK.monotonic() - self._began:
                 self._say_slow(item)
         elif self._misused and phase is Phase.SETUP and error is None and item.nodeid in self._misused:
             error = pytest.fail.Exception(self._misused[item.nodeid], pytrace=False)
@@ -271,7 +271,7 @@ class Timeouts(Guard):
                 self._watchdog.allow_anything()
 
     def _say_slow(self, item: pytest.Item) -> None:
-        told = f"{time.monotonic() - self._began:.1f}"
+        told = f"{CLOCK.monotonic() - self._began:.1f}"
         item.user_properties.append((SLOW, told))
         if self._recording.execution is not None:
             self._recording.execution.tell().properties[SLOW] = told
@@ -312,7 +312,7 @@ class Timeouts(Guard):
     def _act(self, deadline: Deadline, stage: int) -> None:
         self._stirred.add(self)
         examined_at = self._position.examined_at
-        if stage > 1 and examined_at and time.monotonic() - examined_at < self._policy.teardown_s:
+        if stage > 1 and examined_at and CLOCK.monotonic() - examined_at < self._policy.teardown_s:
             deadline.stage -= 1  # the test came back; what it left behind is just being looked at and ended
             return
         if stage == STAGES:
@@ -329,7 +329,7 @@ class Timeouts(Guard):
         execution = self._recording.execution
         self._recording.write(
             TimedOut(
-                at=time.time(),
+                at=CLOCK.time(),
                 test_id=execution.test_id if execution else self._position.test_id,
                 phase=self._position.phase or Phase.TEARDOWN,
                 timeout_s=deadline.timeout_s,
@@ -352,18 +352,18 @@ class Timeouts(Guard):
             failure = Failure(phase=phase, type_name=TimedOutError.__qualname__, message=message, text=f"{message}\n{stacks}")
             self._recording.write(
                 PhaseFinished(
-                    at=time.time(),
+                    at=CLOCK.time(),
                     test_id=execution.test_id,
                     phase=phase,
                     result="failed",
-                    duration_s=time.perf_counter() - self._position.phase_began,
+                    duration_s=CLOCK.perf_counter() - self._position.phase_began,
                     failure=failure,
                 ),
             )
             self._recording.finish(execution, Outcome.TIMED_OUT, reason=message)
         elif self._position.collecting:
             failure = Failure(phase=phase, type_name=TimedOutError.__qualname__, message=message, text=f"{message}\n{stacks}")
-            self._recording.write(CollectionFailed(at=time.time(), path=self._position.collecting, failure=failure))
+            self._recording.write(CollectionFailed(at=CLOCK.time(), path=self._position.collecting, failure=failure))
         journal = f"\njournal: {self._journal.path}" if self._journal else ""
         self._say(f"\nci-tools: {message}\nit did not come back, so this process is ended\n{stacks}{journal}")
         self._watchdog.tidy()

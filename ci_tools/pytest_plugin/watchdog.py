@@ -8,11 +8,11 @@ where nobody rewinds it, the switch writes the stacks to a file and ends the pro
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.ownership import unowned
 from ci_tools.pytest_plugin.switch import Switch
 
@@ -142,7 +142,7 @@ class Watchdog:
     def _run(self) -> None:
         rewind_at = 0.0
         while not self._is_paused.wait(POLL_S):
-            now = time.monotonic()
+            now = CLOCK.monotonic()
             if self._exit_deadline is not None and self.deadline is None and _is_leaving():
                 self._exit_deadline.at = self._exit_deadline.next_at = now + self._exit_deadline.timeout_s
                 self.deadline = self._exit_deadline
@@ -179,4 +179,4 @@ def _is_leaving() -> bool:
 
 
 def _switch_time(deadline: Deadline) -> float:
-    return max(deadline.at, time.monotonic()) + deadline.grace_s * _LAST_STAGE + _SWITCH_SLACK_S
+    return max(deadline.at, CLOCK.monotonic()) + deadline.grace_s * _LAST_STAGE + _SWITCH_SLACK_S

@@ -16,7 +16,16 @@ from ci_tools.pytest_plugin.exits import ENDED_BY_GUARD
 from ci_tools.pytest_plugin.journal import STACKS_SUFFIX
 
 HANGS = {path.stem: path for path in sorted((CORPUS / "hangs").glob("*.py"))}
-FAST = ("sleep", "await_for_ever", "gil_held", "gil_held_without_switch", "os_exit_zero", "killed", "non_daemon_thread_at_exit")
+FAST = (
+    "sleep",
+    "await_for_ever",
+    "gil_held",
+    "gil_held_without_switch",
+    "stopped_clocks",
+    "os_exit_zero",
+    "killed",
+    "non_daemon_thread_at_exit",
+)
 """What `nox -s tests` runs; the others are in `nox -s slow`."""
 MODES = {"alone": (), "xdist": ("-n", "2")}
 BY_FILE = ("sleep", "await_for_ever", "c_call_deaf_to_signals", "killed", "os_exit_zero", "non_daemon_thread_at_exit")

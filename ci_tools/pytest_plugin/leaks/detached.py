@@ -12,11 +12,11 @@ import os
 import struct
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.leaks.births import birth_of, may_have_inherited, now
 from ci_tools.pytest_plugin.owners import Made
 
@@ -127,9 +127,9 @@ def end_detached(process: "psutil.Process") -> str:
         for one in (*process.children(recursive=True), process):
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
-        pause, deadline = threading.Event(), time.monotonic() + CONTAIN_S
+        pause, deadline = threading.Event(), CLOCK.monotonic() + CONTAIN_S
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # whoever is its parent now may wait for it
-            if time.monotonic() > deadline:
+            if CLOCK.monotonic() > deadline:
                 return "it could not be ended"
             pause.wait(_POLL_S)
     except psutil.NoSuchProcess:
@@ -151,9 +151,9 @@ def _was_started_here(process: "psutil.Process", birth: float) -> bool:
     """Whether it inherited the name of a test of this very run: only this process has set it with its own number."""
     environment = process.environ()
     pause = threading.Event()
-    deadline = time.monotonic() + min(_BECOMING_S, _BECOMING_S - (now() - birth))  # also where the system's clock was set back
+    deadline = CLOCK.monotonic() + min(_BECOMING_S, _BECOMING_S - (now() - birth))  # also where the system's clock was set back
     # While it is becoming another program it has no environment: for a moment, or for as long as nobody lets it run.
-    while not environment and time.monotonic() < deadline and process.status() != "zombie":
+    while not environment and CLOCK.monotonic() < deadline and process.status() != "zombie":
         pause.wait(_POLL_S)
         environment = process.environ()
     return _MARK in environment and environment.get(MARK_VARIABLE) == str(_OWN)

@@ -1,7 +1,6 @@
 """Findings: what the leak guards found in one phase, as one readable failure."""
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import pytest
 from ci_tools.model.case import Leak, Phase
 from ci_tools.model.guard import LEAK_KINDS, GuardMode, GuardPolicy
 from ci_tools.model.journal import LeakFound
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.failures import note_place
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.marks import has_mark
@@ -81,7 +81,7 @@ class Findings(Guard):
             return
         self._stirred.add(self)
         execution = self._recording.execution
-        self._recording.write(LeakFound(at=time.time(), test_id=execution.test_id if execution else "", leak=leak))
+        self._recording.write(LeakFound(at=CLOCK.time(), test_id=execution.test_id if execution else "", leak=leak))
         if mode is GuardMode.ERROR:
             self._errors.append((leak, render_leak(leak, note)))
         else:

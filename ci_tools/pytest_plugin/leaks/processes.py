@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -16,6 +15,7 @@ import pytest
 
 from ci_tools.model.case import Leak, Phase
 from ci_tools.pytest_plugin.callers import call_for
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.births import now
@@ -310,9 +310,9 @@ def _end(child: Any) -> str:  # noqa: ANN401 - as above
 
 def _wait(is_done: Callable[[], bool], timeout_s: float) -> bool:
     pause = threading.Event()
-    deadline = time.monotonic() + timeout_s
+    deadline = CLOCK.monotonic() + timeout_s
     while not is_done():
-        if time.monotonic() > deadline:
+        if CLOCK.monotonic() > deadline:
             return False
         pause.wait(_POLL_S)
     return True

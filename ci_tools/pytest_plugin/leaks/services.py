@@ -5,7 +5,6 @@ wider fixture was set up or torn down is not judged: what changed may be the fix
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from ci_tools.model.case import Leak, Phase
 from ci_tools.model.service import ServiceKind
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
@@ -139,8 +139,8 @@ class ServiceGuard(Guard):
             self._look(name)
             return
         new = [key for key in now if key not in before]
-        deadline = time.monotonic() + SETTLE_S
-        while new and time.monotonic() < deadline:
+        deadline = CLOCK.monotonic() + SETTLE_S
+        while new and CLOCK.monotonic() < deadline:
             threading.Event().wait(_POLL_S)
             now = self._look(name) or {}
             new = [key for key in new if key in now]

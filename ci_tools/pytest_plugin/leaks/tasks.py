@@ -1,7 +1,6 @@
 """Asyncio tasks that outlive the test or fixture that made them: named with where they were made, then ended."""
 
 import contextlib
-import time
 import weakref
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ci_tools.model.case import Leak, Phase
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
@@ -208,12 +208,12 @@ def _wait(tasks: Sequence["asyncio.Task[Any]"], timeout_s: float) -> None:
     """Let the loops of these tasks turn until they are done or time is up."""
     import asyncio  # noqa: PLC0415 - loaded already
 
-    deadline = time.monotonic() + timeout_s
+    deadline = CLOCK.monotonic() + timeout_s
     by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Task[Any]]] = {}
     for task in tasks:
         by_loop.setdefault(task.get_loop(), []).append(task)
     for loop, group in by_loop.items():
-        left_s = max(0.0, deadline - time.monotonic())
+        left_s = max(0.0, deadline - CLOCK.monotonic())
         if loop.is_closed():
             continue
         if loop.is_running():
@@ -226,8 +226,8 @@ def _wait_elsewhere(tasks: Sequence["asyncio.Task[Any]"], timeout_s: float) -> N
     import threading  # noqa: PLC0415 - needed for a loop in another thread only
 
     pause = threading.Event()
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and not all(task.done() for task in tasks):
+    deadline = CLOCK.monotonic() + timeout_s
+    while CLOCK.monotonic() < deadline and not all(task.done() for task in tasks):
         pause.wait(0.002)
 
 

@@ -4,7 +4,6 @@ import _thread
 import contextlib
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from ci_tools.model.case import Frame, Leak, Phase
+from ci_tools.pytest_plugin.clock import CLOCK
 from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
@@ -138,9 +138,9 @@ class ThreadGuard(Guard):
         alive = _alive(owner)
         if not alive:
             return
-        deadline = time.monotonic() + SETTLE_S
+        deadline = CLOCK.monotonic() + SETTLE_S
         for made in alive:
-            made.thing.join(max(0.0, deadline - time.monotonic()))
+            made.thing.join(max(0.0, deadline - CLOCK.monotonic()))
         pools: set[Frame | None] = set()
         for made in _alive(owner):
             if self._is_kept(made.thing):

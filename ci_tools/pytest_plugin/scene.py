@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +17,8 @@ from ci_tools.pytest_plugin.stacks import render_stacks
 if TYPE_CHECKING:
     import asyncio
 
+    import psutil
+
 _LAST_CHARACTERS = 2000
 """What is shown of each of the two streams, from its end."""
 _MOST_CHILDREN = 30
@@ -24,8 +26,21 @@ _MOST_CHILDREN = 30
 
 def render_scene(loops: Iterable["asyncio.AbstractEventLoop"]) -> str:
     """Everything that can be seen from the watchdog's thread; never raises, and takes nothing away from anybody."""
-    parts = [render_fixture(), render_stacks(loops), *(f"--- child {child}" for child in children()), _last_output()]
-    return "\n".join(part for part in parts if part)
+    parts: dict[str, Callable[[], str]] = {
+        "fixture": render_fixture,
+        "stacks": lambda: render_stacks(loops),
+        "children": _children,
+        "last output": _last_output,
+    }
+    return "\n".join(text for name, part in parts.items() if (text := _seen(name, part)))
+
+
+def _seen(name: str, part: Callable[[], str]) -> str:
+    """One part, or why it cannot be seen: the code under test may have left no descriptor and no memory to anybody."""
+    try:
+        return part()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other parts are worth as much
+        return f"--- {name}: could not be seen: {error!r}"
 
 
 def render_fixture() -> str:
@@ -44,25 +59,34 @@ def render_fixture() -> str:
 
 
 def children() -> list[str]:
-    """Every living descendant of this process: pid and command."""
-    import psutil  # noqa: PLC0415 - only when something hangs
-
-    lines = []
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children(recursive=True)[:_MOST_CHILDREN]:
-            with contextlib.suppress(psutil.Error):
-                lines.append(f"{child.pid} {' '.join(child.cmdline()) or child.name()}")
-    return lines
+    """Every living descendant of this process, as far as it can be seen: pid and command."""
+    with contextlib.suppress(Exception):
+        return [f"{child.pid} {_command_of(child)}" for child in _descendants()[:_MOST_CHILDREN]]
+    return []
 
 
 def end_children() -> None:
-    """Kill every descendant."""
-    import psutil  # noqa: PLC0415 - as above
-
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
+    """Kill every descendant that can be seen."""
+    with contextlib.suppress(Exception):
+        for child in _descendants():
+            with contextlib.suppress(Exception):
                 child.kill()
+
+
+def _children() -> str:
+    return "\n".join(f"--- child {child.pid} {_command_of(child)}" for child in _descendants()[:_MOST_CHILDREN])
+
+
+def _descendants() -> "list[psutil.Process]":
+    import psutil  # noqa: PLC0415 - only when something hangs
+
+    return psutil.Process().children(recursive=True)
+
+
+def _command_of(child: "psutil.Process") -> str:
+    with contextlib.suppress(Exception):  # it has ended meanwhile
+        return " ".join(child.cmdline()) or child.name()
+    return "?"
 
 
 def _last_output() -> str:

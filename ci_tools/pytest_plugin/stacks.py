@@ -67,11 +67,11 @@ def _render_threads() -> str:
 
 
 def _waited_for(frame: FrameType) -> str:
-    from ci_tools.pytest_plugin.locks import waits_for  # noqa: PLC0415 - only when something hangs
-
     try:
+        from ci_tools.pytest_plugin.locks import waits_for  # noqa: PLC0415 - only when something hangs
+
         return waits_for(frame)
-    except Exception:  # noqa: BLE001 - it asks objects of the code under test for their text
+    except Exception:  # noqa: BLE001 - no file may be opened any more, or an object of the code under test has no text
         return ""
 
 

@@ -26,6 +26,10 @@ class ShardRef:
         """File-name form: ``2-of-4``."""
         return f"{self.index}-of-{self.count}"
 
+    def process(self, generation: int) -> str:
+        """The name of the process that the supervisor starts as its first, second, … generation: ``2-of-4-1``."""
+        return f"{self.slug}-{generation}"
+
     @classmethod
     def parse(cls, text: str) -> "ShardRef":
         """``2/4`` → the second of four; UsageError for anything else."""

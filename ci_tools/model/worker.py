@@ -11,6 +11,8 @@ from ci_tools.model.guard import GuardPolicy
 from ci_tools.model.service import Endpoint
 
 ORDER_VERSION = 1
+MAIN = "main"
+"""The name of a worker that runs its tests itself, without pytest-xdist."""
 ORDER_VARIABLE = "CI_TOOLS_ORDER"
 
 

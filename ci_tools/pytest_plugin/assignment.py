@@ -10,10 +10,9 @@ import pytest
 from ci_tools.errors import CIToolsError
 from ci_tools.model.codec import loads
 from ci_tools.model.guard import GuardMode, GuardPolicy
-from ci_tools.model.worker import ORDER_VARIABLE, WorkerOrder
+from ci_tools.model.worker import MAIN, ORDER_VARIABLE, WorkerOrder
 
 CONTROLLER = "controller"
-MAIN = "main"
 
 _KEPT_RUNS = 20
 _ARTIFACTS = "ci-artifacts"

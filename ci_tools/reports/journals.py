@@ -10,6 +10,7 @@ from ci_tools.model.journal import WorkerCrashed
 from ci_tools.model.report import CollectionError, Costs, EndedBy, ShardReport, WorkerExit
 from ci_tools.model.service import Provenance
 from ci_tools.model.shard import ShardRef, digest_of
+from ci_tools.model.worker import MAIN
 from ci_tools.reports.executions import Execution, Journal, read_journal
 
 JOURNALS = "journal-*.jsonl"
@@ -48,6 +49,7 @@ def read_shard(  # noqa: PLR0913 - what only the supervisor knows of a shard, ea
     corrupt.extend(reason for journal in journals for reason in journal.refusals)
     wanted = _wanted(journals) if expected is None else tuple(expected)
     known = {exit_.worker for exit_ in exits}
+    vanished = [journal for journal in journals if journal.has_vanished and _name_of(journal, shard) not in known]
     return ShardReport(
         run_id=run_id,
         shard=str(shard),
@@ -58,8 +60,7 @@ def read_shard(  # noqa: PLR0913 - what only the supervisor knows of a shard, ea
         plan_digest=plan_digest,
         expected_digest=digest_of(wanted),
         collection_errors=_collection_errors(journals, str(shard), configuration),
-        exits=(exits or _ends(journals))
-        + tuple(_exit_of(journal) for journal in journals if journal.has_vanished and journal.worker not in known),
+        exits=(exits or _ends(journals)) + tuple(map(_exit_of, vanished)),
         services=services,
         corrupt=tuple(corrupt),
         interrupted_by=interrupted_by,
@@ -245,6 +246,13 @@ def _ends(journals: Sequence[Journal]) -> tuple[WorkerExit, ...]:
         )
         for journal, start, end in leads
     )
+
+
+def _name_of(journal: Journal, shard: ShardRef) -> str:
+    """What the supervisor calls it: of each generation it sees one process, that of pytest itself."""
+    if journal.worker == MAIN and journal.start is not None:
+        return shard.process(journal.start.generation)
+    return journal.worker
 
 
 def _exit_of(journal: Journal) -> WorkerExit:

@@ -359,7 +359,7 @@ def _stop_reason(generation: _Generation, session: SessionFinished | None, *, ha
 
 def _exit(generation: _Generation) -> WorkerExit:
     return WorkerExit(
-        worker=f"{ShardRef.parse(generation.order.shard).slug}-{generation.order.generation}",
+        worker=ShardRef.parse(generation.order.shard).process(generation.order.generation),
         returncode=generation.returncode,
         ended_by=generation.ended_by,
         # One that had to be ended on its way out has not come to the end of its session by itself.

@@ -246,3 +246,12 @@ def test_blank_lines_and_unknown_events_are_read_over(tmp_path: Path) -> None:
     path.write_text('\n{"event": "SomethingNew", "at": 1.0}\n' + path.read_text())
     report = read(tmp_path, ONE)
     assert (outcomes(report), report.corrupt) == ({ONE: ["passed"]}, ())
+
+
+def test_a_generation_that_the_supervisor_saw_end_is_counted_once(tmp_path: Path) -> None:
+    """Its own journal has no end marker either; a process that the supervisor says nothing of is another one."""
+    write_journal(tmp_path, "1-of-1-main-7", [start("main"), *execution(ONE, Outcome.PASSED)])
+    write_journal(tmp_path, "1-of-1-gw0-8", [start("gw0"), *execution(TWO, Outcome.PASSED)])
+    seen = exit_of("1-of-1-1", returncode=-9, ended_by=EndedBy.SILENCE, finished=False)
+    assert [exit_.worker for exit_ in read(tmp_path, ONE, TWO, exits=(seen,)).exits] == ["1-of-1-1", "gw0"]
+    assert [exit_.worker for exit_ in read(tmp_path, ONE, TWO).exits] == ["gw0", "main"]

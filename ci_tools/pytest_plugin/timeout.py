@@ -39,6 +39,13 @@ class TimedOutError(pytest.fail.Exception):  # type: ignore[misc,name-defined] #
     """The test's budget is over."""
 
 
+class TimeIsUp(BaseException):
+    """Raised where a test's function stands; its report has a ``TimedOutError`` in its place.
+
+    Not a failure as pytest has them: hypothesis takes those for what an example found, and runs the hanging one again.
+    """
+
+
 class Settings(Protocol):
     """What pytest-timeout makes of its mark, option, ini key and variable."""
 
@@ -304,8 +311,9 @@ class Timeouts(Guard):
         return deadline.stage if deadline is not None else 0
 
     def _error(self) -> BaseException:
-        deadline = self._watchdog.deadline
-        return TimedOutError(self._message(deadline) if deadline is not None else "timed out")
+        deadline, position = self._watchdog.deadline, self._position
+        message = self._message(deadline) if deadline is not None else "timed out"
+        return TimeIsUp(message) if position.phase is Phase.CALL and not position.fixtures else TimedOutError(message)
 
     # In the watchdog's thread
 

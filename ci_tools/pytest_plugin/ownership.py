@@ -293,7 +293,7 @@ class Ownership(Guard):
             if context is None:
                 if loop is self._closing and not loop.is_running():
                     return original(loop, coro, **options)
-                if owner is floating or (_ANYIO in modules and getattr(coro, "__name__", "") == _RUNNER):
+                if owner is floating or (_ANYIO in modules and type(coro) is CoroutineType and coro.__name__ == _RUNNER):
                     context = options["context"] = adopt(coro)
                     owner = context.get(own)
             task = original(loop, coro, **options) if options else original(loop, coro)

@@ -67,10 +67,11 @@ def _early_lines(code: CodeType) -> frozenset[int]:
     opcodes = code.co_code[::2]
     if sum(map(opcodes.count, _RETURNS)) < 2:  # noqa: PLR2004 - every function has one at its end
         return frozenset()
+    lines = _lines(code.co_filename)[code.co_firstlineno - 1 : max(line or 0 for _, _, line in code.co_lines())]
+    if not _BARE.search(b"".join(lines)):  # leaving a `with` is a way out, too
+        return frozenset()
     last = max(end or line or 0 for line, end, _, _ in code.co_positions())  # an interpreter may have been told to keep no ends
     text = b"".join(_lines(code.co_filename)[code.co_firstlineno - 1 : last])
-    if not _BARE.search(text):  # leaving a `with` is a way out, too
-        return frozenset()
     node = _function(text, code.co_firstlineno) or _functions(code.co_filename).get(code.co_firstlineno)
     if node is None:
         return frozenset()

@@ -134,17 +134,18 @@ class CoroutineGuard(Guard):
         original = getattr(kind, "_asyncgen_firstiter_hook", None)
         if original is None:
             return
-        ownership, is_own = self._ownership, self._holds
+        ownership, is_own, known = self._ownership, self._holds, self._is_own
         get_frame = sys._getframe  # noqa: SLF001 - documented, and the only way to a frame
 
         def begin(loop: object, generator: Any) -> None:  # noqa: ANN401 - an async generator
             original(loop, generator)
-            if not is_own(generator.ag_code.co_filename):
+            filename = generator.ag_code.co_filename
+            if not (known[filename] if filename in known else is_own(filename)):  # a call of a function is dear here
                 frame = get_frame(1)
                 while (filename := frame.f_code.co_filename) == _CONTEXTLIB and frame.f_back is not None:
                     frame = frame.f_back  # it begins the generator of a context manager for whoever enters that
-                if not is_own(filename):  # one that a library begins for itself is its own affair
-                    return
+                if not (known[filename] if filename in known else is_own(filename)):
+                    return  # one that a library begins for itself is its own affair
             owner = ownership.maker()
             if owner is not None:
                 owner.keep_generator(generator, ownership.site_of_new())

@@ -36,6 +36,12 @@ _GRANDCHILDREN: "list[mmap.mmap]" = []
 _OWN = os.getpid()
 
 
+_PR_GET_CHILD_SUBREAPER = 37  # from linux/prctl.h
+_INIT = 1
+
+ANSWERED_FOR: set[int] = set()
+"""Children of this process that no test has started: a library's own, the toolkit's own."""
+
 MARK_VARIABLE = "CI_TOOLS_TESTED_BY"
 """Which process runs the test, in the environment of whatever it starts."""
 
@@ -88,11 +94,27 @@ def descendants_left(started: Sequence[Child], living: Sequence[Child]) -> "list
     for pid, birth in births.items():
         with contextlib.suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
-            if ((pid, birth) in forked or _was_started_here(process, birth)) and not _is_in_tree(process, known):
+            is_left = is_adopted(process) or not _is_in_tree(process, known)
+            if is_left and ((pid, birth) in forked or _was_started_here(process, birth)):
                 maker = _maker_of(pid, birth, makers)
                 if process.status() != psutil.STATUS_ZOMBIE and any(maker is made for made in started):
                     found.append((process, maker))
     return found
+
+
+def is_adopted(process: "psutil.Process") -> bool:
+    """Whether it is an orphan that has become a child of this process, as it does where pytest is a container's first."""
+    return process.ppid() == _OWN and process.pid not in ANSWERED_FOR and _takes_orphans()
+
+
+def _takes_orphans() -> bool:
+    if sys.platform != "linux":
+        return _OWN == _INIT
+    import ctypes  # noqa: PLC0415 - only where somebody's child is left
+
+    answer = ctypes.c_int()
+    ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return _OWN == _INIT or bool(answer.value)
 
 
 def _maker_of(pid: int, birth: float, makers: Sequence[Child]) -> Child:
@@ -132,6 +154,9 @@ def end_detached(process: "psutil.Process") -> str:
             if CLOCK.monotonic() > deadline:
                 return "it could not be ended"
             pause.wait(_POLL_S)
+        if is_adopted(process):
+            with contextlib.suppress(ChildProcessError):  # whoever else waits for every child may be faster
+                os.waitpid(process.pid, 0)
     except psutil.NoSuchProcess:
         return ""
     except psutil.Error as error:

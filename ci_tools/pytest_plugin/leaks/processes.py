@@ -20,6 +20,7 @@ from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.births import now
 from ci_tools.pytest_plugin.leaks.detached import (
+    ANSWERED_FOR,
     MARK_VARIABLE,
     Child,
     command_of,
@@ -30,7 +31,7 @@ from ci_tools.pytest_plugin.leaks.detached import (
     prepare_for_forks,
 )
 from ci_tools.pytest_plugin.leaks.finding import Findings
-from ci_tools.pytest_plugin.owners import Owner, frames_of_site
+from ci_tools.pytest_plugin.owners import Owner, Site, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.reach import holder_of, keeper_of
 
@@ -147,6 +148,7 @@ class ProcessGuard(Guard):
         return [child for owner in self._ownership.fixtures.values() for child in _children_of(owner)]
 
     def _install_multiprocessing(self) -> None:
+        from multiprocessing import util  # noqa: PLC0415 - as below
         from multiprocessing.process import BaseProcess  # noqa: PLC0415 - loaded already
 
         original: Any = BaseProcess.start
@@ -159,25 +161,33 @@ class ProcessGuard(Guard):
 
         BaseProcess.start = start  # type: ignore[method-assign,assignment] # the one place where its processes start
         self._restore.callback(setattr, BaseProcess, "start", original)
+        spawn: Any = getattr(util, "spawnv_passfds", None)
+        if spawn is not None:  # its server of forks and its tracker of resources start so, and it ends them itself
+
+            def spawnv_passfds(*arguments: Any) -> int:  # noqa: ANN401 - the original's own signature
+                number: int = spawn(*arguments)
+                ANSWERED_FOR.add(number)
+                return number
+
+            util.spawnv_passfds = spawnv_passfds  # type: ignore[assignment] # of any version
+            self._restore.callback(setattr, util, "spawnv_passfds", spawn)
 
     def _install_uvloop(self, kind: Any, name: str) -> None:  # noqa: ANN401 - uvloop's class of loops
         original = getattr(kind, name)
-        ownership = self._ownership
+        ownership, keep = self._ownership, self._keep
 
         async def start(loop: object, factory: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
             began = now()
             result = await original(loop, factory, *arguments, **options)
-            owner, site = ownership.making()
-            if owner is not None:
-                command = " ".join(word for word in arguments if isinstance(word, str))
-                owner.keep(Child(KIND, _Fork(result[0].get_pid(), command), site, began))
+            command = " ".join(word for word in arguments if isinstance(word, str))
+            keep(_Fork(result[0].get_pid(), command), began, *ownership.making())
             return result
 
         self._restore.callback(ownership.replace(kind, name, start))
 
     def _install_fork(self) -> None:
         original = os.fork
-        ownership, holds = self._ownership, self._project.holds
+        ownership, holds, keep = self._ownership, self._project.holds, self._keep
 
         def fork() -> int:
             prepare_for_forks()
@@ -190,9 +200,9 @@ class ProcessGuard(Guard):
                 caller = caller.f_back
             # multiprocessing and others fork too, and answer for what they started themselves
             if number and holds(caller.f_code.co_filename):
-                owner, site = ownership.making()
-                if owner is not None:
-                    owner.keep(Child(KIND, _Fork(number), site, began))
+                keep(_Fork(number), began, *ownership.making())
+            elif number:
+                ANSWERED_FOR.add(number)
             return number
 
         os.fork = fork
@@ -200,7 +210,7 @@ class ProcessGuard(Guard):
 
     def _install_starter(self, name: str) -> None:
         original = getattr(os, name)
-        ownership = self._ownership
+        ownership, keep = self._ownership, self._keep
 
         def start(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the original's own signature
             caller = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
@@ -210,20 +220,23 @@ class ProcessGuard(Guard):
             if caller.f_code.co_filename != subprocess.__file__ and (
                 number or name == _SHELL
             ):  # 0 in the forked child; a Popen is noted itself
-                owner, site = ownership.making()
-                if owner is not None:
-                    # Of a shell that has ended only what it left in the background is left: younger than this process.
-                    child = _Fork(os.getpid(), "os.system") if name == _SHELL else _Fork(number, f"os.{name}")
-                    owner.keep(Child(KIND, child, site, began))
+                # Of a shell that has ended only what it left in the background is left: younger than this process.
+                child = _Fork(os.getpid(), "os.system") if name == _SHELL else _Fork(number, f"os.{name}")
+                keep(child, began, *ownership.making())
             return result
 
         setattr(os, name, start)
         self._restore.callback(setattr, os, name, original)
 
     def _note(self, child: Any, began: float) -> None:  # noqa: ANN401 - subprocess' or multiprocessing's
-        owner, site = self._ownership.making(depth=4)
+        self._keep(child, began, *self._ownership.making(depth=4))
+
+    def _keep(self, child: Any, began: float, owner: Owner | None, site: Site) -> None:  # noqa: ANN401 - as above
+        made = Child(KIND, child, site, began)
         if owner is not None:
-            owner.keep(Child(KIND, child, site, began))
+            owner.keep(made)
+        else:
+            ANSWERED_FOR.add(pid_of(made))
 
     def _look(self, owner: Owner) -> None:
         left = [made for made in owner.made if isinstance(made, Child) and _state(made.thing) is not _State.GONE]

@@ -44,8 +44,10 @@ class TaskRecord(weakref.ref["asyncio.Task[Any]"] if TYPE_CHECKING else weakref.
 class GeneratorRecord(weakref.ref[AsyncGeneratorType[Any, Any]] if TYPE_CHECKING else weakref.ref):  # type: ignore[misc] # as above
     """One async generator, which it does not keep, and where it was begun."""
 
-    __slots__ = ("site",)
+    __slots__ = ("loop_id", "site")
 
+    loop_id: int
+    """The identity of the loop that it was begun in."""
     site: Site
 
 
@@ -104,11 +106,12 @@ class Owner:
         if len(self.made) > _MOST_MADE:
             del self.made[: _MOST_MADE // 2]
 
-    def keep_generator(self, generator: "AsyncGeneratorType[Any, Any]", site: Site) -> None:
-        """Keep a record of an async generator for as long as that is there."""
+    def keep_generator(self, generator: "AsyncGeneratorType[Any, Any]", loop: object, site: Site) -> None:
+        """Keep a record of an async generator, begun in this loop, for as long as the generator is there."""
         if self.generators is _NO_GENERATORS:
             self.generators = {}
         record = GeneratorRecord(generator, self.generators.pop)
+        record.loop_id = id(loop)
         record.site = site
         self.generators[record] = None
 

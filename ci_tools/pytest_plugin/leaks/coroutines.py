@@ -148,7 +148,7 @@ class CoroutineGuard(Guard):
                     return  # one that a library begins for itself is its own affair
             owner = ownership.maker()
             if owner is not None:
-                owner.keep_generator(generator, ownership.site_of_new())
+                owner.keep_generator(generator, loop, ownership.site_of_new())
 
         # what a loop hands to sys.set_asyncgen_hooks
         self._restore.callback(ownership.replace(kind, "_asyncgen_firstiter_hook", begin))
@@ -198,12 +198,12 @@ class CoroutineGuard(Guard):
 
     def _look_before_close(self, loop: "asyncio.AbstractEventLoop") -> None:
         owners = self._ownership.ending_here()
-        if not _waiting(owners):
+        if not _waiting(owners, loop):
             return
         import asyncio  # noqa: PLC0415 - loaded already
 
         loop.run_until_complete(asyncio.sleep(0))  # one that was dropped is closed in the next turn
-        self._report(_waiting(owners), loop)
+        self._report(_waiting(owners, loop), loop)
 
     def _report(self, found: Sequence[_Waiting], loop: "asyncio.AbstractEventLoop | None" = None) -> None:
         values = self._ownership.living_values()
@@ -239,18 +239,21 @@ def _own_callbacks() -> tuple[object, object]:
 _NOBODYS = object()
 
 
-def _waiting(owners: Sequence[Owner]) -> list[_Waiting]:
+def _waiting(owners: Sequence[Owner], loop: "asyncio.AbstractEventLoop | None" = None) -> list[_Waiting]:
+    """What waits, in this loop alone if one is given: another one of the test's may go on with its own."""
     generators = [
         _Waiting(GENERATOR, generator, record, owner)
         for owner in owners
         for record in list(owner.generators)  # any of them may go meanwhile
         if (generator := record()) is not None and generator.ag_frame is not None and not generator.ag_running
+        if loop is None or record.loop_id == id(loop)
     ]
     timers = [
         _Waiting(TIMER, timer, made, owner)
         for owner in owners
         for made in owner.made
         if made.kind == TIMER and _is_waiting(timer := made.thing())
+        if loop is None or getattr(timer, "_loop", loop) is loop
     ]
     return [*generators, *timers]
 

@@ -5,7 +5,7 @@ import contextlib
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.owners import Made, Owner, frames_of_site
 from ci_tools.pytest_plugin.ownership import Ownership
-from ci_tools.pytest_plugin.reach import holder_of, is_forgotten
+from ci_tools.pytest_plugin.reach import forgetful_files, holder_of, is_forgotten, keeper_of
 
 KIND = "thread"
 _WAITERS = ("_do_waitpid", "_do_shutdown")
@@ -131,10 +131,10 @@ class ThreadGuard(Guard):
         if phase is Phase.TEARDOWN:
             for owner in self._ownership.over():
                 if owner.made:
-                    self._look(owner)
+                    self._look(item, owner)
         return error
 
-    def _look(self, owner: Owner) -> None:
+    def _look(self, item: pytest.Item, owner: Owner) -> None:
         alive = _alive(owner)
         if not alive:
             return
@@ -143,7 +143,7 @@ class ThreadGuard(Guard):
             made.thing.join(max(0.0, deadline - CLOCK.monotonic()))
         pools: set[Frame | None] = set()
         for made in _alive(owner):
-            if self._is_kept(made.thing):
+            if self._is_kept(made.thing, forgetful_files(item, owner, made.site)):
                 continue
             created, stack = frames_of_site(made.site, self._project)
             if _home_of(made.thing) in _POOLS:
@@ -160,7 +160,7 @@ class ThreadGuard(Guard):
             )
             self._findings.add(leak, partial(_contain, made.thing))
 
-    def _is_kept(self, thread: threading.Thread) -> bool:
+    def _is_kept(self, thread: threading.Thread, files: Container[str]) -> bool:
         """Whether something that lives longer than the test keeps it on purpose: a fixture, a loop, a module's pool."""
         if holder_of(thread, self._ownership.living_values()):
             return True
@@ -168,7 +168,7 @@ class ThreadGuard(Guard):
         name = _home_of(thread)
         home = sys.modules.get(name)
         if name in _POOLS:
-            return self._is_kept_worker(thread)
+            return self._is_kept_worker(thread, files)
         if name.startswith("asyncio."):
             return getattr(target, "__name__", "") in _WAITERS
         if home is None or home is threading or not thread.daemon or self._project.holds(getattr(home, "__file__", "") or ""):
@@ -176,11 +176,12 @@ class ThreadGuard(Guard):
         # A library's own background thread: one for the process, known to a module or a class of the library.
         return bool(holder_of(thread, _globals_of(name.partition(".")[0])))
 
-    def _is_kept_worker(self, thread: threading.Thread) -> bool:
+    def _is_kept_worker(self, thread: threading.Thread, files: Container[str]) -> bool:
         executors = [getattr(loop, "_default_executor", None) for loop in self._ownership.loops if not loop.is_closed()]
         if any(thread in getattr(executor, "_threads", ()) for executor in executors if executor is not None):
             return True
-        if _is_of_a_forgotten_executor(thread):
+        executor = _executor_of(thread)
+        if executor is not None and (is_forgotten(executor) or keeper_of(executor, files)):
             return True
         # An executor that is a module's global lives as long as the module; one in a list of a test's module does not.
         return any(
@@ -196,13 +197,14 @@ def _home_of(thread: threading.Thread) -> str:
     return getattr(getattr(thread, "_target", None), "__module__", "") or type(thread).__module__
 
 
-def _is_of_a_forgotten_executor(thread: threading.Thread) -> bool:
-    """An executor that nobody holds tells its workers to end; in a cycle of references it is slow to be noticed.
+def _executor_of(thread: threading.Thread) -> object | None:
+    """The executor whose worker it is, if that is still there.
 
-    So a library may have left it (asgiref, where the function that it runs has raised), and its caller has nothing to end it by.
+    One that nobody holds tells its workers to end; in a cycle of references it is slow to be noticed. So a library may have
+    left it (asgiref, where the function that it runs has raised), and its caller has nothing to end it by.
     """
     first = (*getattr(thread, "_args", ()), None)[0]
-    return isinstance(first, weakref.ref) and (executor := first()) is not None and is_forgotten(executor)
+    return first() if isinstance(first, weakref.ref) else None
 
 
 def _is_of_a_modules_pool(thread: threading.Thread) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from types import FrameType
 from typing import Any
 
 _COUNTED_ELSEWHERE = frozenset(
@@ -75,9 +76,13 @@ class Outgoing:
 
     def is_blind(self) -> bool:
         """Whether somebody may be asked without a new connection, or without any that can be seen here."""
-        is_replaced = any(vars(kind).get(name) is not ours for kind, name, ours in self._places)
-        is_late = not {kind for kind, _, _ in self._places}.issuperset(_loop_kinds())
-        return is_replaced or is_late or any(map(_is_open, list(self._links))) or not sys.modules.keys().isdisjoint(_UNSEEN)
+        known = set()
+        for kind, name, ours in self._places:  # no generator: asked for each phase
+            if vars(kind).get(name) is not ours:
+                return True
+            known.add(kind)
+        is_late = not known.issuperset(_loop_kinds())
+        return is_late or not _UNSEEN.isdisjoint(sys.modules) or any(map(_is_open, list(self._links)))
 
     def remove(self) -> None:
         """Put back what stood there before."""
@@ -89,11 +94,12 @@ class Outgoing:
         self._places.clear()
 
     def _stand_before(self, kind: Any, name: str, wrap: Callable[[Any], Any]) -> None:  # noqa: ANN401 - a class of sockets or loops
-        known = next((one for one in self._places if one[:2] == (kind, name)), None)
-        if known is not None:
-            if vars(kind).get(name) is known[2]:
-                return
-            self._places.remove(known)
+        for known in self._places:
+            if known[0] is kind and known[1] == name:
+                if vars(kind).get(name) is known[2]:
+                    return
+                self._places.remove(known)
+                break
         original = getattr(kind, name)
         ours = wraps(original)(wrap(original))
         setattr(kind, name, ours)
@@ -180,12 +186,25 @@ def counted() -> Iterator[None]:
 
 
 def _is_counted_elsewhere() -> bool:
-    frame = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to a frame
+    is_known = _KNOWN_MODULES
     for _ in range(_MOST_FRAMES):
-        name = str(frame.f_globals.get("__name__"))
-        if name in _COUNTED_ELSEWHERE or name.partition(".")[0] in _COUNTED_ELSEWHERE or name.startswith(_OUR_SERVICES):
-            return True
-        if frame.f_back is None:
+        if frame is None:
             return False
+        name = frame.f_globals.get("__name__")
+        if type(name) is str and is_known[name]:
+            return True
         frame = frame.f_back
     return False
+
+
+class _KnownModules(dict[str, bool]):
+    """Whether a module is a counted client's, or one of ours that asks a service; found out when it is first asked for."""
+
+    def __missing__(self, name: str) -> bool:
+        is_client = name in _COUNTED_ELSEWHERE or name.partition(".")[0] in _COUNTED_ELSEWHERE
+        self[name] = is_known = is_client or name.startswith(_OUR_SERVICES)
+        return is_known
+
+
+_KNOWN_MODULES = _KnownModules()

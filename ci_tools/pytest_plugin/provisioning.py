@@ -76,10 +76,11 @@ class Provisioning(Guard):
         """Whether a socket's address, host and port, is one of a service that runs for this process."""
         if not isinstance(address, tuple) or len(address) < _HOST_AND_PORT:
             return False
-        return any(
-            address[1] == endpoint.port and (address[0] == endpoint.host or address[0] in _LOCAL)
-            for endpoint in self._endpoints.values()
-        )
+        host, port = address[:2]
+        for endpoint in self._endpoints.values():  # noqa: SIM110 - a generator costs as much again, for each connection
+            if port == endpoint.port and (host == endpoint.host or host in _LOCAL):
+                return True
+        return False
 
     def is_alone(self, kind: ServiceKind) -> bool:
         """Whether the whole server is this process's own, so that its settings are changed by nobody else."""

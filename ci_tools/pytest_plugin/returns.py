@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from opcode import opmap
+from operator import itemgetter
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -67,7 +68,7 @@ def _early_lines(code: CodeType) -> frozenset[int]:
     opcodes = code.co_code[::2]
     if sum(map(opcodes.count, _RETURNS)) < 2:  # noqa: PLR2004 - every function has one at its end
         return frozenset()
-    lines = _lines(code.co_filename)[code.co_firstlineno - 1 : max(line or 0 for _, _, line in code.co_lines())]
+    lines = _lines(code.co_filename)[code.co_firstlineno - 1 : max(filter(None, map(itemgetter(2), code.co_lines())))]
     if not _BARE.search(b"".join(lines)):  # leaving a `with` is a way out, too
         return frozenset()
     last = max(end or line or 0 for line, end, _, _ in code.co_positions())  # an interpreter may have been told to keep no ends

@@ -9,7 +9,6 @@ import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -33,6 +32,7 @@ _HINT_OF_KIND = {
     DESCRIPTOR: "os.close() it, or wrap it with os.fdopen() and close that",
 }
 _CLIENTS = {**{name: name for name in _HINTS}, "httpcore": "httpx", "valkey": "valkey", "psycopg_c": "psycopg"}
+_PYTEST = "pytest"
 _PACKAGE = re.compile(r"[\\/](?:site|dist)-packages[\\/](\w+)[\\/]")
 
 
@@ -133,10 +133,11 @@ class LoopOpened(Opened):
 
 def client_of(frame: FrameType | None) -> str:
     """The known client library that is at work in this stack; empty when there is none."""
+    clients = _CLIENT_OF_FILE
     while frame is not None:
-        name = _client_of_file(frame.f_code.co_filename)
+        name = clients[frame.f_code.co_filename]
         if name:
-            return name if name != "pytest" else ""
+            return name if name != _PYTEST else ""
         frame = frame.f_back
     return ""
 
@@ -155,13 +156,17 @@ def reference_to(thing: object) -> Callable[[], Any]:
     return weakref.ref(thing)
 
 
-@cache
-def _client_of_file(filename: str) -> str:
-    found = _PACKAGE.search(filename)
-    if found is None:
-        return ""
-    package = found.group(1)
-    return "pytest" if package in ("_pytest", "pluggy") else _CLIENTS.get(package, "")
+class _ClientOfFile(dict[str, str]):
+    """The known client library, or pytest, that a file belongs to; found out when it is first asked for."""
+
+    def __missing__(self, filename: str) -> str:
+        found = _PACKAGE.search(filename)
+        package = found.group(1) if found is not None else ""
+        self[filename] = name = _PYTEST if package in ("_pytest", "pluggy") else _CLIENTS.get(package, "")
+        return name
+
+
+_CLIENT_OF_FILE = _ClientOfFile()
 
 
 def _is_closed(thing: Any) -> bool:  # noqa: ANN401 - a socket, a file or a client's connection

@@ -191,7 +191,7 @@ class OpeningNotes:
 
     def _place(self, owner: Owner, site: Site) -> Site:
         """The site; that of the running task where it shows no frame of the project."""
-        if any(self._project.holds(code.co_filename) for code, _ in site):
+        if site and self._project.holds(site[-1][0].co_filename):  # a library's frame is kept in front of it, if anywhere
             return site
         return self._ownership.site_of_task(owner) or site
 

@@ -24,6 +24,7 @@ from ci_tools.pytest_plugin.failures import Project
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.imports import is_library_importing
 from ci_tools.pytest_plugin.leaks.finding import Findings
+from ci_tools.pytest_plugin.leaks.loggers import ROOT_LEVEL
 from ci_tools.pytest_plugin.leaks.settings import WARNINGS, SettingPatches
 from ci_tools.pytest_plugin.leaks.state import (
     FOLDER,
@@ -179,6 +180,8 @@ class EnvironmentGuard(Guard):
             owners.update(dict.fromkeys(before, label))
         self._ended.clear()
         was, now = self._points[0].difference()
+        if ROOT_LEVEL in was and _sets_level(item.config):
+            del was[ROOT_LEVEL]
         for name, value in was.items():
             site = sites.get(name) or self._likely_site(name, item)
             created, stack = frames_of_site(site, self._project)
@@ -274,6 +277,13 @@ class EnvironmentGuard(Guard):
 
         signal.signal = noting
         self._restore.callback(setattr, signal, "signal", original)
+
+
+def _sets_level(config: pytest.Config) -> bool:
+    """Whether pytest sets the root logger's level for each phase, and puts back what it was, whoever has changed it meanwhile."""
+    if not config.pluginmanager.hasplugin("logging"):
+        return False
+    return bool(config.getoption("log_level", None) or config.getini("log_level"))
 
 
 def _told(name: str, was: str, now: str) -> str:

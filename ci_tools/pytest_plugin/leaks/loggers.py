@@ -24,6 +24,8 @@ _SWITCHES = {"propagate": "'s propagation", "disabled": "'s being disabled"}
 _LOGGING = os.path.dirname(logging.__file__)  # noqa: PTH120 - compared with the file names of code, which are text
 _CONFIG = os.path.join(_LOGGING, "config.py")  # noqa: PTH118 - as above
 _DEEPEST = 40
+_OF_PHASE = "LogCaptureHandler"
+"""The name of pytest's class; its module is private."""
 _LONGEST_PATH_NAME = 30
 
 Holds = Callable[[str], bool]
@@ -171,9 +173,21 @@ def _is_configured(frame: FrameType | None) -> bool:
         if frame.f_code.co_filename == _CONFIG:
             break
         frame = frame.f_back
+    else:  # pytest's own frames by now
+        return False
     while frame is not None and frame.f_code.co_filename.startswith(_LOGGING):
         frame = frame.f_back
     return frame is not None and not is_test_code(frame.f_code.co_filename)
+
+
+def is_of_phase(handler: logging.Handler) -> bool:
+    """Whether pytest has put it there for one phase of one test; a wider fixture is set up within such a phase."""
+    return type(handler).__name__ == _OF_PHASE and type(handler).__module__.startswith("_pytest.")
+
+
+def root_handlers(root: logging.Logger) -> tuple[logging.Handler, ...]:
+    """The root logger's handlers, without those that pytest takes away again after each phase."""
+    return tuple([one for one in root.handlers if type(one).__name__ != _OF_PHASE or not is_of_phase(one)])
 
 
 def is_root_configured(handlers: object) -> bool:

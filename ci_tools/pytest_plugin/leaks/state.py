@@ -127,7 +127,7 @@ def attributes_now() -> State:
         "sys.meta_path": tuple(sys.meta_path),
         "sys.excepthook": sys.excepthook,
         "threading.excepthook": threading.excepthook,
-        loggers.ROOT_HANDLERS: tuple(root.handlers),
+        loggers.ROOT_HANDLERS: loggers.root_handlers(root),
         loggers.ROOT_LEVEL: root.level,
         _MODULES: OWN_MODULES.modules(),
         _VARIABLES: OWN_MODULES.variables(),
@@ -319,7 +319,8 @@ def _restore_paths(value: tuple[str, ...]) -> None:
 
 
 def _restore_root_logger(value: tuple[logging.Handler, ...]) -> None:
-    logging.getLogger().handlers[:] = value
+    root = logging.getLogger()
+    root.handlers[:] = [*value, *(one for one in root.handlers if loggers.is_of_phase(one))]
 
 
 _RESTORE: dict[str, Callable[[Any], object]] = {

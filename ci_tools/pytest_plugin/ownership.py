@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ANYIO, _RUNNER = "anyio._backends._asyncio", "_run_tests_and_fixtures"
 """The coroutine of anyio's plugin that is one task for many tests, and the module that it stands in."""
+LEAVING = (KeyboardInterrupt, SystemExit)
+"""What leaves a program: asyncio lets it through to whoever runs the loop."""
 _PRUNE_LOOPS_FROM = 256
 """From this many records of loops on, those of what is gone are dropped."""
 
@@ -231,7 +233,9 @@ class Ownership(Guard):
             before = self._closing
             if loop is not None and not loop.is_closed() and not loop.is_running():
                 test = self.test
-                if self.ended or (test is not None and not test.is_over and test.has_left):
+                may_have_left = self.ended or (test is not None and not test.is_over and test.has_left)
+                # Who interrupts a program, or leaves it by sys.exit(), leaves the rest to whoever runs the loop.
+                if may_have_left and not isinstance(sys.exc_info()[1], LEAVING):
                     for look in observers:
                         look(loop)
                 self._closing = loop

@@ -140,6 +140,8 @@ class EnvironmentGuard(Guard):
             # A list of its own for each test is pytest's, which puts the filters back.
             self._filters = warnings.filters if item.config.pluginmanager.is_blocked("warnings") else None
             self._points = [_Point()]
+            if self._settings.unnoted:
+                self._points[0].seen.update(self._settings.unnoted)
             self._sites.clear()
             self._functions.clear()
 

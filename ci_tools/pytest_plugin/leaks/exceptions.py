@@ -11,7 +11,7 @@ from ci_tools.pytest_plugin.failures import Project, frames_of, message_of, type
 from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.owners import Owner, frames_of_site
-from ci_tools.pytest_plugin.ownership import Ownership
+from ci_tools.pytest_plugin.ownership import LEAVING, Ownership
 
 if TYPE_CHECKING:
     import asyncio
@@ -115,7 +115,7 @@ class ExceptionGuard(Guard):
             self._note(owner, what, error, hint, own)
 
     def _note_task(self, owner: Owner, task: "asyncio.Task[Any]", error: BaseException | None) -> None:
-        if error is not None:
+        if error is not None and not _has_left(error):
             name = getattr(task.get_coro(), "__qualname__", "?")
             self._note(owner, f"nobody asked task {task.get_name()!r} of {name} for its exception:", error, _HINT_OF_TASK)
 
@@ -124,3 +124,10 @@ class ExceptionGuard(Guard):
         text = f"{what} {type_name_of(error)}: {message_of(error)}".rstrip(": ")
         self._ownership.stirred.add(self)
         self._seen.append((owner, Leak(kind=KIND, what=text, created=place or own or deepest, owner=owner.label, hint=hint)))
+
+
+def _has_left(error: BaseException) -> bool:
+    """Whether it is how a program is left, which has gone past the task to whoever runs the loop."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(LEAVING) is not None
+    return isinstance(error, LEAVING)

@@ -185,7 +185,7 @@ def is_of_phase(handler: logging.Handler) -> bool:
     return type(handler).__name__ == _OF_PHASE and type(handler).__module__.startswith("_pytest.")
 
 
-def root_handlers(root: logging.Logger) -> tuple[logging.Handler, ...]:
+def lasting_on(root: logging.Logger) -> tuple[logging.Handler, ...]:
     """The root logger's handlers, without those that pytest takes away again after each phase."""
     return tuple([one for one in root.handlers if type(one).__name__ != _OF_PHASE or not is_of_phase(one)])
 

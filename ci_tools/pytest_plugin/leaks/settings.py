@@ -22,6 +22,7 @@ from ci_tools.pytest_plugin.leaks.loggers import Holds, Note
 WARNINGS = "warnings filters"
 _CONTENTS = "contents of module "
 _MOST_NAMES = 5
+_UNKNOWN = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Setting:
     read: Callable[[ModuleType], object]
     restore: Callable[[Any, Any], object]
     """Called with the module and the value."""
+    fresh: object = _UNKNOWN
+    """What it is when its module has just been loaded."""
 
 
 def _call(name: str) -> Callable[[Any, Any], object]:
@@ -121,6 +124,7 @@ SETTINGS = (
         functions=("set_event_loop_policy",),
         read=lambda module: module.events._event_loop_policy,  # noqa: SLF001 - asking for it makes one, and warns from 3.14 on
         restore=lambda module, value: setattr(module.events, "_event_loop_policy", value),  # setting it warns, too
+        fresh=None,
     ),
     Setting(
         name="start method of multiprocessing",
@@ -128,6 +132,7 @@ SETTINGS = (
         functions=("set_start_method",),
         read=lambda module: module.get_start_method(allow_none=True),
         restore=lambda module, value: module.set_start_method(value, force=True),
+        fresh=None,
     ),
     Setting(
         name="longest field of csv",
@@ -135,6 +140,7 @@ SETTINGS = (
         functions=("field_size_limit",),
         read=lambda module: _ORIGINALS[module, "field_size_limit"](),
         restore=_call("field_size_limit"),
+        fresh=128 * 1024,
     ),
     Setting(
         name="logging.disable",
@@ -178,6 +184,7 @@ SETTINGS = (
         functions=("start", "stop"),
         read=lambda module: module.is_tracing(),
         restore=lambda module, value: module.start() if value else module.stop(),
+        fresh=False,
     ),
     _pair("profile function of threads", "threading", ask="getprofile", change="setprofile"),
     _pair("trace function of threads", "threading", ask="gettrace", change="settrace"),
@@ -223,6 +230,8 @@ class SettingPatches:
         self._note = note
         self._see = see
         self._waiting = list(SETTINGS)
+        self.unnoted: dict[str, object] = {}
+        """The settings that were changed while their module was being loaded for the first time, as they had been."""
         self._count = 0
         self._loggers = loggers.LoggerPatches(holds, note, see)
         self._restore = contextlib.ExitStack()
@@ -245,6 +254,8 @@ class SettingPatches:
                 if hasattr(module, name):
                     see = None if setting.name in _UNSEEN else partial(self._see, setting.name)
                     self._replace(module, name, lambda *_, known=setting.name: known, see=see)
+            if setting.fresh is not _UNKNOWN and setting.read(module) != setting.fresh:
+                self.unnoted[setting.name] = setting.fresh
 
     @property
     def is_complete(self) -> bool:

@@ -127,7 +127,7 @@ def attributes_now() -> State:
         "sys.meta_path": tuple(sys.meta_path),
         "sys.excepthook": sys.excepthook,
         "threading.excepthook": threading.excepthook,
-        loggers.ROOT_HANDLERS: loggers.root_handlers(root),
+        loggers.ROOT_HANDLERS: loggers.lasting_on(root),
         loggers.ROOT_LEVEL: root.level,
         _MODULES: OWN_MODULES.modules(),
         _VARIABLES: OWN_MODULES.variables(),

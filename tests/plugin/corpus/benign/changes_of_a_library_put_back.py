@@ -18,10 +18,10 @@ class Logger(logging.Logger):
     pass
 
 
-def begin():
+def begin(name="corpus_changing"):
     logging.setLoggerClass(Logger)
     gc.disable()
-    logger = logging.getLogger("corpus_changing")
+    logger = logging.getLogger(name)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     logger.disabled = True
@@ -64,9 +64,11 @@ def test_with_a_fixture() -> None:
 
 
 def test_that_changes_what_the_library_has_left() -> None:
-    library.begin()
-    LOGGER.setLevel(logging.ERROR)
-    LOGGER.setLevel(logging.DEBUG)
+    """Of a logger that no other test asks for: they run in any order."""
+    logger = logging.getLogger("corpus_changing.left")
+    library.begin(logger.name)
+    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.DEBUG)
     logging.setLoggerClass(logging.Logger)
     gc.enable()
-    LOGGER.propagate, LOGGER.disabled = True, False
+    logger.propagate, logger.disabled = True, False

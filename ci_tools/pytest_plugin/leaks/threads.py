@@ -23,6 +23,8 @@ from ci_tools.pytest_plugin.reach import forgetful_files, holder_of, is_forgotte
 KIND = "thread"
 _WAITERS = ("_do_waitpid", "_do_shutdown")
 """What asyncio's own threads do: wait for a child or for an executor, and that is what is left."""
+_LEAVING_S = 5.0
+"""One that has left its function gets so long: its locals go, or nobody lets it run on a loaded machine."""
 SETTLE_S = 0.1
 """A thread that was told to end gets this long to be gone, once per test and only where one is alive."""
 
@@ -143,7 +145,9 @@ class ThreadGuard(Guard):
             made.thing.join(max(0.0, deadline - CLOCK.monotonic()))
         pools: set[Frame | None] = set()
         for made in _alive(owner):
-            if self._is_kept(made.thing, forgetful_files(item, owner, made.site)):
+            if not hasattr(made.thing, "_target"):  # it has left its function, and nobody can end it any sooner
+                made.thing.join(_LEAVING_S)
+            if not made.thing.is_alive() or self._is_kept(made.thing, forgetful_files(item, owner, made.site)):
                 continue
             created, stack = frames_of_site(made.site, self._project)
             if _home_of(made.thing) in _POOLS:

@@ -143,7 +143,10 @@ class Ended:
     pid = 2
 
 began = now()
-neighbour = subprocess.Popen([sys.executable, "-c", "input()"], env={"PATH": os.environ["PATH"]}, stdin=subprocess.PIPE)
+program = "print(1, flush=True); input()"
+environ = {"PATH": os.environ["PATH"]}
+neighbour = subprocess.Popen([sys.executable, "-c", program], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+neighbour.stdout.readline()  # it is its own program by now, and has its environment
 detached._numbers = lambda: [neighbour.pid]  # others on this machine may be just becoming their programs
 found = descendants_left([Child("process", Ended, (), began)], [])
 neighbour.communicate(b"\\n", timeout=30)

@@ -39,6 +39,8 @@ _RAW = (
 )
 _THIN = (os.path.join(os.path.dirname(os.__file__), "pty.py"),)  # noqa: PTH118, PTH120 - as code objects spell it
 """What only hands over what ``os`` gives: its caller has opened it."""
+_LAST_STANDARD = 2
+"""Up to this number a process's descriptors are its standard streams, and nobody's to close."""
 _MAKERS = ("create_connection", "create_unix_connection", "create_datagram_endpoint", "create_server", "create_unix_server")
 
 
@@ -64,10 +66,10 @@ class _Copying(_Noting):
     """The same in the place of ``dup2``: over what is open already it puts something there and back, as a rule."""
 
     def __call__(self, fd: int, fd2: int, inheritable: bool = True) -> Any:  # noqa: ANN401 - the original's own signature
+        if type(fd2) is int and 0 <= fd2 <= _LAST_STANDARD:  # pytest's capturing does it a dozen times a test
+            return self._original(fd, fd2, inheritable)
         try:
-            was_open = (
-                os.get_inheritable(fd2) is not None
-            )  # the cheapest question: pytest's capturing does it a dozen times a test
+            was_open = os.get_inheritable(fd2) is not None  # the cheapest question
         except OSError:
             was_open = False
         result = self._original(fd, fd2, inheritable)

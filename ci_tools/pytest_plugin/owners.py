@@ -60,6 +60,13 @@ class Made:
     site: Site
 
 
+def label_of_fixture(name: str, scope: str) -> str:
+    """For people: ``fixture pool (session)``, or ``setUpClass of TestIt (class)`` for what pytest has made of that."""
+    if (made := _XUNIT.fullmatch(name)) is not None:
+        return f"{made['function']} of {made['subject'].rpartition('.')[2]} ({scope})"
+    return f"fixture {name} ({scope})"
+
+
 class Owner:
     """A test or a fixture, and what it made. ``value`` is what a living fixture gave.
 
@@ -85,11 +92,7 @@ class Owner:
     @property
     def label(self) -> str:
         """For people: the test ID, or ``fixture pool (session)``."""
-        if self.scope == "test":
-            return self.name
-        if (made := _XUNIT.fullmatch(self.name)) is not None:
-            return f"{made['function']} of {made['subject'].rpartition('.')[2]} ({self.scope})"
-        return f"fixture {self.name} ({self.scope})"
+        return self.name if self.scope == "test" else label_of_fixture(self.name, self.scope)
 
     @property
     def has_left(self) -> bool:

@@ -23,7 +23,7 @@ from ci_tools.pytest_plugin.guard import Guard
 from ci_tools.pytest_plugin.leaks.finding import Findings
 from ci_tools.pytest_plugin.leaks.state import ABSENT, show
 from ci_tools.pytest_plugin.leaks.texts import SILENT, codes_of, steps_of
-from ci_tools.pytest_plugin.owners import frames_of_site
+from ci_tools.pytest_plugin.owners import frames_of_site, label_of_fixture
 from ci_tools.pytest_plugin.ownership import Ownership
 from ci_tools.pytest_plugin.position import test_id_of
 
@@ -132,7 +132,7 @@ class AssignmentGuard(Guard):
         """The same for a fixture."""
         assignments = self._of(fixturedef.func)
         if assignments:
-            self._fixtures[id(fixturedef)] = (f"fixture {fixturedef.argname} ({fixturedef.scope})", _look(assignments))
+            self._fixtures[id(fixturedef)] = (label_of_fixture(fixturedef.argname, fixturedef.scope), _look(assignments))
 
     def end_fixture(self, fixturedef: pytest.FixtureDef[object], value: object, *, is_up: bool) -> None:
         """What a fixture has changed is no change of the test that asked for it."""

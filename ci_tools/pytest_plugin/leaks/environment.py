@@ -45,7 +45,7 @@ from ci_tools.pytest_plugin.leaks.state import (
     variable_aspect,
 )
 from ci_tools.pytest_plugin.leaks.texts import likely_site
-from ci_tools.pytest_plugin.owners import Site, frames_of_site
+from ci_tools.pytest_plugin.owners import Site, frames_of_site, label_of_fixture
 from ci_tools.pytest_plugin.ownership import Ownership, is_unowned
 from ci_tools.pytest_plugin.position import test_id_of
 
@@ -160,7 +160,7 @@ class EnvironmentGuard(Guard):
         was.pop(WARNINGS, None)  # pytest puts them back after each test, whoever has changed them
         if was:
             sites = {name: self._sites.get(name) or likely_site(name, [fixturedef.func], None, self._project) for name in was}
-            self._wide[id(fixturedef)] = (f"fixture {fixturedef.argname} ({fixturedef.scope})", was, sites)
+            self._wide[id(fixturedef)] = (label_of_fixture(fixturedef.argname, fixturedef.scope), was, sites)
             for point in self._points:
                 point.accept(now)
 

@@ -16,6 +16,8 @@ MOST_OBJECTS = 20_000
 _FURTHEST = 10
 _FURTHEST_IN_LIBRARIES = 20
 """A cache behind a decorator that remembers an object that remembers another: nobody's text shows how deep."""
+_FURTHEST_STORED = 5
+"""A global, its executor, that one's processes, the object that started each of them, its pipes."""
 _OURS = "ci_tools.pytest_plugin"
 _WIDEST = 500
 _MOST_FROM_KNOWN = 5_000
@@ -184,7 +186,8 @@ def forgetful_files(item: pytest.Item, owner: Owner, site: Site) -> frozenset[st
 def is_stored(site: Site, is_it: Callable[[object], bool], values: Sequence[object]) -> bool:
     """Whether what the code of this site made is still where its text puts it. For numbers and paths: nothing refers to those.
 
-    That is a module's global, or an attribute of what a living fixture gave or a module's global holds.
+    That is a module's global, or an attribute of what a living fixture gave or a global of the same package leads to: a pool may
+    have a dictionary of processes that each have their pipes.
     """
     steps = [step for code, _ in site for step in dis.get_instructions(code)]
     stored = {str(step.argval) for step in steps if step.opname == "STORE_GLOBAL"}
@@ -192,12 +195,33 @@ def is_stored(site: Site, is_it: Callable[[object], bool], values: Sequence[obje
     if not stored and not attributes:
         return False
     files = {code.co_filename for code, _ in site}
-    modules = [vars(module) for module in tuple(sys.modules.values()) if getattr(module, "__file__", None) in files]
-    if any(is_it(names[name]) for names in modules for name in stored if name in names):
+    loaded = tuple(sys.modules.items())
+    own = {name: vars(module) for name, module in loaded if getattr(module, "__file__", None) in files}
+    if any(is_it(names[name]) for names in own.values() for name in stored if name in names):
         return True
-    holders = [*values, *(value for names in modules for value in tuple(names.values()))]
-    holders += [inner for holder in values for inner in tuple(_attributes_of(holder).values())]
-    return any(is_it(found[name]) for found in map(_attributes_of, holders) for name in attributes if name in found)
+    packages = {name.partition(".")[0] for name in own}
+    kin = [getattr(module, "__dict__", {}) for name, module in loaded if name.partition(".")[0] in packages]
+    front = [*values, *(value for names in kin for value in tuple(names.values()))]
+    seen = {id(holder) for holder in front}
+    for _ in range(_FURTHEST_STORED):
+        found: list[object] = []
+        for holder in front:
+            inner = _attributes_of(holder)
+            if any(is_it(inner[name]) for name in attributes if name in inner):
+                return True
+            for value in tuple(inner.values()):
+                found += [value, *_contents_of(value)]
+        front = [value for value in found if id(value) not in seen and hasattr(value, "__dict__")]
+        seen.update(map(id, front))
+        if len(seen) > MOST_OBJECTS:
+            break
+    return False
+
+
+def _contents_of(thing: object) -> Sequence[object]:
+    if isinstance(thing, dict):
+        return tuple(thing.values())
+    return tuple(thing) if isinstance(thing, (list, tuple, set, frozenset, deque)) else ()
 
 
 def _attributes_of(thing: object) -> dict[str, object]:
